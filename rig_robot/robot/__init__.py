@@ -1,0 +1,1 @@
+"""The robot side, without ROS and torch: kinematics, the safety filter, cameras."""

@@ -1,0 +1,63 @@
+"""Packaging of rig_robot: an ament_python package that is also an ordinary pip package."""
+
+from glob import glob
+
+from setuptools import setup
+
+PACKAGE = "rig_robot"
+
+NODES = {
+    "camera": "rig_robot.nodes.camera:main",
+    "encoder": "rig_robot.nodes.encoder:main",
+    "goal": "rig_robot.nodes.goal:main",
+    "policy": "rig_robot.nodes.policy:main",
+    "arm": "rig_robot.nodes.arm:main",
+    "sim": "rig_sim.robot_node:main",
+    "sim_goals": "rig_sim.goals_node:main",
+}
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    description="A ROS 2 arm that reaches what a goal image shows: Reinforcement learning with Imagined Goals (RIG)",
+    license="Apache-2.0",
+    maintainer="rig_robot maintainers",
+    maintainer_email="maintainers@example.com",
+    python_requires=">=3.10",
+    packages=["rig_robot", "rig_robot.learning", "rig_robot.nodes", "rig_robot.robot", "rig_sim"],
+    # Only rig_sim is mapped: an entry for rig_robot would break `colcon build --symlink-install`.
+    package_dir={"rig_sim": "sim"},
+    package_data={"rig_robot": ["checkpoints/**/*"], "rig_sim": ["assets/*.xml"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+        (f"share/{PACKAGE}/launch", glob("launch/*.launch.py")),
+        (f"share/{PACKAGE}/config", glob("config/*.yaml")),
+        (f"share/{PACKAGE}/config/dds", glob("config/dds/*.xml")),
+    ],
+    install_requires=[
+        "daqp",
+        "gymnasium",
+        "matplotlib",
+        "mink",
+        "mujoco>=3.10",
+        "numpy",
+        "opencv-python",
+        "pillow",
+        "pyyaml",
+        "safetensors",
+        "tensorboard",
+        "torch",
+        "tqdm",
+        "tyro",
+    ],
+    extras_require={
+        "ros": ["ros-rclpy[fastrtps]", "ros-common-interfaces"],
+        "realsense": ["pyrealsense2"],
+        "dev": ["hypothesis", "mypy", "pytest<9.1", "ruff", "stable-baselines3", "types-PyYAML", "colcon-common-extensions"],
+    },
+    entry_points={
+        "console_scripts": ["rig = rig_robot.cli:main", *(f"{name} = {target}" for name, target in NODES.items())]
+    },
+    zip_safe=False,
+)

@@ -1,0 +1,1 @@
+"""Sawyer-reach simulation: MuJoCo world, gymnasium environments and the simulated-robot node."""
