@@ -1,0 +1,67 @@
+"""The beta-VAE: images in, latents out, and back.
+
+The encoder's mean is the state that the policy acts on; the decoder is for training and for pictures. The decoder gives
+a residual on the data set's mean image, so that the latent has only to say what changes from image to image (the arm),
+not what stays (the room).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+KERNELS = (5, 3, 3)
+STRIDES = (3, 2, 2)
+LOG_VARIANCE_RANGE = (-8.0, 4.0)
+"""Keeps exp(log-variance) sane whatever image comes in; latents of training images stay well inside."""
+
+
+class Vae(nn.Module):
+    """Convolutional encoder, Gaussian latent, transposed-convolution decoder."""
+
+    mean_image: Tensor
+
+    def __init__(self, image_size: int, latent_size: int, channels: Sequence[int] = (16, 32, 64)) -> None:
+        super().__init__()
+        if len(channels) != len(KERNELS):
+            raise ValueError(f"channels is {tuple(channels)}: {len(KERNELS)} numbers wanted")
+        self.image_size, self.latent_size = image_size, latent_size
+        sizes = [image_size]
+        for kernel, stride in zip(KERNELS, STRIDES, strict=True):
+            sizes.append((sizes[-1] - kernel) // stride + 1)
+        if sizes[-1] < 1:
+            raise ValueError(f"image_size is {image_size}: at least 29 pixels wanted")
+        planes = [3, *channels]
+        down: list[nn.Module] = []
+        up: list[nn.Module] = []
+        for i, (kernel, stride) in enumerate(zip(KERNELS, STRIDES, strict=True)):
+            down += [nn.Conv2d(planes[i], planes[i + 1], kernel, stride), nn.ReLU()]
+            # The pixels that the encoder's stride left over come back as output padding.
+            padding = sizes[i] - ((sizes[i + 1] - 1) * stride + kernel)
+            up = [nn.ReLU(), nn.ConvTranspose2d(planes[i + 1], planes[i], kernel, stride, 0, padding), *up]
+        features = channels[-1] * sizes[-1] ** 2
+        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(features, 2 * latent_size))
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_size, features), nn.Unflatten(1, (channels[-1], sizes[-1], sizes[-1])), *up
+        )
+        self.register_buffer("mean_image", torch.full((3, image_size, image_size), 0.5))
+
+    def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """pixels: float32 [B, 3, S, S] in [0, 1] -> mean and log-variance, float32 [B, L] each."""
+        mean, log_variance = self.encoder(pixels - self.mean_image).chunk(2, dim=1)
+        return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """latents: float32 [B, L] -> pixels: float32 [B, 3, S, S], about [0, 1]."""
+        return self.decoder(latents) + self.mean_image
+
+
+def to_pixels(images: np.ndarray) -> Tensor:
+    """images: uint8 [B, S, S, 3] RGB -> float32 [B, 3, S, S] in [0, 1]: the one place where images become floats."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format) / 255
+
+
+def to_images(pixels: Tensor) -> np.ndarray:
+    """The way back: float32 [B, 3, S, S] -> uint8 [B, S, S, 3]."""
+    return (pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()

@@ -1,0 +1,191 @@
+"""Checkpoints: whole or not there, immutable, and refused by name when anything in them is not what they say."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from rig_robot.learning.checkpoint import (
+    ActionEntry,
+    CameraEntry,
+    CheckpointConfig,
+    CheckpointError,
+    PolicyEntry,
+    PriorEntry,
+    VaeEntry,
+    WorkspaceEntry,
+    activate,
+    read_config,
+    resolve,
+    save,
+)
+from rig_robot.learning.inference import Encoder, Policy
+from rig_robot.learning.networks import Actor
+from rig_robot.learning.vae import Vae
+
+LATENT = 3
+
+
+def config() -> CheckpointConfig:
+    return CheckpointConfig(
+        created="2025-01-01T00:00:00Z",
+        seed=1,
+        vae=VaeEntry(latent_size=LATENT, channels=(4, 4, 4)),
+        policy=PolicyEntry(hidden=(8, 8)),
+        camera=CameraEntry(width=640, height=480, crop=(0.125, 0.0, 0.75, 1.0), image_size=48),
+        action=ActionEntry(
+            axes=("x", "y"), scale_m=0.02, period_s=0.1, fixed={"z": 0.2}, tool_orientation=(0.0, 1.0, 0.0, 0.0)
+        ),
+        workspace=WorkspaceEntry(low=(0.45, -0.2, 0.2), high=(0.75, 0.2, 0.2)),
+        latent_prior=PriorEntry(mean=(0.0,) * LATENT, covariance=tuple(tuple(row) for row in np.eye(LATENT).tolist())),
+        training={"steps": 1},
+    )
+
+
+def write(directory: Path, seed: int = 0) -> CheckpointConfig:
+    torch.manual_seed(seed)
+    vae = {name: value.numpy() for name, value in Vae(48, LATENT, (4, 4, 4)).state_dict().items()}
+    actor = {f"actor.{name}": value.numpy() for name, value in Actor(LATENT, 2, (8, 8)).state_dict().items()}
+    return save(directory, config(), vae, actor)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    write(tmp_path / "first")
+    return tmp_path / "first"
+
+
+def test_what_is_written_is_read(checkpoint: Path) -> None:
+    written = config()
+    found = read_config(checkpoint)
+    hashes = {"vae": found.vae, "policy": found.policy}
+    assert dataclasses.replace(written, **hashes) == found
+    assert found.vae_id == found.vae.sha256[:8] == found.policy.vae_sha256[:8]
+
+
+def test_encoder_and_policy_run_on_a_read_only_image(checkpoint: Path) -> None:
+    encoder, policy = Encoder(checkpoint), Policy(checkpoint)
+    image = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
+    mean, log_variance = encoder.encode(np.frombuffer(image.tobytes(), np.uint8).reshape(48, 48, 3))
+    assert mean.shape == log_variance.shape == (LATENT,) and mean.dtype == np.float32
+    assert np.array_equal(mean, encoder.encode(image)[0])
+    action = policy.act(mean, encoder.imagine(np.random.default_rng(0)))
+    assert action.shape == (2,) and np.abs(action).max() <= 1
+    assert encoder.decode(mean).shape == (48, 48, 3)
+
+
+def test_bad_inputs_are_named_not_acted_on(checkpoint: Path) -> None:
+    with pytest.raises(ValueError, match=r"48, 48"):
+        Encoder(checkpoint).encode(np.zeros((84, 84, 3), np.uint8))
+    with pytest.raises(ValueError, match="goal"):
+        Policy(checkpoint).act(np.zeros(LATENT, np.float32), np.full(LATENT, np.nan, np.float32))
+
+
+@pytest.mark.parametrize("file", ["vae.safetensors", "policy.safetensors"])
+def test_a_changed_byte_is_refused_with_both_hashes(checkpoint: Path, file: str) -> None:
+    content = bytearray((checkpoint / file).read_bytes())
+    content[-1] ^= 1
+    (checkpoint / file).write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"{file}: sha256 is [0-9a-f]{{64}}, config.json says [0-9a-f]{{64}}"):
+        read_config(checkpoint)
+
+
+@pytest.mark.parametrize("file", ["vae.safetensors", "policy.safetensors", "config.json"])
+def test_a_missing_file_is_named(checkpoint: Path, file: str) -> None:
+    (checkpoint / file).unlink()
+    with pytest.raises(CheckpointError, match=file):
+        read_config(checkpoint)
+
+
+def test_a_policy_of_another_vae_is_refused(checkpoint: Path) -> None:
+    other = write(checkpoint.parent / "second", seed=1)
+    data = json.loads((checkpoint / "config.json").read_text())
+    data["vae"]["sha256"] = other.vae.sha256
+    (checkpoint / "vae.safetensors").write_bytes((checkpoint.parent / "second/vae.safetensors").read_bytes())
+    (checkpoint / "config.json").write_text(json.dumps(data))
+    with pytest.raises(CheckpointError, match=r"policy\.vae_sha256"):
+        read_config(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "named"),
+    [
+        (("format",), 2, "format is 2, this version reads 1"),
+        (("action", "scale_m"), "fast", r"scale_m is 'fast', expected float"),
+        (("action", "scale_m"), float("nan"), "scale_m is nan"),
+        (("action", "axes"), ["x", "x"], r"action\.axes"),
+        (("camera", "crop"), [0.5, 0.0, 0.75, 1.0], r"camera\.crop"),
+        (("camera", "crop"), [0.5, 0.0], "crop is"),
+        (("workspace", "low"), [1.0, 0.0, 0.2], r"workspace\.low"),
+        (("latent_prior", "mean"), [0.0], r"latent_prior\.mean"),
+        (("vae", "file"), "../vae.safetensors", r"vae\.file"),
+        (("vae",), None, "vae is None"),
+    ],
+)
+def test_a_wrong_value_in_config_is_named(checkpoint: Path, place: tuple[str, ...], value: object, named: str) -> None:
+    data = json.loads((checkpoint / "config.json").read_text())
+    target = data
+    for key in place[:-1]:
+        target = target[key]
+    target[place[-1]] = value
+    (checkpoint / "config.json").write_text(json.dumps(data))
+    with pytest.raises(CheckpointError, match=named):
+        read_config(checkpoint)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"null"])
+def test_a_config_that_is_not_one_is_refused(checkpoint: Path, content: bytes) -> None:
+    (checkpoint / "config.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        read_config(checkpoint)
+
+
+def test_networks_of_another_shape_are_refused(checkpoint: Path) -> None:
+    data = json.loads((checkpoint / "config.json").read_text())
+    data["vae"]["channels"] = [4, 4, 8]
+    data["policy"]["hidden"] = [8]
+    (checkpoint / "config.json").write_text(json.dumps(data))
+    with pytest.raises(CheckpointError, match=r"vae\.safetensors does not fit"):
+        Encoder(checkpoint)
+    with pytest.raises(CheckpointError, match=r"policy\.safetensors does not fit"):
+        Policy(checkpoint)
+
+
+def test_a_checkpoint_is_never_overwritten(checkpoint: Path) -> None:
+    before = {file.name: file.read_bytes() for file in checkpoint.iterdir()}
+    with pytest.raises(CheckpointError, match="exists already"):
+        write(checkpoint, seed=1)
+    assert before == {file.name: file.read_bytes() for file in checkpoint.iterdir()}
+
+
+def test_current_follows_activation_and_an_opened_checkpoint_does_not(checkpoint: Path) -> None:
+    root = checkpoint.parent
+    write(root / "second", seed=1)
+    activate(checkpoint)
+    opened = resolve(root)
+    activate(root / "second")
+    assert opened == checkpoint.resolve()
+    assert resolve(root) == (root / "second").resolve()
+
+
+def test_what_a_killed_save_left_is_not_a_checkpoint_and_does_not_stop_the_next(tmp_path: Path) -> None:
+    (tmp_path / ".first.partial").mkdir()
+    (tmp_path / ".first.partial" / "vae.safetensors").write_bytes(b"half")
+    with pytest.raises(CheckpointError):
+        resolve(tmp_path)
+    write(tmp_path / "first")
+    read_config(tmp_path / "first")
+    assert [path.name for path in tmp_path.iterdir()] == ["first"]
+
+
+def test_reading_a_config_does_not_import_torch(checkpoint: Path) -> None:
+    program = (
+        "import sys; from rig_robot.learning.checkpoint import read_config; "
+        f"read_config({str(checkpoint)!r}); assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
