@@ -1,0 +1,205 @@
+"""Reaching with the Sawyer as a gymnasium goal environment with images.
+
+Modelled on multiworld's SawyerReachXY: actions in [-1, 1] times 2 cm, 0.1 s a step.
+"""
+
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, HOME, WORKSPACE_HIGH, WORKSPACE_LOW, Camera, World, kinematics
+
+from rig_robot.observation import CENTRE_SQUARE, Crop, Image, prepare
+from rig_robot.robot.kinematics import TOOL_DOWN, Vector
+
+Observation = dict[str, NDArray[Any]]
+
+
+class SawyerReachEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
+    """The tool, pointing down, is moved to a goal position that an image shows.
+
+    Observations are a dictionary: `image` uint8 [S, S, 3], what the camera node would make of the camera's frame; and
+    `observation`, `achieved_goal`, `desired_goal` float64 [3], true tool positions (m, base frame).
+
+    An action moves the set point of the tool by up to `action_scale` along each axis, evenly over `period`, inside the
+    box; the arm's servos follow. The reward is minus the distance to the goal (m).
+
+    Args:
+        axes: along which the tool moves; without "z" it keeps to `FIXED_HEIGHT`.
+        image_size: S, width and height of the observation (pixels).
+        action_delay: shortest and longest time (s) that passes between an observation and the motion that rests on it,
+            drawn anew each step: on a robot, images and commands take their time. Until then the last motion goes on.
+        render_mode: "rgb_array" for frames of the whole camera.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012  (gymnasium's own type)
+        "render_modes": ["rgb_array"],
+        "render_fps": 10,
+    }
+
+    action_scale = 0.02
+    """How far (m) an action of 1 moves the tool."""
+    period = 0.1
+    """Time (s) of a step."""
+    success_distance = 0.06
+    """Distance (m) that counts as reached, as in multiworld."""
+    start_margin = 0.02
+    """How far (m) inside the box an episode starts."""
+    crop: Crop = CENTRE_SQUARE
+    camera_size = CAMERA_SIZE
+    tool_orientation = TOOL_DOWN
+
+    def __init__(
+        self,
+        axes: Literal["xy", "xyz"] = "xy",
+        image_size: int = 48,
+        action_delay: tuple[float, float] = (0.0, 0.0),
+        render_mode: str | None = None,
+    ) -> None:
+        if axes not in ("xy", "xyz"):
+            raise ValueError(f"axes must be 'xy' or 'xyz', not {axes!r}")
+        if not 0 <= action_delay[0] <= action_delay[1] < self.period:
+            raise ValueError(f"action_delay must be rising and in [0, {self.period}) s, not {action_delay}")
+        self.axes = tuple(axes)
+        self.image_size = image_size
+        self.action_delay = action_delay
+        self.render_mode = render_mode
+        self.workspace_low, self.workspace_high = WORKSPACE_LOW.copy(), WORKSPACE_HIGH.copy()
+        if axes == "xy":
+            self.workspace_low[2] = self.workspace_high[2] = FIXED_HEIGHT
+        self._moving = self.workspace_high > self.workspace_low
+
+        self.world = World()
+        self.kinematics = kinematics()
+        # A direct render at the observation's size is point-sampled and differs from the area-averaged camera frame as
+        # much as a move of 1 cm does. Whole multiples keep the pixels' edges together.
+        size = image_size * max(1, round(_RENDERED / image_size))
+        self._eye = Camera(self.world.model, size, size)
+        self._frame_camera: Camera | None = None
+        self._goal = self._target = (self.workspace_low + self.workspace_high) / 2
+        self._place(self._target)
+
+        n = len(self.axes)
+        low, high = self.workspace_low, self.workspace_high
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (n,), np.float32)
+        # The tool may overshoot the box a little; only goals are held to it.
+        reach = gymnasium.spaces.Box(low - 0.1, high + 0.1, dtype=np.float64)
+        self.observation_space: gymnasium.spaces.Dict = gymnasium.spaces.Dict(
+            {
+                "image": gymnasium.spaces.Box(0, 255, (image_size, image_size, 3), np.uint8),
+                "observation": reach,
+                "achieved_goal": reach,
+                "desired_goal": reach,
+            }
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Starts an episode; `options` may give the `start` and the `goal` position ([2] or [3], m)."""
+        super().reset(seed=seed)
+        margin = np.where(self._moving, self.start_margin, 0.0)
+        start = self.np_random.uniform(self.workspace_low + margin, self.workspace_high - margin)
+        goal = self.np_random.uniform(self.workspace_low, self.workspace_high)
+        given = options or {}
+        start = self._position(given["start"]) if "start" in given else start
+        self._goal = self._position(given["goal"]) if "goal" in given else goal
+        self._place(start)
+        return self._observe(), self._info()
+
+    def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """One step of `period`; action float32 [2] or [3] in [-1, 1]."""
+        move = np.zeros(3)
+        move[: len(self.axes)] = np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0) * self.action_scale
+        if not np.isfinite(move).all():
+            raise ValueError(f"an action must be finite, not {action!r}")
+        ticks = round(self.period / self.world.timestep)
+        delay = round(self.np_random.uniform(*self.action_delay) / self.world.timestep)
+        self._run(delay)
+        self._target = np.clip(self._target + move, self.workspace_low, self.workspace_high)
+        self._q_target = self._solve(self._q_target, self._target)
+        self._speed = (self._q_target - self._q) / self.period
+        self._left = ticks
+        self._run(ticks - delay)
+        observation, info = self._observe(), self._info()
+        return observation, -info["distance"], False, False, info
+
+    def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any) -> Any:
+        """Minus the distance (m) from goals achieved to goals desired, [..., 3] each; [...]."""
+        return -np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)
+
+    def render_goal(self, position: ArrayLike) -> Image:
+        """uint8 [S, S, 3]: what the camera would see with the tool at a position [3] or [2] (m). Changes nothing."""
+        state = self.world.data
+        q, velocity, control = state.qpos.copy(), state.qvel.copy(), state.ctrl.copy()
+        self.world.place(self._solve(HOME, self._position(position)))
+        image = self._image()
+        self.world.place(q)
+        state.qvel[:], state.ctrl[:] = velocity, control
+        return image
+
+    def render_frame(self) -> Image:
+        """uint8 [480, 640, 3]: the camera's whole frame."""
+        if self._frame_camera is None:
+            self._frame_camera = Camera(self.world.model, *self.camera_size)
+        return self._frame_camera.render(self.world.data)
+
+    def render(self) -> Image | None:  # type: ignore[override]
+        """The camera's whole frame, with `render_mode="rgb_array"`."""
+        return self.render_frame() if self.render_mode == "rgb_array" else None
+
+    def close(self) -> None:
+        self._eye.close()
+        if self._frame_camera is not None:
+            self._frame_camera.close()
+
+    def _place(self, position: Vector) -> None:
+        """The arm at rest with the tool at position [3]: always the same posture, whatever came before."""
+        self._target = position
+        self._q = self._q_target = self._solve(HOME, position)
+        self._speed = np.zeros_like(self._q)
+        self._left = 0
+        self.world.place(self._q)
+
+    def _run(self, ticks: int) -> None:
+        """Physics for so many timesteps, the servos' set point moving evenly to where the last action put it."""
+        still = np.zeros_like(self._speed)
+        for _ in range(ticks):
+            if self._left:
+                self._left -= 1
+                self._q = self._q + self._speed * self.world.timestep
+                self.world.advance(self._q, self._speed)
+            else:
+                self.world.advance(self._q, still)
+
+    def _solve(self, q: Vector, position: Vector) -> Vector:
+        return self.kinematics.solve(q, position, self.tool_orientation)
+
+    def _position(self, position: ArrayLike) -> Vector:
+        """A whole position [3] (m) of one that may leave out the fixed height."""
+        given = np.asarray(position, dtype=np.float64)
+        if given.shape not in ((3,), (len(self.axes),)) or not np.isfinite(given).all():
+            raise ValueError(f"a position must be {len(self.axes)} or 3 finite numbers in metres, not {position!r}")
+        return np.append(given, self.workspace_low[2:])[:3] if len(given) == 2 else given
+
+    def _image(self) -> Image:
+        return prepare(self._eye.render(self.world.data), _WHOLE, self.image_size)
+
+    def _observe(self) -> Observation:
+        position = self.world.tool_position
+        return {
+            "image": self._image(),
+            "observation": position,
+            "achieved_goal": position.copy(),
+            "desired_goal": self._goal.copy(),
+        }
+
+    def _info(self) -> dict[str, Any]:
+        distance = float(np.linalg.norm(self.world.tool_position - self._goal))
+        return {"distance": distance, "is_success": distance <= self.success_distance}
+
+
+_RENDERED = 240
+"""Pixels of the render that an observation is averaged from, roughly."""
+_WHOLE = Crop(0.0, 0.0, 1.0, 1.0)

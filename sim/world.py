@@ -1,0 +1,112 @@
+"""The Sawyer-reach world: an arm that follows joint positions by its servos, and the camera that watches it."""
+
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rig_robot.observation import Image
+from rig_robot.robot.kinematics import Kinematics, Vector
+
+ASSETS = Path(__file__).parent / "assets"
+ROBOT = ASSETS / "sawyer.xml"
+SCENE = ASSETS / "scene.xml"
+
+JOINTS = tuple(f"right_j{i}" for i in range(7))
+SPEED_LIMITS: Vector = np.array([1.74, 1.328, 1.957, 1.957, 3.485, 3.485, 4.545])
+"""The arm's own joint speed limits [7] (rad/s)."""
+HOME: Vector = np.array([0.0, -1.18, 0.0, 2.18, 0.0, 0.57, 3.3161])
+"""The arm's rest posture [7] (rad)."""
+
+WORKSPACE_LOW: Vector = np.array([0.45, -0.20, 0.12])
+WORKSPACE_HIGH: Vector = np.array([0.75, 0.20, 0.37])
+"""The box in which the tool moves: two corners [3] (m, base frame)."""
+FIXED_HEIGHT = 0.15
+"""Height of the tool (m) where a task keeps to the plane."""
+
+CAMERA_SIZE = (640, 480)
+"""Width and height of a camera frame (pixels)."""
+
+
+def kinematics() -> Kinematics:
+    """The Sawyer's own kinematics, from the file that the world is built on."""
+    return Kinematics(ROBOT, JOINTS, "tool", rest=HOME)
+
+
+class Camera:
+    """Renders the scene's camera. Belongs to the thread that made it, as its OpenGL context does.
+
+    Args:
+        model: the scene.
+        width, height: of the pictures (pixels). The camera's field of view is vertical, so a square picture is exactly
+            the centre square of the frame.
+    """
+
+    def __init__(self, model: mujoco.MjModel, width: int, height: int) -> None:
+        self._renderer = mujoco.Renderer(model, height=height, width=width)
+        # On a CPU, shadows cost ten times everything else.
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE):
+            self._renderer.scene.flags[flag] = False
+
+    def render(self, data: mujoco.MjData) -> Image:
+        """uint8 [height, width, 3] RGB of the state in data; a new array each time."""
+        self._renderer.update_scene(data, camera="camera")
+        return self._renderer.render()
+
+    def close(self) -> None:
+        self._renderer.close()
+
+
+class World:
+    """Physics of the scene. The arm's servos follow a joint position and speed, as a real controller's do.
+
+    Attributes:
+        model, data: MuJoCo's.
+        timestep: of the physics (s).
+    """
+
+    def __init__(self) -> None:
+        self.model = mujoco.MjModel.from_xml_path(str(SCENE))
+        self.data = mujoco.MjData(self.model)
+        self.timestep = float(self.model.opt.timestep)
+        self._tool = self.model.site("tool").id
+        gain = self.model.actuator_gainprm[:, 0]
+        # A servo brakes in proportion to the joint's speed. Shifting its set point by the wanted speed times this takes
+        # the brake off the wanted part of the motion (velocity feed-forward): without it the arm lags by 0.1 s.
+        self._lead = -self.model.actuator_biasprm[:, 2] / gain
+        self.place(HOME)
+
+    def place(self, q: ArrayLike) -> None:
+        """Puts the arm at rest at joint position q [7] (rad), at once."""
+        mujoco.mj_resetData(self.model, self.data)
+        self.data.qpos[:] = q
+        self.data.ctrl[:] = q
+        mujoco.mj_forward(self.model, self.data)
+
+    def advance(self, q: ArrayLike, velocity: ArrayLike) -> None:
+        """One step of physics with the servos at joint position q [7] (rad), moving at velocity [7] (rad/s)."""
+        self.data.ctrl[:] = np.asarray(q) + self._lead * np.asarray(velocity)
+        mujoco.mj_step(self.model, self.data)
+
+    @property
+    def joint_positions(self) -> Vector:
+        """[7] (rad)."""
+        return self.data.qpos.copy()
+
+    @property
+    def joint_velocities(self) -> Vector:
+        """[7] (rad/s)."""
+        return self.data.qvel.copy()
+
+    @property
+    def tool_position(self) -> Vector:
+        """True tool position [3] (m, base frame)."""
+        return self.data.site_xpos[self._tool].copy()
+
+    @property
+    def tool_quaternion(self) -> Vector:
+        """True tool orientation [4] (w x y z, base frame)."""
+        quaternion = np.empty(4)
+        mujoco.mju_mat2Quat(quaternion, self.data.site_xmat[self._tool])
+        return quaternion
