@@ -1,0 +1,225 @@
+"""What every node here shares: QoS profiles, described parameters, health on /diagnostics, a main that stops in order."""
+
+from __future__ import annotations
+
+import array
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+from sensor_msgs.msg import Image
+
+OBSERVATION = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Images of a stream and what is made of them: only the newest counts."""
+STATE = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Arm state (sensor data)."""
+COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+"""Twists, trajectories, heartbeat: each must arrive, none may queue."""
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+"""Goal, episode, status: who comes late hears the last one."""
+
+OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+
+
+class BadParameter(ValueError):
+    """A parameter has a value that the node cannot start with; the text names it, its value and what would be right."""
+
+
+def stamp_ns(stamp: Any) -> int:
+    """Return a `builtin_interfaces/Time` in nanoseconds."""
+    return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def stamp_s(stamp: Any) -> float:
+    """Return a `builtin_interfaces/Time` in seconds."""
+    return stamp.sec + 1e-9 * stamp.nanosec
+
+
+def rgb_to_image(rgb: np.ndarray, stamp: Any, frame_id: str) -> Image:
+    """Make an rgb8 message of a picture.
+
+    Args:
+        rgb: uint8 [H, W, 3].
+        stamp: `builtin_interfaces/Time`, the capture stamp.
+        frame_id: The camera's optical frame.
+    """
+    message = Image(height=rgb.shape[0], width=rgb.shape[1], encoding="rgb8", step=3 * rgb.shape[1])
+    message.header.stamp = stamp
+    message.header.frame_id = frame_id
+    # An array.array is taken as it is; a list or ndarray would be checked byte by byte, hundreds of times slower.
+    message.data = array.array("B", np.ascontiguousarray(rgb).tobytes())
+    return message
+
+
+def diagnostic(name: str, level: bytes, message: str, values: dict[str, Any] | None = None) -> DiagnosticStatus:
+    """Make a `DiagnosticStatus` with its values as text."""
+    return DiagnosticStatus(
+        level=level,
+        name=name,
+        message=message,
+        values=[KeyValue(key=key, value=str(value)) for key, value in (values or {}).items()],
+    )
+
+
+class RigNode(Node):
+    """A node with described parameters and its health on /diagnostics once a second.
+
+    A child gives its state by overriding `health`, and may override `stop`, which is called once before the node goes.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._checks: dict[str, Callable[[Any], str | None]] = {}
+        self._qos_conflicts: dict[str, str] = {}
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        # Health is for people and goes by their seconds, whatever the robot's clock does.
+        self.create_timer(1.0, self._publish_health, clock=rclpy.clock.Clock())
+
+    def health(self) -> tuple[bytes, str, dict[str, Any]]:
+        """Return level, one sentence and values for /diagnostics."""
+        return OK, "running", {}
+
+    def stop(self) -> None:
+        """Leave things as they should stay; called once when the process is asked to end."""
+
+    def declare(
+        self,
+        name: str,
+        default: Any,
+        text: str,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        choices: Sequence[str] | None = None,
+        check: Callable[[Any], str | None] | None = None,
+        read_only: bool = True,
+    ) -> Any:
+        """Declare a parameter and return its value.
+
+        Args:
+            name: The parameter's name.
+            default: Its default, or a `Parameter.Type` for one that has none and must be given.
+            text: One sentence for `ros2 param describe`, with the unit.
+            low: Smallest value of a number.
+            high: Largest value of a number.
+            choices: The values that a text may have.
+            check: Returns what is wrong with a new value, or None.
+            read_only: Whether it is fixed once the node runs.
+
+        Raises:
+            BadParameter: If the value given at the start is missing or cannot be right.
+        """
+        if choices is not None:
+            allowed = tuple(choices)
+            text = f"{text} One of: {', '.join(allowed)}."
+
+            def check(value: Any) -> str | None:
+                return None if value in allowed else f"must be one of {', '.join(allowed)}"
+
+        descriptor = ParameterDescriptor(description=text, read_only=read_only)
+        required = isinstance(default, Parameter.Type)
+        kind = default if required else Parameter(name, value=default).type_
+        if low is not None and high is not None:
+            if kind is Parameter.Type.INTEGER:
+                descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+            elif kind is Parameter.Type.DOUBLE:
+                descriptor.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))]
+        if check is not None:
+            self._checks[name] = check
+        try:
+            value = self.declare_parameter(name, default, descriptor).value
+        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            limits = f", from {low} to {high}" if low is not None else ""
+            raise BadParameter(f"parameter {name}: {error} ({text} A {kind.name.lower()}{limits}.)") from None
+        if value is None:
+            raise BadParameter(f"parameter {name} must be given: {text}")
+        return value
+
+    def subscribe(self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile) -> Any:
+        """Subscribe, and report a publisher whose QoS does not fit on /diagnostics."""
+        events = SubscriptionEventCallbacks(incompatible_qos=lambda event: self._note_conflict(topic, "publisher", event))
+        return self.create_subscription(kind, topic, callback, qos, event_callbacks=events)
+
+    def publisher(self, kind: type, topic: str, qos: QoSProfile) -> Any:
+        """Create a publisher, and report a subscriber whose QoS does not fit on /diagnostics."""
+        events = PublisherEventCallbacks(incompatible_qos=lambda event: self._note_conflict(topic, "subscriber", event))
+        return self.create_publisher(kind, topic, qos, event_callbacks=events)
+
+    def now(self) -> float:
+        """Return ROS time [s]."""
+        return 1e-9 * self.get_clock().now().nanoseconds
+
+    def _note_conflict(self, topic: str, other: str, event: Any) -> None:
+        policy = getattr(event.last_policy_kind, "name", event.last_policy_kind)
+        text = f"a {other}'s {policy} does not fit: nothing passes between it and this node"
+        if self._qos_conflicts.get(topic) != text:
+            self._qos_conflicts[topic] = text
+            self.get_logger().warning(f"{topic}: {text}")
+
+    def _publish_health(self) -> None:
+        level, text, values = self.health()
+        if self._qos_conflicts:
+            level = max(level, WARN)
+            values = values | {f"incompatible QoS on {topic}": why for topic, why in self._qos_conflicts.items()}
+        message = DiagnosticArray(status=[diagnostic(self.get_fully_qualified_name().lstrip("/"), level, text, values)])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            wrong = self._checks[parameter.name](parameter.value) if parameter.name in self._checks else None
+            if wrong:
+                return SetParametersResult(successful=False, reason=f"{parameter.name} = {parameter.value!r}: {wrong}")
+        return SetParametersResult(successful=True)
+
+
+def run(node_type: Callable[[], RigNode]) -> None:
+    """Be a node's main: build it, spin until SIGINT or SIGTERM, let it stop, exit 0; 2 if it cannot start as asked."""
+    # rclpy's own handlers end the context first, and a node that must say one last thing no longer can. Ours only
+    # write to a socket, on which a thread waits: a sleeping executor would not see a Python handler's flag.
+    heard, written = socket.socketpair()
+    written.setblocking(False)
+    signal.set_wakeup_fd(written.fileno())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = node_type()
+    except (ValueError, OSError) as error:
+        # A value that cannot be right is for the person who set it: one line, no traceback.
+        print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr, flush=True)  # noqa: PTH119
+        rclpy.shutdown()
+        sys.exit(2)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    done: Future = Future()
+
+    def wait_for_signal() -> None:
+        heard.recv(1)
+        executor.create_task(lambda: done.set_result(None))
+
+    threading.Thread(target=wait_for_signal, daemon=True).start()
+    try:
+        executor.spin_until_future_complete(done)
+        node.stop()
+    finally:
+        executor.shutdown(timeout_sec=1.0)
+        node.destroy_node()
+        rclpy.try_shutdown()
