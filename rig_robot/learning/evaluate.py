@@ -1,0 +1,92 @@
+"""How near a policy comes to goals that it is shown as pictures; `rig eval`."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from rig_robot.learning.arguments import EvalArgs
+from rig_robot.learning.checkpoint import resolve
+from rig_robot.learning.figures import summary
+from rig_robot.learning.inference import Encoder, Policy
+from rig_robot.learning.rig import HELD_OUT_SEEDS
+
+EnvFactory = Callable[..., gymnasium.Env]
+"""`gymnasium.make`, or what takes the same arguments; learning knows no simulation."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One episode towards one goal."""
+
+    start: np.ndarray
+    """uint8 [S, S, 3]"""
+    goal: np.ndarray
+    """uint8 [S, S, 3], the picture that stood for the goal"""
+    end: np.ndarray
+    """uint8 [S, S, 3]"""
+    distances: np.ndarray
+    """float64 [T + 1], true distance of tool and goal before each step and at the end [m]"""
+
+
+def roll_out(
+    env: gymnasium.Env,
+    encode: Callable[[np.ndarray], np.ndarray],
+    act: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    goals: int,
+    seed: int,
+) -> list[Rollout]:
+    """Whole episodes without noise towards held-out random goals, each shown as a picture.
+
+    encode: image uint8 [S, S, 3] -> latent float32 [L]; act: latent, goal -> action float32 [A].
+    """
+    world: Any = env.unwrapped
+    rollouts = []
+    for episode_seed in HELD_OUT_SEEDS + np.random.default_rng((HELD_OUT_SEEDS, seed)).integers(2**30, size=goals):
+        observation, info = env.reset(seed=int(episode_seed))
+        goal_image = world.render_goal(observation["desired_goal"])
+        start, goal = observation["image"], encode(goal_image)
+        distances, over = [info["distance"]], False
+        while not over:
+            observation, _, terminated, truncated, info = env.step(act(encode(observation["image"]), goal))
+            distances.append(info["distance"])
+            over = terminated or truncated
+        rollouts.append(Rollout(start, goal_image, observation["image"], np.array(distances)))
+    return rollouts
+
+
+def figures(rollouts: list[Rollout], period: float) -> dict:
+    """The figures of an evaluation (see `summary`); period: seconds a step."""
+    seconds = [(len(rollout.distances) - 1) * period for rollout in rollouts]
+    return summary(seconds, [rollout.distances[-1] * 1000 for rollout in rollouts])
+
+
+def evaluate(args: EvalArgs, make_env: EnvFactory) -> dict:
+    """`rig eval`: prints the figures, writes them where `args.json` says, returns them."""
+    directory = resolve(args.checkpoint)
+    encoder, policy = Encoder(directory), Policy(directory)
+    training = policy.config.training
+    env = make_env(
+        args.env or training["env"],
+        image_size=policy.config.camera.image_size,
+        action_delay=tuple(training["action_delay"]),
+    )
+    rollouts = roll_out(env, lambda image: encoder.encode(image)[0], policy.act, args.goals, args.seed)
+    env.close()
+    result = figures(rollouts, policy.config.action.period_s)
+    print(sentence(result))
+    if args.json:
+        args.json.write_text(json.dumps(result) + "\n")
+    return result
+
+
+def sentence(result: dict) -> str:
+    """The figures in one line for people."""
+    return (
+        f"{result['goals']} goals: final distance mean {result['mean_mm']:.1f} mm, "
+        f"median {result['median_mm']:.1f} mm, 90th percentile {result['p90_mm']:.1f} mm; "
+        f"within 6 cm {result['within_60mm']:.0%}, within 2 cm {result['within_20mm']:.0%}"
+    )

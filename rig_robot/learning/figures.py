@@ -1,0 +1,25 @@
+"""The figures of an evaluation, the same for every command that gives them. No torch."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def summary(seconds: Sequence[float], distances_mm: Sequence[float]) -> dict:
+    """One entry per goal in each argument -> `goals, mean_mm, median_mm, p90_mm, within_20mm, within_60mm, each`.
+
+    The two `within` are shares of the goals, 0 to 1.
+    """
+    distances = np.asarray(distances_mm, dtype=float)
+    return {
+        "goals": len(distances),
+        "mean_mm": round(float(distances.mean()), 2),
+        "median_mm": round(float(np.median(distances)), 2),
+        "p90_mm": round(float(np.percentile(distances, 90)), 2),
+        "within_20mm": float((distances <= 20).mean()),
+        "within_60mm": float((distances <= 60).mean()),
+        "each": [
+            {"seconds": round(float(s), 2), "distance_mm": round(float(d), 2)}
+            for s, d in zip(seconds, distances, strict=True)
+        ],
+    }

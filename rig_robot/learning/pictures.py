@@ -1,0 +1,84 @@
+"""Pictures of a run for people: what the VAE sees, what it imagines, how the policy improves, where it ends."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rig_robot.learning.evaluate import Rollout
+from rig_robot.learning.relabeling import Prior
+from rig_robot.learning.vae import Vae, to_images, to_pixels
+
+COLUMNS = 10
+
+
+@torch.inference_mode()
+def reconstructions(path: Path, vae: Vae, images: np.ndarray) -> None:
+    """Images (uint8 [N, S, S, 3]) above what the VAE makes of their latents."""
+    decoded = to_images(vae.decode(vae.encode(to_pixels(images))[0]))
+    rows = [
+        part for i in range(0, len(images), COLUMNS) for part in (images[i : i + COLUMNS], decoded[i : i + COLUMNS])
+    ]
+    _grid(path, rows, "Camera images, and below each its reconstruction from the latent")
+
+
+@torch.inference_mode()
+def imagined_goals(path: Path, vae: Vae, prior: Prior, rng: np.random.Generator, count: int = 40) -> None:
+    """Samples of the prior, decoded."""
+    decoded = to_images(vae.decode(torch.from_numpy(prior.sample(rng, count))))
+    _grid(
+        path, [decoded[i : i + COLUMNS] for i in range(0, count, COLUMNS)], "Imagined goals: samples of p(z), decoded"
+    )
+
+
+def learning_curve(path: Path, history: Sequence[dict]) -> None:
+    """history: figures of evaluations, each with its `step`."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    steps = [entry["step"] for entry in history]
+    for key, label in (("p90_mm", "90th percentile"), ("mean_mm", "mean"), ("median_mm", "median")):
+        axes.plot(steps, [entry[key] for entry in history], marker="o", label=label)
+    axes.set(xlabel="steps of practice", ylabel="final distance [mm]", yscale="log", title="Distance to held-out goals")
+    axes.yaxis.set_major_formatter("{x:.0f}")
+    axes.yaxis.set_minor_formatter("{x:.0f}")
+    axes.grid(which="both", alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def rollouts(path: Path, episodes: Sequence[Rollout], period: float) -> None:
+    """Start, goal and end of episodes, and the distance over time; period: seconds a step."""
+    figure = Figure(figsize=(10, 1.9 * len(episodes)), layout="constrained")
+    grid = figure.subplots(len(episodes), 4, squeeze=False, width_ratios=(1, 1, 1, 2))
+    for row, episode in zip(grid, episodes, strict=True):
+        distances = episode.distances * 1000
+        for axes, picture in zip(row, (episode.start, episode.goal, episode.end), strict=False):
+            _show(axes, picture)
+        row[0].set_ylabel(f"{distances[0]:.0f} mm away")
+        row[2].set_xlabel(f"ends {distances[-1]:.0f} mm from the goal")
+        row[3].plot(np.arange(len(distances)) * period, distances)
+        row[3].set(ylim=(0, max(150, distances.max())), ylabel="distance [mm]")
+        row[3].grid(alpha=0.3)
+    for axes, title in zip(grid[0], ("start", "goal image", "end", "true distance of the tool"), strict=True):
+        axes.set_title(title)
+    grid[-1][3].set_xlabel("time [s]")
+    figure.savefig(path, dpi=110)
+
+
+def _grid(path: Path, rows: Sequence[np.ndarray], title: str) -> None:
+    figure = Figure(figsize=(COLUMNS, len(rows) + 0.5), layout="constrained")
+    figure.suptitle(title)
+    for line, pictures in zip(figure.subplots(len(rows), COLUMNS, squeeze=False), rows, strict=True):
+        for axes in line[len(pictures) :]:
+            axes.set_axis_off()
+        for axes, picture in zip(line, pictures, strict=False):
+            _show(axes, picture)
+    figure.savefig(path, dpi=110)
+
+
+def _show(axes: Axes, picture: np.ndarray) -> None:
+    axes.imshow(picture, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])

@@ -1,0 +1,97 @@
+"""The state of a run on disk, so that a killed one goes on where it stopped.
+
+Images are written to mapped files as they come and never change; everything else (networks, optimisers, the rest of
+the replay buffer, how far the run is) is one small safetensors file that is replaced by rename after every episode. No
+random state needs to be kept: see `Rig`.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import torch
+from safetensors.numpy import save_file
+from torch import nn
+
+from rig_robot.learning.relabeling import Prior
+from rig_robot.learning.rig import Rig
+
+STATE_FILE = "state.safetensors"
+
+
+def save_state(directory: Path, rig: Rig, notes: dict) -> None:
+    """Replace the saved state of `rig`; notes: anything that JSON can hold, given back by `load_state`."""
+    tensors = {name: tensor.detach().numpy() for name, tensor in _tensors(rig)}
+    size = rig.replay.size
+    tensors |= {
+        "replay.latents": rig.replay.latents[:size],
+        "replay.actions": rig.replay.actions[:size],
+        "replay.episode": rig.replay.episode[:size],
+        "replay.first": rig.replay.first,
+        "prior.mean": rig.prior.mean,
+        "prior.covariance": rig.prior.covariance,
+    }
+    progress = {"explored": rig.explored, "vae_epochs": rig.vae_epochs, "episodes": rig.episodes}
+    temporary = directory / f".{STATE_FILE}"
+    contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    save_file(contiguous, temporary, {"progress": json.dumps(progress), "notes": json.dumps(notes)})
+    temporary.rename(directory / STATE_FILE)
+
+
+def load_state(directory: Path, rig: Rig) -> dict | None:
+    """Bring `rig` to its saved state; returns the notes, or None when nothing was saved yet."""
+    path = directory / STATE_FILE
+    if not path.exists():
+        return None
+    with safetensors.safe_open(path, framework="np") as file:
+        metadata = file.metadata()
+        saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    progress = json.loads(metadata["progress"])
+    rig.explored, rig.vae_epochs, rig.episodes = progress["explored"], progress["vae_epochs"], progress["episodes"]
+    size = len(saved["replay.latents"])
+    rig.replay.size, rig.replay.first = size, saved["replay.first"]
+    rig.replay.latents[:size] = saved["replay.latents"]
+    rig.replay.actions[:size] = saved["replay.actions"]
+    rig.replay.episode[:size] = saved["replay.episode"]
+    rig.prior = Prior(saved["prior.mean"], saved["prior.covariance"])
+    for name, optimiser in _optimisers(rig):
+        _begin(optimiser, any(key.startswith(f"{name}.") for key in saved))
+    with torch.no_grad():
+        for name, tensor in _tensors(rig):
+            tensor.copy_(torch.from_numpy(saved[name]))
+    return json.loads(metadata["notes"])
+
+
+def _modules(rig: Rig) -> list[tuple[str, nn.Module]]:
+    return [("vae", rig.vae), ("td3", rig.td3)]
+
+
+def _optimisers(rig: Rig) -> list[tuple[str, torch.optim.Adam]]:
+    return [
+        ("vae_optimiser", rig.vae_trainer.optimiser),
+        ("actor_optimiser", rig.td3.actor_optimiser),
+        ("critic_optimiser", rig.td3.critic_optimiser),
+    ]
+
+
+def _tensors(rig: Rig) -> Iterator[tuple[str, torch.Tensor]]:
+    """Every tensor that training changes, with a name."""
+    for prefix, module in _modules(rig):
+        for name, tensor in module.state_dict().items():
+            yield f"{prefix}.{name}", tensor
+    for prefix, optimiser in _optimisers(rig):
+        for number, parameter in enumerate(optimiser.param_groups[0]["params"]):
+            for name, tensor in optimiser.state.get(parameter, {}).items():
+                yield f"{prefix}.{number}.{name}", tensor
+
+
+def _begin(optimiser: torch.optim.Adam, stepped: bool) -> None:
+    """Make an Adam have the state tensors that its first step makes, to be filled."""
+    for parameter in optimiser.param_groups[0]["params"] if stepped else ():
+        optimiser.state[parameter] = {
+            "step": torch.zeros((), dtype=torch.float32),
+            "exp_avg": torch.zeros_like(parameter),
+            "exp_avg_sq": torch.zeros_like(parameter),
+        }
