@@ -3,6 +3,7 @@
 Modelled on multiworld's SawyerReachXY: actions in [-1, 1] times 2 cm, 0.1 s a step.
 """
 
+import math
 from typing import Any, Literal
 
 import gymnasium
@@ -14,6 +15,10 @@ from rig_robot.observation import CENTRE_SQUARE, Crop, Image, prepare
 from rig_robot.robot.kinematics import TOOL_DOWN, Vector
 
 Observation = dict[str, NDArray[Any]]
+
+RENDERED = 192
+"""Least width and height (pixels) of the render that an observation is averaged from. tests/test_render_path.py says what
+would be too little."""
 
 
 class SawyerReachEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
@@ -30,7 +35,7 @@ class SawyerReachEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         image_size: S, width and height of the observation (pixels).
         action_delay: shortest and longest time (s) that passes between an observation and the motion that rests on it,
             drawn anew each step: on a robot, images and commands take their time. Until then the last motion goes on.
-        render_mode: "rgb_array" for frames of the whole camera.
+        render_mode: "rgb_array" for pictures of the whole robot, for people.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012  (gymnasium's own type)
@@ -73,10 +78,11 @@ class SawyerReachEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self.world = World()
         self.kinematics = kinematics()
         # A direct render at the observation's size is point-sampled and differs from the area-averaged camera frame as
-        # much as a move of 1 cm does. Whole multiples keep the pixels' edges together.
-        size = image_size * max(1, round(_RENDERED / image_size))
+        # much as a move of 1 cm does.
+        size = image_size * math.ceil(RENDERED / image_size)
         self._eye = Camera(self.world.model, size, size)
         self._frame_camera: Camera | None = None
+        self._overview: Camera | None = None
         self._goal = self._target = (self.workspace_low + self.workspace_high) / 2
         self._place(self._target)
 
@@ -118,7 +124,8 @@ class SawyerReachEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         delay = round(self.np_random.uniform(*self.action_delay) / self.world.timestep)
         self._run(delay)
         self._target = np.clip(self._target + move, self.workspace_low, self.workspace_high)
-        self._q_target = self._solve(self._q_target, self._target)
+        for _ in range(2):  # the first leaves 0.4 mm of a 2 cm move, the second nothing that counts
+            self._q_target = self.kinematics.step(self._q_target, self._target, self.tool_orientation, self.period)
         self._speed = (self._q_target - self._q) / self.period
         self._left = ticks
         self._run(ticks - delay)
@@ -146,13 +153,17 @@ class SawyerReachEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         return self._frame_camera.render(self.world.data)
 
     def render(self) -> Image | None:  # type: ignore[override]
-        """The camera's whole frame, with `render_mode="rgb_array"`."""
-        return self.render_frame() if self.render_mode == "rgb_array" else None
+        """uint8 [480, 640, 3]: robot and table, for people; with `render_mode="rgb_array"`."""
+        if self.render_mode != "rgb_array":
+            return None
+        if self._overview is None:
+            self._overview = Camera(self.world.model, *self.camera_size, name="overview")
+        return self._overview.render(self.world.data)
 
     def close(self) -> None:
-        self._eye.close()
-        if self._frame_camera is not None:
-            self._frame_camera.close()
+        for camera in (self._eye, self._frame_camera, self._overview):
+            if camera is not None:
+                camera.close()
 
     def _place(self, position: Vector) -> None:
         """The arm at rest with the tool at position [3]: always the same posture, whatever came before."""
@@ -200,6 +211,4 @@ class SawyerReachEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         return {"distance": distance, "is_success": distance <= self.success_distance}
 
 
-_RENDERED = 240
-"""Pixels of the render that an observation is averaged from, roughly."""
 _WHOLE = Crop(0.0, 0.0, 1.0, 1.0)

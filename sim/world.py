@@ -35,15 +35,17 @@ def kinematics() -> Kinematics:
 
 
 class Camera:
-    """Renders the scene's camera. Belongs to the thread that made it, as its OpenGL context does.
+    """Renders one of the scene's cameras. Belongs to the thread that made it, as its OpenGL context does.
 
     Args:
         model: the scene.
-        width, height: of the pictures (pixels). The camera's field of view is vertical, so a square picture is exactly
+        width, height: of the pictures (pixels). A camera's field of view is vertical, so a square picture is exactly
             the centre square of the frame.
+        name: "camera", the robot's, or "overview", for people.
     """
 
-    def __init__(self, model: mujoco.MjModel, width: int, height: int) -> None:
+    def __init__(self, model: mujoco.MjModel, width: int, height: int, name: str = "camera") -> None:
+        self._name = name
         self._renderer = mujoco.Renderer(model, height=height, width=width)
         # On a CPU, shadows cost ten times everything else.
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE):
@@ -51,7 +53,7 @@ class Camera:
 
     def render(self, data: mujoco.MjData) -> Image:
         """uint8 [height, width, 3] RGB of the state in data; a new array each time."""
-        self._renderer.update_scene(data, camera="camera")
+        self._renderer.update_scene(data, camera=self._name)
         return self._renderer.render()
 
     def close(self) -> None:
@@ -87,7 +89,9 @@ class World:
     def advance(self, q: ArrayLike, velocity: ArrayLike) -> None:
         """One step of physics with the servos at joint position q [7] (rad), moving at velocity [7] (rad/s)."""
         self.data.ctrl[:] = np.asarray(q) + self._lead * np.asarray(velocity)
-        mujoco.mj_step(self.model, self.data)
+        # MuJoCo's own step leaves the positions of tool and shapes one step behind the joints'. In this order they agree.
+        mujoco.mj_step2(self.model, self.data)
+        mujoco.mj_step1(self.model, self.data)
 
     @property
     def joint_positions(self) -> Vector:
