@@ -1,0 +1,59 @@
+"""Relabelled goals: the shares asked for, later latents from the same episode only, imagined ones from the prior."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_replay import filled
+
+from rig_robot.learning.relabeling import Prior, relabel
+
+IMAGINED = Prior(np.full(2, -100.0), np.zeros((2, 2)))
+"""a prior that no frame can be taken for"""
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.integers(1, 6), min_size=1, max_size=8),
+    st.integers(0, 10),
+    st.integers(0, 10),
+    st.integers(1, 64),
+    st.integers(0, 2**32),
+)
+def test_shares_and_sources(lengths: list[int], future: int, imagined: int, size: int, seed: int) -> None:
+    imagined = min(imagined, 10 - future)
+    rng, replay = np.random.default_rng(seed), filled(lengths)
+    batch = replay.sample(rng, size)
+    goals = relabel(rng, replay, batch, IMAGINED, future / 10, imagined / 10)
+    assert goals.shape == (size, 2) and goals.dtype == np.float32
+    first, second = round(size * future / 10), round(size * (future + imagined) / 10)
+    own, now = goals[:first], batch.latents[:first]
+    assert np.array_equal(own[:, 0], now[:, 0]) and (own[:, 1] > now[:, 1]).all()
+    assert (goals[first:second] == -100).all()
+    frames = {tuple(latent) for latent in replay.latents[: replay.size]}
+    assert {tuple(goal) for goal in goals[second:]} <= frames
+
+
+def test_every_later_frame_of_the_episode_is_drawn_equally_often() -> None:
+    rng, replay = np.random.default_rng(0), filled([5])
+    batch = replay.sample(rng, 50_000)
+    goals = relabel(rng, replay, batch, IMAGINED, 1.0, 0.0)
+    from_the_first = goals[batch.frames == 0, 1]
+    found, counts = np.unique(from_the_first, return_counts=True)
+    assert found.tolist() == [1, 2, 3, 4, 5]
+    assert np.abs(counts / counts.mean() - 1).max() < 0.1
+
+
+def test_prior_is_the_gaussian_of_the_latents() -> None:
+    rng = np.random.default_rng(0)
+    mean, covariance = np.array([1.0, -2.0]), np.array([[2.0, 0.6], [0.6, 0.5]])
+    prior = Prior.fit(rng.multivariate_normal(mean, covariance, 100_000).astype(np.float32))
+    assert prior.mean == pytest.approx(mean, abs=0.03) and prior.covariance == pytest.approx(covariance, abs=0.03)
+    samples = prior.sample(rng, 100_000)
+    assert np.cov(samples, rowvar=False) == pytest.approx(covariance, abs=0.05)
+
+
+def test_a_latent_that_the_vae_does_not_use_does_not_stop_imagination() -> None:
+    latents = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
+    latents[:, 1] = 0
+    assert (Prior.fit(latents).sample(np.random.default_rng(0), 10)[:, 1] == 0).all()

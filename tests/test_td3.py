@@ -1,0 +1,74 @@
+"""TD3 with goals: targets as the formula says, delayed actor, and a policy that reaches and then holds still."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.td3 import Batch, Td3
+
+torch.set_num_threads(1)  # more fight with whatever else runs
+
+ARGS = TrainArgs(out=Path("unused"), latent_size=2, hidden=(64, 64), learning_rate=2e-3)
+
+
+def batch(rng: np.random.Generator, size: int) -> Batch:
+    """A point in the plane that moves by a tenth of its action; goals anywhere."""
+    latent, goal = rng.uniform(-1, 1, (2, size, 2)).astype(np.float32)
+    action = rng.uniform(-1, 1, (size, 2)).astype(np.float32)
+    after = latent + 0.1 * action
+    reward = -np.linalg.norm(after - goal, axis=1)
+    return Batch(*map(torch.from_numpy, (latent, action, after, goal, reward)))
+
+
+def test_target_is_the_smaller_critic_discounted_and_never_above_the_reward() -> None:
+    torch.manual_seed(0)
+    td3, data = Td3(2, ARGS), batch(np.random.default_rng(0), 32)
+    for critic, bias in zip(td3.target_critics, (5.0, -5.0), strict=True):
+        critic.layers[-1].bias.fill_(bias)
+    noise = torch.zeros(32, 2)
+    action = td3.target_actor(data.next_latent, data.goal)
+    values = torch.stack([critic(data.next_latent, action, data.goal) for critic in td3.target_critics])
+    torch.testing.assert_close(td3.target(data, noise), data.reward + ARGS.gamma * values.min(0).values.clamp(max=0))
+    for critic in td3.target_critics:
+        critic.layers[-1].bias.fill_(100.0)
+    torch.testing.assert_close(td3.target(data, noise), data.reward)
+
+
+def test_actor_and_targets_wait_for_their_turn() -> None:
+    torch.manual_seed(0)
+    td3, rng = Td3(2, ARGS), np.random.default_rng(0)
+
+    def snapshot() -> dict[str, torch.Tensor]:
+        return {name: tensor.clone() for name, tensor in td3.state_dict().items()}
+
+    def changed(before: dict[str, torch.Tensor]) -> set[str]:
+        return {name.split(".")[0] for name, now in td3.state_dict().items() if not torch.equal(now, before[name])}
+
+    before = snapshot()
+    td3.update(batch(rng, 32), torch.randn(32, 2), with_actor=False)
+    assert changed(before) == {"critics"}
+    before = snapshot()
+    td3.update(batch(rng, 32), torch.randn(32, 2), with_actor=True)
+    assert changed(before) == {"critics", "actor", "target_actor", "target_critics"}
+
+
+def test_learning_rate_falls_to_a_twentieth() -> None:
+    td3 = Td3(2, ARGS)
+    td3.set_progress(1.0)
+    assert np.isclose(td3.actor_optimiser.param_groups[0]["lr"], 0.05 * ARGS.learning_rate)
+
+
+def test_it_learns_to_reach_and_then_holds_still() -> None:
+    torch.manual_seed(0)
+    td3, rng, steps = Td3(2, ARGS), np.random.default_rng(0), 1500
+    for step in range(steps):
+        td3.set_progress(step / steps)
+        td3.update(batch(rng, 128), torch.from_numpy(rng.standard_normal((128, 2), dtype=np.float32)), step % 2 == 0)
+    latent, goal = torch.from_numpy(rng.uniform(-0.9, 0.9, (2, 200, 2)).astype(np.float32))
+    with torch.no_grad():
+        for _ in range(30):
+            before, latent = latent, latent + 0.1 * td3.actor(latent, goal)
+    assert (latent - goal).norm(dim=1).mean() < 0.1  # 0.1 is one action; at the start they are 0.9 apart
+    assert (latent - before).norm(dim=1).mean() < 0.03
