@@ -7,6 +7,7 @@ import math
 from typing import Any, Literal
 
 import gymnasium
+import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, HOME, WORKSPACE_HIGH, WORKSPACE_LOW, Camera, World, kinematics
@@ -17,11 +18,10 @@ from rig_robot.robot.kinematics import TOOL_DOWN, Vector
 Observation = dict[str, NDArray[Any]]
 
 RENDERED = 192
-"""Least width and height (pixels) of the render that an observation is averaged from. tests/test_render_path.py says what
-would be too little."""
+"""Least width and height (pixels) of the render that an observation is averaged from (tests/test_render_path.py)."""
 
 
-class SawyerReachEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
+class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
     """The tool, pointing down, is moved to a goal position that an image shows.
 
     Observations are a dictionary: `image` uint8 [S, S, 3], what the camera node would make of the camera's frame; and
@@ -84,6 +84,7 @@ class SawyerReachEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         self._frame_camera: Camera | None = None
         self._overview: Camera | None = None
         self._goal = self._target = (self.workspace_low + self.workspace_high) / 2
+        self._q = self._q_target = HOME
         self._place(self._target)
 
         n = len(self.axes)
@@ -138,13 +139,7 @@ class SawyerReachEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     def render_goal(self, position: ArrayLike) -> Image:
         """uint8 [S, S, 3]: what the camera would see with the tool at a position [3] or [2] (m). Changes nothing."""
-        state = self.world.data
-        q, velocity, control = state.qpos.copy(), state.qvel.copy(), state.ctrl.copy()
-        self.world.place(self._solve(HOME, self._position(position)))
-        image = self._image()
-        self.world.place(q)
-        state.qvel[:], state.ctrl[:] = velocity, control
-        return image
+        return self._image(self.world.at_rest(self._solve(HOME, self._position(position))))
 
     def render_frame(self) -> Image:
         """uint8 [480, 640, 3]: the camera's whole frame."""
@@ -194,13 +189,13 @@ class SawyerReachEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             raise ValueError(f"a position must be {len(self.axes)} or 3 finite numbers in metres, not {position!r}")
         return np.append(given, self.workspace_low[2:])[:3] if len(given) == 2 else given
 
-    def _image(self) -> Image:
-        return prepare(self._eye.render(self.world.data), _WHOLE, self.image_size)
+    def _image(self, data: mujoco.MjData) -> Image:
+        return prepare(self._eye.render(data), _WHOLE, self.image_size)
 
     def _observe(self) -> Observation:
         position = self.world.tool_position
         return {
-            "image": self._image(),
+            "image": self._image(self.world.data),
             "observation": position,
             "achieved_goal": position.copy(),
             "desired_goal": self._goal.copy(),

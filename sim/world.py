@@ -71,6 +71,7 @@ class World:
     def __init__(self) -> None:
         self.model = mujoco.MjModel.from_xml_path(str(SCENE))
         self.data = mujoco.MjData(self.model)
+        self._shown = mujoco.MjData(self.model)
         self.timestep = float(self.model.opt.timestep)
         self._tool = self.model.site("tool").id
         gain = self.model.actuator_gainprm[:, 0]
@@ -86,10 +87,17 @@ class World:
         self.data.ctrl[:] = q
         mujoco.mj_forward(self.model, self.data)
 
+    def at_rest(self, q: ArrayLike) -> mujoco.MjData:
+        """What a camera needs to show the arm at joint position q [7] (rad). Does not touch the physics."""
+        self._shown.qpos[:] = q
+        mujoco.mj_kinematics(self.model, self._shown)
+        mujoco.mj_camlight(self.model, self._shown)
+        return self._shown
+
     def advance(self, q: ArrayLike, velocity: ArrayLike) -> None:
         """One step of physics with the servos at joint position q [7] (rad), moving at velocity [7] (rad/s)."""
         self.data.ctrl[:] = np.asarray(q) + self._lead * np.asarray(velocity)
-        # MuJoCo's own step leaves the positions of tool and shapes one step behind the joints'. In this order they agree.
+        # mj_step would leave the positions of tool and shapes one step behind the joints'; in this order they agree.
         mujoco.mj_step2(self.model, self.data)
         mujoco.mj_step1(self.model, self.data)
 

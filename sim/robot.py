@@ -1,0 +1,61 @@
+"""The simulated robot without ROS: the world, with a trajectory controller in front of its servos."""
+
+from collections.abc import Sequence
+
+import mujoco
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rig_robot.robot.kinematics import TOOL_DOWN, Vector
+from rig_sim.trajectory import Point, Trajectory, plan
+from rig_sim.world import HOME, JOINTS, World, kinematics
+
+
+class SimulatedRobot:
+    """An arm that follows joint trajectories in simulated time.
+
+    Attributes:
+        time: simulated time since the start (s).
+
+    Args:
+        start: where the tool is at first [3] (m, base frame), pointing down.
+    """
+
+    def __init__(self, start: ArrayLike) -> None:
+        arm = kinematics()
+        self._lower, self._upper = arm.lower, arm.upper
+        q = arm.solve(HOME, start, TOOL_DOWN)
+        self.world = World()
+        self.world.place(q)
+        self.time = 0.0
+        self._trajectory = Trajectory(np.zeros(1), q[None], None)
+
+    def follow(self, names: Sequence[str], points: Sequence[Point], begin: float | None = None) -> None:
+        """Follows a new trajectory instead of the old one, as joint_trajectory_controller does.
+
+        Args:
+            names: the joints in the order that the points have them.
+            points: where to be, and when.
+            begin: simulated time (s) from which the points count; None for now.
+
+        Raises:
+            Refused: it cannot be followed; the old one goes on.
+        """
+        state = self._trajectory.at(self.time)
+        begin = self.time if begin is None else begin
+        self._trajectory = plan(names, points, begin, self.time, state, JOINTS, self._lower, self._upper)
+
+    def advance(self, until: float) -> None:
+        """Runs the physics until a simulated time (s), to within a timestep."""
+        while self.time + self.world.timestep <= until + 1e-9:
+            self.time += self.world.timestep
+            self.world.advance(*self._trajectory.at(self.time))
+
+    @property
+    def set_point(self) -> Vector:
+        """Joint position [7] (rad) that the servos are told to be at."""
+        return self._trajectory.at(self.time)[0]
+
+    def show(self, data: mujoco.MjData) -> None:
+        """Copies what a camera needs to another state of the same model."""
+        data.qpos[:] = self.world.data.qpos
