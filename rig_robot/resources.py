@@ -1,0 +1,49 @@
+"""Where the files that come with the packages are, however they were installed: pip, pip -e, colcon or a checkout."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+SCHEME = "package://"
+
+
+class NotFound(ValueError):
+    """A file that was asked for is not there; the text says where it was looked for."""
+
+
+def share(*parts: str) -> Path:
+    """Return a file or folder of `share/rig_robot` (config, launch), e.g. `share("config", "sim.yaml")`.
+
+    Raises:
+        NotFound: If no installed share folder nor the checkout has it.
+    """
+    package = Path(__file__).resolve().parent
+    # The checkout first, so that an edited file there counts; then the prefix that this file was installed under.
+    roots = [package.parent] if (package.parent / "package.xml").is_file() else []
+    roots += [parent / "share" / "rig_robot" for parent in package.parents[1:6]]
+    roots.append(Path(sys.prefix) / "share" / "rig_robot")
+    for root in roots:
+        if (path := root.joinpath(*parts)).exists():
+            return path
+    raise NotFound(f"{Path(*parts)} is in none of {', '.join(str(root) for root in roots)}")
+
+
+def locate(place: str) -> Path:
+    """Return the path that a parameter names: an ordinary path, or `package://NAME/PATH` inside a Python package.
+
+    Raises:
+        NotFound: If there is nothing.
+    """
+    if not place.startswith(SCHEME):
+        path = Path(place).expanduser()
+    else:
+        name, _, inside = place.removeprefix(SCHEME).partition("/")
+        spec = importlib.util.find_spec(name)
+        if spec is None or not spec.submodule_search_locations:
+            raise NotFound(f"{place}: there is no Python package {name}")
+        path = Path(spec.submodule_search_locations[0]) / inside
+    if not path.exists():
+        raise NotFound(f"{place}: {path} does not exist")
+    return path.resolve()
