@@ -88,5 +88,5 @@ def sentence(result: dict) -> str:
     return (
         f"{result['goals']} goals: final distance mean {result['mean_mm']:.1f} mm, "
         f"median {result['median_mm']:.1f} mm, 90th percentile {result['p90_mm']:.1f} mm; "
-        f"within 6 cm {result['within_60mm']:.0%}, within 2 cm {result['within_20mm']:.0%}"
+        f"within 6 cm {result['within_60mm']} of {result['goals']}, within 2 cm {result['within_20mm']}"
     )

@@ -8,7 +8,7 @@ import numpy as np
 def summary(seconds: Sequence[float], distances_mm: Sequence[float]) -> dict:
     """One entry per goal in each argument -> `goals, mean_mm, median_mm, p90_mm, within_20mm, within_60mm, each`.
 
-    The two `within` are shares of the goals, 0 to 1.
+    The two `within` are numbers of goals.
     """
     distances = np.asarray(distances_mm, dtype=float)
     return {
@@ -16,8 +16,8 @@ def summary(seconds: Sequence[float], distances_mm: Sequence[float]) -> dict:
         "mean_mm": round(float(distances.mean()), 2),
         "median_mm": round(float(np.median(distances)), 2),
         "p90_mm": round(float(np.percentile(distances, 90)), 2),
-        "within_20mm": float((distances <= 20).mean()),
-        "within_60mm": float((distances <= 60).mean()),
+        "within_20mm": int((distances <= 20).sum()),
+        "within_60mm": int((distances <= 60).sum()),
         "each": [
             {"seconds": round(float(s), 2), "distance_mm": round(float(d), 2)}
             for s, d in zip(seconds, distances, strict=True)
