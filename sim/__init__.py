@@ -4,8 +4,8 @@ import os
 
 if "MUJOCO_GL" not in os.environ and "DISPLAY" not in os.environ:
     os.environ["MUJOCO_GL"] = "egl"  # MuJoCo reads it when it is first imported, and would look for a display
-# Software rendering (Mesa's llvmpipe) in the calling thread: handing so small a picture to other threads costs more than
-# it gains, most of all where other processes want those cores.
+# Software rendering (Mesa's llvmpipe) in the calling thread: handing so small a picture to other threads costs more
+# than it gains, most of all where other processes want those cores.
 os.environ.setdefault("LP_NUM_THREADS", "0")
 
 import gymnasium

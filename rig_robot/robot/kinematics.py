@@ -38,10 +38,7 @@ class Kinematics:
         limits = model.jnt_range[[model.joint(name).id for name in joints]]
         self.lower: Vector = limits[:, 0].copy()
         self.upper: Vector = limits[:, 1].copy()
-        self._frame, self._kind = (
-            tool,
-            "site" if mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_SITE, tool) >= 0 else "body",
-        )
+        self._frame, self._kind = tool, _kind_of(model, tool)
         self._configuration = mink.Configuration(model)
         self._place = mink.FrameTask(tool, self._kind, position_cost=1.0, orientation_cost=0.3)
         # The rest posture settles what the tool's pose leaves free. At this cost it moves the tool by some micrometres.
@@ -146,8 +143,17 @@ def _chain(description: Path, joints: Sequence[str]) -> mujoco.MjModel:
     for joint in spec.joints:
         if joint.name not in joints:
             spec.delete(joint)
+    spec.compiler.fusestatic = False  # or the link that is the tool might be gone
     spec.compiler.boundmass = spec.compiler.boundinertia = 1e-3  # moving bodies must weigh something to compile
     return spec.compile()
+
+
+def _kind_of(model: mujoco.MjModel, tool: str) -> str:
+    """Whether the tool is a site or a body of the model."""
+    for kind, of in (("site", mujoco.mjtObj.mjOBJ_SITE), ("body", mujoco.mjtObj.mjOBJ_BODY)):
+        if mujoco.mj_name2id(model, of, tool) >= 0:
+            return kind
+    raise ValueError(f"the robot has no site or body {tool!r}")
 
 
 def _text(vector: Vector) -> str:

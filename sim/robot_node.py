@@ -1,0 +1,189 @@
+"""The simulated robot on ROS 2: it stands where driver, controller and camera stand on a real one."""
+
+import math
+import threading
+import time
+
+import mujoco
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseStamped
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rig_sim.robot import SimulatedRobot
+from rig_sim.trajectory import Point, Refused
+from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, JOINTS, WORKSPACE_HIGH, WORKSPACE_LOW, Camera
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image, JointState, TimeReference
+from trajectory_msgs.msg import JointTrajectory
+
+from rig_robot.ros import COMMAND, OBSERVATION, WARN, BadParameter, RigNode, rgb_to_image, run, stamp_ns
+
+STATE_PERIOD = 0.01
+"""Simulated time (s) between two joint states."""
+LONGEST_LEAP = 0.1
+"""The most simulated time (s) that is caught up at once; what a stalled machine owes beyond that is forgiven."""
+
+
+class RobotNode(RigNode):
+    """Joint states, camera and true tool pose out; joint trajectories in.
+
+    Physics and camera have a thread each, so that a frame being rendered does not hold up the joint states, and neither
+    waits for the executor.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("sim")
+        centre = [*((WORKSPACE_LOW + WORKSPACE_HIGH) / 2)[:2], FIXED_HEIGHT]
+        start = self.declare(
+            "start_position", [float(v) for v in centre], "Where the tool is at first (m, base frame)."
+        )
+        self._speed = self.declare("speed", 1.0, "Simulated seconds per second.", low=0.01, high=100.0)
+        self._publishes_time = self.declare(
+            "publish_clock", False, "Publish simulated time on /clock and stamp with it."
+        )
+        rate = self.declare("camera_rate", 30.0, "Frames per simulated second.", low=0.1, high=120.0)
+        self._width = self.declare("image_width", CAMERA_SIZE[0], "Frame width (pixels).", low=16, high=1920)
+        self._height = self.declare("image_height", CAMERA_SIZE[1], "Frame height (pixels).", low=16, high=1080)
+        if self._speed != 1.0 and not self._publishes_time:
+            raise BadParameter(f"speed {self._speed} needs publish_clock: others must know what time it is")
+        if len(start) != 3 or not np.isfinite(start).all():
+            raise BadParameter(f"start_position must be three finite numbers in metres, not {list(start)}")
+        self._frame_period = 1.0 / rate
+
+        self._robot = SimulatedRobot(start)
+        self._lock = threading.Lock()  # guards self._robot
+        self._refused = 0
+        self._forgiven = 0.0
+        self._stopping = threading.Event()
+        # Simulated time goes on from when the simulation started, so that stamps in a recording say something.
+        self._origin = self.get_clock().now().nanoseconds
+
+        state_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+        self._joint_states = self.publisher(JointState, "joint_states", state_qos)
+        self._tool_pose = self.publisher(PoseStamped, "sim/tool_pose", state_qos)
+        self._images = self.publisher(Image, "camera/image_raw", OBSERVATION)
+        self._camera_info = self.publisher(CameraInfo, "camera/camera_info", OBSERVATION)
+        self._time_reference = self.publisher(TimeReference, "sim/camera/time_reference", OBSERVATION)
+        self._clocks = self.publisher(Clock, "/clock", state_qos) if self._publishes_time else None
+        self.subscribe(JointTrajectory, "joint_trajectory_controller/joint_trajectory", self._follow, COMMAND)
+
+        self._threads = [
+            threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in (self._live, self._watch)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def health(self) -> tuple[bytes, str, dict[str, object]]:
+        level, text, values = super().health()
+        if not all(thread.is_alive() for thread in self._threads):
+            return WARN, "a thread has ended", values
+        return level, text, {**values, "refused trajectories": self._refused, "time lost [s]": round(self._forgiven, 3)}
+
+    def stop(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(timeout=2.0)
+
+    def _follow(self, message: JointTrajectory) -> None:
+        """Hands a trajectory to the robot; says why where it is refused."""
+        points = [
+            Point(stamp_ns(point.time_from_start) / 1e9, point.positions, point.velocities) for point in message.points
+        ]
+        stamp = stamp_ns(message.header.stamp)
+        with self._lock:
+            begin = self._robot.time + (stamp - stamp_ns(self._stamp())) / 1e9 if stamp else None
+            try:
+                self._robot.follow(message.joint_names, points, begin)
+            except Refused as reason:
+                self._refused += 1
+                self.get_logger().warning(f"trajectory refused: {reason}", throttle_duration_sec=1.0)
+
+    def _stamp(self) -> Time:
+        """The time now, or the simulated time where others go by it. Call with the lock held."""
+        if self._publishes_time:
+            nanoseconds = self._origin + round(1e9 * self._robot.time)
+            return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
+        return self.get_clock().now().to_msg()
+
+    def _live(self) -> None:
+        """The physics' thread: keeps simulated time level with real time and tells the arm's state."""
+        joints = JointState(name=list(JOINTS))
+        pose = PoseStamped()
+        pose.header.frame_id = "base"
+        begin, ticks = time.monotonic(), 0
+        while not self._stopping.is_set():
+            ticks += 1
+            due = begin + ticks * STATE_PERIOD / self._speed
+            behind = time.monotonic() - due
+            if behind < 0:
+                time.sleep(-behind)
+            elif behind * self._speed > LONGEST_LEAP:
+                self._forgiven += behind
+                begin += behind
+            with self._lock:
+                self._robot.advance(ticks * STATE_PERIOD)
+                stamp = self._stamp()
+                world = self._robot.world
+                joints.position, joints.velocity = world.joint_positions.tolist(), world.joint_velocities.tolist()
+                position, quaternion = world.tool_position.tolist(), world.tool_quaternion.tolist()
+            joints.header.stamp = pose.header.stamp = stamp
+            pose.pose.position.x, pose.pose.position.y, pose.pose.position.z = position
+            turned = pose.pose.orientation
+            turned.w, turned.x, turned.y, turned.z = quaternion
+            if self._clocks is not None:
+                self._clocks.publish(Clock(clock=stamp))
+            self._joint_states.publish(joints)
+            self._tool_pose.publish(pose)
+
+    def _watch(self) -> None:
+        """The camera's thread; it alone renders, since an OpenGL context belongs to a thread."""
+        model = self._robot.world.model
+        model.vis.global_.offwidth, model.vis.global_.offheight = self._width, self._height
+        camera = Camera(model, self._width, self._height)
+        shown = mujoco.MjData(model)
+        info = self._describe(model)
+        begin, frames = time.monotonic(), 0
+        while not self._stopping.is_set():
+            frames += 1
+            due = begin + frames * self._frame_period / self._speed
+            behind = time.monotonic() - due
+            if behind < 0:
+                time.sleep(-behind)
+            else:  # frames that are late already are left out, as a camera drops them
+                frames += math.floor(behind * self._speed / self._frame_period)
+            with self._lock:
+                self._robot.show(shown)
+                stamp = self._stamp()
+            mujoco.mj_kinematics(model, shown)
+            mujoco.mj_camlight(model, shown)
+            image = rgb_to_image(camera.render(shown), stamp, "camera")
+            info.header = image.header
+            reference = TimeReference(header=image.header, source="publish")
+            with self._lock:
+                reference.time_ref = self._stamp()
+            self._images.publish(image)
+            self._camera_info.publish(info)
+            self._time_reference.publish(reference)
+        camera.close()
+
+    def _describe(self, model: mujoco.MjModel) -> CameraInfo:
+        """The camera's calibration: a pinhole, and the centre of the picture its axis."""
+        focal = self._height / 2 / math.tan(math.radians(float(model.camera("camera").fovy[0])) / 2)
+        cx, cy = self._width / 2, self._height / 2
+        return CameraInfo(
+            width=self._width,
+            height=self._height,
+            distortion_model="plumb_bob",
+            d=[0.0] * 5,
+            k=[focal, 0.0, cx, 0.0, focal, cy, 0.0, 0.0, 1.0],
+            r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
+            p=[focal, 0.0, cx, 0.0, 0.0, focal, cy, 0.0, 0.0, 0.0, 1.0, 0.0],
+        )
+
+
+def main() -> None:
+    run(RobotNode)
+
+
+if __name__ == "__main__":
+    main()
