@@ -9,7 +9,7 @@ import torch
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.relabeling import Prior, relabel
 from rig_robot.learning.replay_buffer import ReplayBuffer
-from rig_robot.learning.td3 import Batch, Td3
+from rig_robot.learning.td3 import Batch, Td3, falling
 from rig_robot.learning.vae import Vae, to_pixels
 from rig_robot.learning.vae_training import VaeTrainer, encode_all, one_cycle
 
@@ -108,7 +108,7 @@ class Rig:
         No latent outlives the VAE that made it. Policy and critics go on from where they are.
         """
         args, seen, practised = self.args, self.explored_images(), self.replay.images[: self.replay.size]
-        rate = args.fine_tune_learning_rate * (1 - self.episodes * self.horizon / args.online_steps)
+        rate = args.fine_tune_learning_rate * falling(self.episodes * self.horizon / args.online_steps)
         half = args.vae_batch // 2
         for _ in range(args.fine_tune_batches):
             batch = (seen[rng.integers(len(seen), size=half)], practised[rng.integers(len(practised), size=half)])

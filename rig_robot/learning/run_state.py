@@ -22,7 +22,7 @@ STATE_FILE = "state.safetensors"
 
 
 def save_state(directory: Path, rig: Rig, notes: dict) -> None:
-    """Replace the saved state of `rig`; notes: anything that JSON can hold, given back by `load_state`."""
+    """Replace the saved state of `rig`; notes: anything that JSON can hold, given back by `load_notes`."""
     tensors = {name: tensor.detach().numpy() for name, tensor in _tensors(rig)}
     size = rig.replay.size
     tensors |= {
@@ -35,20 +35,25 @@ def save_state(directory: Path, rig: Rig, notes: dict) -> None:
     }
     progress = {"explored": rig.explored, "vae_epochs": rig.vae_epochs, "episodes": rig.episodes}
     temporary = directory / f".{STATE_FILE}"
-    contiguous = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
+    contiguous = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     save_file(contiguous, temporary, {"progress": json.dumps(progress), "notes": json.dumps(notes)})
     temporary.rename(directory / STATE_FILE)
 
 
-def load_state(directory: Path, rig: Rig) -> dict | None:
-    """Bring `rig` to its saved state; returns the notes, or None when nothing was saved yet."""
+def load_notes(directory: Path) -> dict | None:
+    """The notes of the saved state, or None when nothing was saved yet."""
     path = directory / STATE_FILE
     if not path.exists():
         return None
     with safetensors.safe_open(path, framework="np") as file:
-        metadata = file.metadata()
+        return json.loads(file.metadata()["notes"])
+
+
+def load_state(directory: Path, rig: Rig) -> None:
+    """Bring `rig`, made with the same arguments, to its saved state."""
+    with safetensors.safe_open(directory / STATE_FILE, framework="np") as file:
+        progress = json.loads(file.metadata()["progress"])
         saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    progress = json.loads(metadata["progress"])
     rig.explored, rig.vae_epochs, rig.episodes = progress["explored"], progress["vae_epochs"], progress["episodes"]
     size = len(saved["replay.latents"])
     rig.replay.size, rig.replay.first = size, saved["replay.first"]
@@ -61,7 +66,6 @@ def load_state(directory: Path, rig: Rig) -> dict | None:
     with torch.no_grad():
         for name, tensor in _tensors(rig):
             tensor.copy_(torch.from_numpy(saved[name]))
-    return json.loads(metadata["notes"])
 
 
 def _modules(rig: Rig) -> list[tuple[str, nn.Module]]:

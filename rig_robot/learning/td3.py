@@ -10,8 +10,11 @@ from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.networks import Actor, Critic
 
 TARGET_NOISE_CLIP = 0.5
-FINAL_LEARNING_RATE = 0.05
-"""share of the first learning rate that is left at the end"""
+
+
+def falling(progress: float) -> float:
+    """Factor on a learning rate that falls linearly to 5 %; progress: 0 at the start of training, 1 at the end."""
+    return 1 - 0.95 * progress
 
 
 class Batch(NamedTuple):
@@ -43,8 +46,8 @@ class Td3(nn.Module):
         self.critic_optimiser = torch.optim.Adam(self.critics.parameters(), args.learning_rate, fused=True)
 
     def set_progress(self, progress: float) -> None:
-        """Let the learning rates fall linearly; progress: 0 at the start of training, 1 at the end."""
-        rate = self.args.learning_rate * (1 - (1 - FINAL_LEARNING_RATE) * progress)
+        """Let the learning rates fall; progress: 0 at the start of training, 1 at the end."""
+        rate = self.args.learning_rate * falling(progress)
         for optimiser in (self.actor_optimiser, self.critic_optimiser):
             for group in optimiser.param_groups:
                 group["lr"] = rate

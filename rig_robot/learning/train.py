@@ -29,7 +29,7 @@ from rig_robot.learning.checkpoint import (
 from rig_robot.learning.evaluate import EnvFactory, Rollout, figures, roll_out, sentence
 from rig_robot.learning.replay_buffer import map_images
 from rig_robot.learning.rig import Log, Rig
-from rig_robot.learning.run_state import load_state, save_state
+from rig_robot.learning.run_state import load_notes, load_state, save_state
 
 CHECKPOINTS, STATE, PICTURES, LOGS = "checkpoints", "state", "pictures", "tensorboard"
 EVALUATION_SEED = 0
@@ -60,27 +60,26 @@ class _Run:
         self.args, self.env, self.horizon = args, env, horizon
         self.world: Any = env.unwrapped
         self.last_checkpoint = args.out / CHECKPOINTS / _name(args.online_steps // horizon * horizon)
-        for name in (STATE, PICTURES, CHECKPOINTS):
-            (args.out / name).mkdir(parents=True, exist_ok=True)
         if self.last_checkpoint.exists():
             return
+        # The clocks go on from where a kill stopped them.
+        fresh: dict[str, Any] = {"args": _plain(args), "history": [], "seconds": 0.0, "cpu_seconds": 0.0}
+        saved = load_notes(args.out / STATE)
+        self.notes = saved or fresh
+        changed = [name for name, value in _plain(args).items() if self.notes["args"].get(name) != value]
+        if changed:
+            was = ", ".join(f"{name} {self.notes['args'].get(name)}" for name in changed)
+            raise ValueError(f"{args.out} holds an unfinished run with {was}: give the same, or another directory")
+        for name in (STATE, PICTURES, CHECKPOINTS):
+            (args.out / name).mkdir(parents=True, exist_ok=True)
         d, r = (
             map_images(args.out / STATE / f"{name}.npy", steps // horizon * (horizon + 1), args.image_size)
             for name, steps in (("exploration", args.exploration_steps), ("replay", args.online_steps))
         )
         (action_size,) = env.action_space.shape or ()
         self.rig = Rig(args, action_size, horizon, d, r)
-        # What was used of the clocks before a kill counts.
-        self.notes = load_state(args.out / STATE, self.rig) or {
-            "args": _plain(args),
-            "history": [],
-            "seconds": 0.0,
-            "cpu_seconds": 0.0,
-        }
-        changed = [name for name, value in _plain(args).items() if self.notes["args"].get(name) != value]
-        if changed:
-            was = ", ".join(f"{name} {self.notes['args'].get(name)}" for name in changed)
-            raise ValueError(f"{args.out} holds an unfinished run with {was}: take these, or another directory")
+        if saved:
+            load_state(args.out / STATE, self.rig)
 
     def finish(self) -> Path:
         """Everything that is left to do."""

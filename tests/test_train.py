@@ -1,0 +1,192 @@
+"""Whole (tiny) runs of RIG in the real simulation: repeatable, killable, and with a checkpoint that acts."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+import rig_sim  # noqa: F401  (registers the environments)
+import torch
+from safetensors.numpy import load_file
+
+from rig_robot.learning.arguments import EvalArgs, TrainArgs
+from rig_robot.learning.checkpoint import read_config, resolve
+from rig_robot.learning.evaluate import evaluate
+from rig_robot.learning.inference import Encoder, Policy
+from rig_robot.learning.rig import Rig
+from rig_robot.learning.run_state import load_notes, load_state, save_state
+from rig_robot.learning.train import train
+from rig_robot.learning.vae_training import encode_all
+
+TINY = {
+    "exploration_steps": 150,
+    "online_steps": 300,
+    "warmup_steps": 100,
+    "vae_epochs": 2,
+    "fine_tune_every": 2,
+    "fine_tune_batches": 2,
+    "channels": (4, 8, 8),
+    "hidden": (32, 32),
+    "batch": 32,
+    "evaluate_every": 150,
+    "evaluation_goals": 1,
+    "final_goals": 2,
+}
+PROGRAM = """
+import sys; from pathlib import Path; import gymnasium, rig_sim
+from rig_robot.learning.arguments import TrainArgs; from rig_robot.learning.train import train
+train(TrainArgs(out=Path(sys.argv[1]), **{tiny!r}), gymnasium.make)
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of an undisturbed run."""
+    out = tmp_path_factory.mktemp("run")
+    train(TrainArgs(out=out, **TINY), gymnasium.make)
+    return out
+
+
+def same_tensors(first: Path, second: Path) -> bool:
+    for file in ("vae.safetensors", "policy.safetensors"):
+        one, other = load_file(first / file), load_file(second / file)
+        if one.keys() != other.keys() or any(one[name].tobytes() != other[name].tobytes() for name in one):
+            return False
+    return True
+
+
+def last(out: Path) -> Path:
+    return resolve(out / "checkpoints")
+
+
+def test_a_run_leaves_a_checkpoint_that_acts_and_pictures(run: Path) -> None:
+    config = read_config(run / "checkpoints")
+    assert last(run).name == "step-000300"
+    assert config.action.axes == ("x", "y") and config.action.fixed["z"] == config.workspace.low[2]
+    assert config.camera.crop == (0.125, 0.0, 0.75, 1.0) and config.training["online_steps"] == 300
+    latent, _ = Encoder(last(run)).encode(np.zeros((48, 48, 3), np.uint8))
+    assert np.isfinite(Policy(last(run)).act(latent, latent)).all()
+    for name in ("reconstructions", "imagined_goals", "learning_curve", "rollouts"):
+        assert (run / "pictures" / f"{name}.png").stat().st_size > 5000
+    assert list((run / "tensorboard").iterdir())
+    assert sum(file.stat().st_size for file in last(run).iterdir()) < 5_000_000
+
+
+def test_same_seed_gives_the_same_tensors_and_another_seed_others(run: Path, tmp_path: Path) -> None:
+    train(TrainArgs(out=tmp_path / "same", **TINY), gymnasium.make)
+    train(TrainArgs(out=tmp_path / "other", seed=1, **TINY), gymnasium.make)
+    assert same_tensors(last(run), last(tmp_path / "same"))
+    assert not same_tensors(last(run), last(tmp_path / "other"))
+
+
+def test_a_run_killed_in_every_phase_ends_as_if_it_had_not_been(run: Path, tmp_path: Path) -> None:
+    """kill -9 while exploring, training the VAE and practising: each costs less than one episode or pass."""
+    state, out = tmp_path / "state" / "state.safetensors", tmp_path
+
+    def units() -> int:
+        """Episodes and passes that the state on disk holds."""
+        if not state.exists():
+            return 0
+        header = state.read_bytes()
+        metadata = json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])["__metadata__"]
+        return sum(json.loads(metadata["progress"]).values())
+
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    for kill_at in (2, 4, 8, None):
+        before = units()
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM.format(tiny=TINY), str(out)], env=environment)
+        while kill_at is not None and process.poll() is None and units() < kill_at:
+            time.sleep(0.001)
+        if kill_at is not None:
+            assert process.poll() is None, "the run was over before it could be killed"
+            process.send_signal(signal.SIGKILL)
+        process.wait(timeout=120)
+        if kill_at is not None:
+            assert units() >= max(before, kill_at)
+    assert same_tensors(last(run), last(out))
+
+
+def test_no_latent_outlives_the_vae_that_made_it(tmp_path: Path) -> None:
+    args = TrainArgs(out=tmp_path, **TINY)
+    env = gymnasium.make(args.env)
+    room = [np.zeros((6 * 51, 48, 48, 3), np.uint8) for _ in range(2)]
+    rig = Rig(args, 2, 50, *room)
+    tuned = []
+
+    def report(log: dict[str, float]) -> None:
+        if size := rig.replay.size:
+            encoded = encode_all(rig.vae, rig.replay.images[:size])
+            np.testing.assert_allclose(rig.replay.latents[:size], encoded, atol=1e-5)
+        if "vae/latents_moved" in log:
+            tuned.append(log["vae/latents_moved"])
+
+    rig.run(env, report)
+    env.close()
+    assert len(tuned) == 3 and min(tuned) > 1e-5
+
+
+def test_a_saved_state_is_the_whole_state(tmp_path: Path) -> None:
+    args = TrainArgs(out=tmp_path, **TINY)
+    room = [np.zeros((6 * 51, 48, 48, 3), np.uint8) for _ in range(2)]
+    env = gymnasium.make(args.env)
+    rig = Rig(args, 2, 50, *room)
+    rig.run(env, lambda log: None)
+    env.close()
+    save_state(tmp_path, rig, {"note": 1})
+    other = Rig(dataclasses.replace(args, seed=5), 2, 50, *room)
+    load_state(tmp_path, other)
+    assert load_notes(tmp_path) == {"note": 1}
+    rng = [np.random.default_rng(0) for _ in range(2)]
+    other.args = rig.args
+    assert rig.fine_tune(rng[0]) == other.fine_tune(rng[1])
+    assert [rig.learn(rng[0], step) for step in range(3)] == [other.learn(rng[1], step) for step in range(3)]
+
+
+def test_going_on_with_other_arguments_is_refused_by_name(run: Path, tmp_path: Path) -> None:
+    args = TrainArgs(out=tmp_path, **TINY)
+    room = [np.zeros((3 * 51, 48, 48, 3), np.uint8), np.zeros((6 * 51, 48, 48, 3), np.uint8)]
+    (tmp_path / "state").mkdir()
+    notes = {"args": {**json.loads((last(run) / "config.json").read_text())["training"], "gamma": 0.5}, "history": []}
+    save_state(tmp_path / "state", Rig(args, 2, 50, *room), notes)
+    with pytest.raises(ValueError, match=r"unfinished run with gamma 0\.5"):
+        train(args, gymnasium.make)
+
+
+def test_a_finished_run_is_left_alone(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    assert train(TrainArgs(out=run, **TINY), gymnasium.make) == run / "checkpoints" / "step-000300"
+    assert "finished already" in capsys.readouterr().out
+    assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+
+
+def test_evaluation_repeats_what_training_measured(run: Path, tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    result = evaluate(EvalArgs(run / "checkpoints", goals=2, json=tmp_path / "figures.json"), gymnasium.make)
+    assert json.loads((tmp_path / "figures.json").read_text()) == result
+    assert {key: value for key, value in result.items() if key != "each"} == read_config(run / "checkpoints").figures
+    assert [entry["seconds"] for entry in result["each"]] == [5.0, 5.0]
+    assert result["mean_mm"] == pytest.approx(np.mean([entry["distance_mm"] for entry in result["each"]]), abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"beta": -1.0}, "beta is -1"),
+        ({"future": 0.9}, r"future \+ imagined \+ replayed is 0\.9 \+ 0\.2 \+ 0\.3"),
+        ({"action_delay": (0.03, 0.0)}, "action_delay is"),
+        ({"hidden": ()}, "hidden is"),
+        ({"online_steps": 20, "warmup_steps": 0}, "online_steps is 20, expected at least one episode of 50"),
+        ({"gamma": float("nan")}, "gamma is nan"),
+        ({"image_size": 8}, "image_size is 8"),
+    ],
+)
+def test_a_bad_argument_is_named(tmp_path: Path, arguments: dict, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        train(TrainArgs(out=tmp_path, **arguments), gymnasium.make)
