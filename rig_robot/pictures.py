@@ -94,7 +94,7 @@ def from_compressed(data: bytes, max_megapixels: float = 50.0) -> NDArray[np.uin
         raise PictureRefused("there are no bytes; send a whole PNG or JPEG file")
     try:
         with warnings.catch_warnings():
-            # Pillow's own limit warns at 89 megapixels and raises at 179; ours decides below, before pixels are decoded.
+            # Pillow's own limit warns at 89 megapixels and raises at 179; ours decides below, before any decoding.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             file = Image.open(io.BytesIO(data), formats=FILE_FORMATS)
     except Exception as error:  # Pillow raises a dozen kinds of exception on hostile bytes; all mean the same here.

@@ -1,0 +1,150 @@
+"""Real nodes as processes and a node in the test that listens to them, over real DDS on this machine's loopback."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import rclpy
+import yaml
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+
+SMALL_PROFILE = Path(__file__).parents[1] / "config" / "dds" / "small.xml"
+"""As the bring-up gives it to nodes that publish nothing large."""
+
+START_S = 30.0
+"""Longest time that a node may take to start on a busy machine (torch alone takes seconds)."""
+
+
+class NodeProcess:
+    """A node of ours as a process, for tests: its output is kept, and it never outlives the test."""
+
+    def __init__(self, module: str, parameters: Mapping[str, object], remappings: Mapping[str, str]) -> None:
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as file:
+            yaml.safe_dump({"/**": {"ros__parameters": dict(parameters)}}, file)
+        self._parameters = Path(file.name)
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed in stop)
+        arguments = ["--ros-args", "--params-file", file.name]
+        for name, target in remappings.items():
+            arguments += ["--remap", f"{name}:={target}"]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"FASTDDS_DEFAULT_PROFILES_FILE": str(SMALL_PROFILE)},
+        )
+
+    def output(self) -> str:
+        """What it has written so far, stdout and stderr."""
+        return os.pread(self._output.fileno(), 1_000_000, 0).decode(errors="replace")
+
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def wait(self, timeout_s: float = START_S) -> int:
+        """Its exit status, once it ends by itself."""
+        return self.process.wait(timeout_s)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Asks it to end (Ctrl-C by default) and gives its exit status."""
+        if self.running():
+            self.process.send_signal(how)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._parameters.unlink()
+        self._output.close()
+        return self.process.returncode
+
+
+@contextlib.contextmanager
+def node_process(
+    module: str, parameters: Mapping[str, object] | None = None, remappings: Mapping[str, str] | None = None
+) -> Iterator[NodeProcess]:
+    """Runs `python -m module` with these parameters; prints its output when the test fails inside."""
+    process = NodeProcess(module, parameters or {}, remappings or {})
+    try:
+        yield process
+    except BaseException:
+        print(f"--- output of {module}\n{process.output()}---")
+        raise
+    finally:
+        process.stop()
+
+
+M = TypeVar("M")
+
+
+class Listener:
+    """A node in the test process. Nothing spins in the background: time passes in `until` and `spin` only."""
+
+    def __init__(self, name: str = "listener") -> None:
+        self._context = rclpy.Context()
+        self._context.init()
+        self.node = Node(name, context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.try_shutdown()
+
+    def hear(self, kind: type[M], topic: str, qos: QoSProfile | int) -> list[M]:
+        """A list that grows by every message of the topic."""
+        heard: list[M] = []
+        self.node.create_subscription(kind, topic, heard.append, qos)
+        return heard
+
+    def spin(self, seconds: float) -> None:
+        """Takes what comes for so long."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def until(self, condition: Callable[[], Any], what: str, timeout_s: float = START_S) -> Any:
+        """Spins until `condition` gives something true, which is returned; fails the test, naming `what`, if never."""
+        end = time.monotonic() + timeout_s
+        while not (found := condition()):
+            if time.monotonic() > end:
+                raise AssertionError(f"after {timeout_s:g} s still not: {what}")
+            self._executor.spin_once(timeout_sec=0.02)
+        return found
+
+    def until_heard(self, topic: str, publishers: int = 1, subscribers: int = 0) -> None:
+        """Spins until the other side of a topic has been discovered."""
+        self.until(
+            lambda: (
+                self.node.count_publishers(topic) >= publishers and self.node.count_subscribers(topic) >= subscribers
+            ),
+            f"{publishers} publishers and {subscribers} subscribers on {topic}",
+        )
+
+    def call(self, kind: Any, service: str, request: Any = None) -> Any:
+        """Calls a service and gives its response."""
+        client = self.node.create_client(kind, service)
+        try:
+            self.until(client.service_is_ready, f"service {service} is there")
+            future = client.call_async(request or kind.Request())
+            self.until(future.done, f"service {service} has answered")
+            return future.result()
+        finally:
+            self.node.destroy_client(client)
+
+    def set_parameter(self, node: str, name: str, value: object) -> Any:
+        """Sets a parameter of another node: `rcl_interfaces/SetParametersResult`."""
+        from rcl_interfaces.srv import SetParameters
+
+        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+        return self.call(SetParameters, f"{node}/set_parameters", request).results[0]
