@@ -1,0 +1,223 @@
+"""Shows the robot random goal images, one after the other, and judges by the simulator's own tool position."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import PoseStamped
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from std_srvs.srv import SetBool
+
+from rig_robot.learning.checkpoint import read_config
+from rig_robot.learning.figures import sentence, summary
+from rig_robot.pictures import from_raw
+from rig_robot.resources import locate
+from rig_robot.ros import COMMAND, LATCHED, OBSERVATION, RigNode, rgb_to_image, run
+from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics
+
+LONGEST = 8.0
+"""Time that a goal gets [s]."""
+SETTLED_MM, SETTLED_S = 2.0, 1.0
+"""A tool that has moved less than this for so long has come to rest."""
+START_TIMEOUT = 60.0
+"""Time that the other nodes get to be there [s]."""
+
+
+class NotReady(RuntimeError):
+    """The other nodes did not come up, or refused; the text says which and how."""
+
+
+class GoalsNode(RigNode):
+    """Sends goals, waits until the tool rests or its time is over, prints and keeps the figures."""
+
+    def __init__(self) -> None:
+        super().__init__("sim_goals")
+        checkpoint = self.declare(
+            "checkpoint", Parameter.Type.STRING, "Checkpoint: goals are drawn from its workspace."
+        )
+        self._goals = self.declare("goals", 0, "Goals to show before ending; 0: no end.", low=0, high=1_000_000)
+        seed = self.declare("seed", 0, "Seed of the goals.", low=0, high=2**31 - 1)
+        self._json = self.declare("json", "", "File for the figures; none if empty.")
+        images = self.declare("images", "", "Folder for one picture a goal; none if empty.")
+        headless = self.declare("headless", True, "No window.")
+        self._images = Path(images) if images else None
+        if self._images is not None:
+            self._images.mkdir(parents=True, exist_ok=True)
+        self._window = not headless and bool(os.environ.get("DISPLAY"))
+
+        config = read_config(locate(checkpoint))
+        self._workspace, self._orientation = config.workspace, config.action.tool_orientation
+        self._random = np.random.default_rng(seed)
+        self._world = World()
+        self._kinematics = kinematics()
+        self._camera = Camera(self._world.model, *CAMERA_SIZE)
+
+        self._tool: tuple[float, np.ndarray] | None = None
+        self._trail: deque[tuple[float, np.ndarray]] = deque()
+        self._view: Image | None = None
+        self._status: DiagnosticStatus | None = None
+        self._arm_status = ""
+        self._goal_images = self.publisher(Image, "rig/goal/image_in", COMMAND)
+        self.subscribe(
+            PoseStamped, "sim/tool_pose", self._take_tool, QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+        )
+        self.subscribe(DiagnosticStatus, "rig/goal/status", self._take_status, LATCHED)
+        self.subscribe(DiagnosticStatus, "rig/arm/status", self._take_arm_status, LATCHED)
+        if self._images is not None or self._window:
+            self.subscribe(Image, "camera/image_raw", self._take_view, OBSERVATION)
+        self._arm = self.create_client(SetBool, "arm/arm")
+        self._policy = self.create_client(SetParameters, "policy/set_parameters")
+
+        self._steps = self._story()
+        self._wait: Callable[[], bool] = lambda: True
+        self.create_timer(0.05, self._go_on)
+
+    def _story(self) -> Generator[Callable[[], bool], None, None]:
+        """All that happens, in order; each `yield` gives what to wait for."""
+        yield from self._wait_for(
+            lambda: self._arm.service_is_ready() and self._policy.service_is_ready(), "arm and policy"
+        )
+        yield from self._wait_for(lambda: self._tool is not None, "the simulation's tool pose")
+        seconds: list[float] = []
+        distances: list[float] = []
+        while not self._goals or len(distances) < self._goals:
+            yield from self._make_ready()
+            number = len(distances) + 1
+            goal = self._random.uniform(self._workspace.low, self._workspace.high)
+            picture = self._draw(goal)
+            start_view = self._picture()
+            took = yield from self._reach(picture)
+            distance = 1000.0 * float(np.linalg.norm(self._tool_position() - goal))
+            seconds.append(took)
+            distances.append(distance)
+            print(f"goal {number:3d}  {took:4.1f} s  {distance:6.1f} mm", flush=True)
+            if self._images is not None:
+                self._keep(self._images / f"goal_{number:04d}.png", start_view, picture, distance)
+        self._finish(seconds, distances)
+
+    def _reach(self, picture: np.ndarray) -> Generator[Callable[[], bool], None, float]:
+        """Send one goal and wait for the end of it; return how long it took [s]."""
+        self._status = None
+        self._goal_images.publish(rgb_to_image(picture, self.get_clock().now().to_msg(), "camera"))
+        began = time.monotonic()
+        yield from self._wait_for(lambda: self._status is not None, "an answer on rig/goal/status", LONGEST)
+        assert self._status is not None
+        if self._status.level != DiagnosticStatus.OK:
+            raise NotReady(f"the goal was refused: {self._status.message}")
+        self._trail.clear()
+        yield lambda: self._at_rest() or time.monotonic() - began > LONGEST
+        return time.monotonic() - began
+
+    def _make_ready(self) -> Generator[Callable[[], bool], None, None]:
+        """Arm and set the policy to `reach`: also after a restart of either, since both begin idle."""
+        if self._arm_status not in ("waiting", "moving"):
+            answer = self._arm.call_async(SetBool.Request(data=True))
+            yield from self._wait_for(answer.done, "an answer of the arm")
+            if not answer.result().success:
+                raise NotReady(f"the arm does not arm: {answer.result().message}")
+        mode = Parameter("mode", value="reach").to_parameter_msg()
+        result = self._policy.call_async(SetParameters.Request(parameters=[mode]))
+        yield from self._wait_for(result.done, "an answer of the policy")
+        if not result.result().results[0].successful:
+            raise NotReady(f"the policy does not reach: {result.result().results[0].reason}")
+
+    def _wait_for(
+        self, condition: Callable[[], Any], what: str, timeout: float = START_TIMEOUT
+    ) -> Generator[Callable[[], bool], None, None]:
+        end = time.monotonic() + timeout
+        yield lambda: condition() or time.monotonic() > end
+        if not condition():
+            raise NotReady(f"no {what} within {timeout:g} s")
+
+    def _go_on(self) -> None:
+        self._show()
+        try:
+            while self._wait():
+                self._wait = next(self._steps)
+        except StopIteration:
+            self.end(0)
+        except NotReady as error:
+            self.get_logger().error(str(error))
+            self.end(1)
+
+    def _at_rest(self) -> bool:
+        """Return whether the tool has hardly moved for `SETTLED_S`."""
+        if not self._trail or self._trail[-1][0] - self._trail[0][0] < SETTLED_S:
+            return False
+        places = np.array([place for _, place in self._trail])
+        return bool(np.ptp(places, axis=0).max() * 1000.0 < SETTLED_MM)
+
+    def _take_tool(self, message: PoseStamped) -> None:
+        place = np.array([message.pose.position.x, message.pose.position.y, message.pose.position.z])
+        now = time.monotonic()
+        self._tool = (now, place)
+        self._trail.append(self._tool)
+        while now - self._trail[0][0] > 1.1 * SETTLED_S:
+            self._trail.popleft()
+
+    def _tool_position(self) -> np.ndarray:
+        assert self._tool is not None
+        return self._tool[1]
+
+    def _take_status(self, message: DiagnosticStatus) -> None:
+        self._status = message
+
+    def _take_arm_status(self, message: DiagnosticStatus) -> None:
+        self._arm_status = next((item.value for item in message.values if item.key == "state"), "")
+
+    def _take_view(self, message: Image) -> None:
+        self._view = message
+
+    def _draw(self, position: np.ndarray) -> np.ndarray:
+        """Return what the camera would see with the tool at position [3] m: uint8 [480, 640, 3]."""
+        q = self._kinematics.solve(HOME, position, self._orientation)
+        return self._camera.render(self._world.at_rest(q))
+
+    def _picture(self) -> np.ndarray:
+        """Return what the camera sees now, uint8 [480, 640, 3]; black before the first frame."""
+        return from_raw(self._view) if self._view is not None else np.zeros((*CAMERA_SIZE[::-1], 3), np.uint8)
+
+    def _keep(self, file: Path, start: np.ndarray, goal: np.ndarray, distance: float) -> None:
+        titled = [
+            _titled(picture, title)
+            for picture, title in ((start, "start"), (goal, "goal"), (self._picture(), f"end: {distance:.1f} mm"))
+        ]
+        cv2.imwrite(str(file), cv2.cvtColor(np.hstack(titled), cv2.COLOR_RGB2BGR))
+
+    def _show(self) -> None:
+        if self._window:
+            cv2.imshow("rig_robot", cv2.cvtColor(_titled(self._picture(), "camera"), cv2.COLOR_RGB2BGR))
+            cv2.waitKey(1)
+
+    def _finish(self, seconds: list[float], distances: list[float]) -> None:
+        figures = summary(seconds, distances)
+        print(f"{sentence(figures)}; {np.mean(seconds):.1f} s a goal", flush=True)
+        if self._json:
+            Path(self._json).write_text(json.dumps(figures) + "\n")
+
+
+def _titled(picture: np.ndarray, title: str) -> np.ndarray:
+    """Return a copy of a picture, uint8 [H, W, 3], with a dark strip that holds its title above it."""
+    strip = np.full((36, picture.shape[1], 3), 32, np.uint8)
+    cv2.putText(strip, title, (10, 26), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 1, cv2.LINE_AA)
+    return np.vstack((strip, picture))
+
+
+def main() -> None:
+    run(GoalsNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""DESIGN.md, rule 9: what training sees is what the camera node makes of a frame, to within a 2 mm move of the tool."""
+
+import gymnasium
+import numpy as np
+import pytest
+import rig_sim  # noqa: F401  (registers the environments)
+
+from rig_robot.observation import prepare
+
+
+def rms(a, b):
+    """Root of the mean squared difference of two pictures (grey levels)."""
+    return np.sqrt(((a.astype(float) - b.astype(float)) ** 2).mean())
+
+
+def in_camera(env, position):
+    """The observation by way of a 640x480 frame with the tool at a position."""
+    env.reset(options={"start": position})
+    return prepare(env.render_frame(), env.crop, env.image_size)
+
+
+@pytest.mark.parametrize(
+    ("name", "heights"), [("RigSawyerReachXY-v0", [0.15]), ("RigSawyerReachXYZ-v0", [0.12, 0.25, 0.37])]
+)
+@pytest.mark.parametrize("size", [48, 84])
+def test_training_picture_differs_from_the_cameras_by_less_than_a_two_millimetre_move(name, heights, size):
+    env = gymnasium.make(name, image_size=size).unwrapped
+    for x in (0.46, 0.60, 0.74):
+        for y in (-0.19, -0.05, 0.08, 0.19):
+            for z in heights:
+                position = np.array([x, y, z])
+                camera = in_camera(env, position)
+                error = rms(env.render_goal(position), camera)
+                moved = min(
+                    rms(in_camera(env, position + 0.002 * sign * np.eye(3)[axis]), camera)
+                    for axis in range(2)
+                    for sign in (-1, 1)
+                )
+                assert error < moved, f"tool at {position}: {error:.2f} grey levels, a 2 mm move {moved:.2f}"
+    env.close()
+
+
+def test_the_whole_tool_shows_in_every_corner_of_the_workspace():
+    env = gymnasium.make("RigSawyerReachXYZ-v0").unwrapped
+    for x in (0.45, 0.75):
+        for y in (-0.20, 0.20):
+            for z in (0.12, 0.37):
+                image = env.render_goal([x, y, z]).astype(int)
+                tool = (image[..., 1] > image[..., 0] + 60) & (image[..., 1] > image[..., 2] + 60)
+                assert tool.sum() >= 9, f"{tool.sum()} pixels of the tool at {(x, y, z)}"
+                assert not (tool[0].any() or tool[-1].any() or tool[:, 0].any() or tool[:, -1].any())
+
+
+def test_overview_for_people_is_another_picture_than_the_cameras():
+    env = gymnasium.make("RigSawyerReachXY-v0", render_mode="rgb_array").unwrapped
+    env.reset(seed=0)
+    overview, frame = env.render(), env.render_frame()
+    assert overview.shape == frame.shape == (480, 640, 3)
+    assert rms(overview, frame) > 20
