@@ -14,9 +14,6 @@ from rig_robot.robot.kinematics import TOOL_DOWN, Vector
 class SimulatedRobot:
     """An arm that follows joint trajectories in simulated time.
 
-    Attributes:
-        time: simulated time since the start (s).
-
     Args:
         start: where the tool is at first [3] (m, base frame), pointing down.
     """
@@ -27,7 +24,7 @@ class SimulatedRobot:
         q = arm.solve(HOME, start, TOOL_DOWN)
         self.world = World()
         self.world.place(q)
-        self.time = 0.0
+        self._ticks = 0  # counted, not summed: hours of timesteps must not drift
         self._trajectory = Trajectory(np.zeros(1), q[None], None)
 
     def follow(self, names: Sequence[str], points: Sequence[Point], begin: float | None = None) -> None:
@@ -47,9 +44,14 @@ class SimulatedRobot:
 
     def advance(self, until: float) -> None:
         """Runs the physics until a simulated time (s), to within a timestep."""
-        while self.time + self.world.timestep <= until + 1e-9:
-            self.time += self.world.timestep
+        while (self._ticks + 1) * self.world.timestep <= until + 1e-6:
+            self._ticks += 1
             self.world.advance(*self._trajectory.at(self.time))
+
+    @property
+    def time(self) -> float:
+        """Simulated time since the start (s)."""
+        return self._ticks * self.world.timestep
 
     @property
     def set_point(self) -> Vector:

@@ -16,6 +16,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState, TimeReference
 from trajectory_msgs.msg import JointTrajectory
 
+from rig_robot.robot.kinematics import NotReached
 from rig_robot.ros import COMMAND, OBSERVATION, WARN, BadParameter, RigNode, rgb_to_image, run, stamp_ns
 
 STATE_PERIOD = 0.01
@@ -50,7 +51,10 @@ class RobotNode(RigNode):
             raise BadParameter(f"start_position must be three finite numbers in metres, not {list(start)}")
         self._frame_period = 1.0 / rate
 
-        self._robot = SimulatedRobot(start)
+        try:
+            self._robot = SimulatedRobot(start)
+        except NotReached as why:
+            raise BadParameter(f"start_position: {why}") from None
         self._lock = threading.Lock()  # guards self._robot
         self._refused = 0
         self._forgiven = 0.0
