@@ -89,6 +89,7 @@ class RigNode(Node):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        self.ended: Future = Future()
         self._checks: dict[str, Callable[[Any], str | None]] = {}
         self._qos_conflicts: dict[str, str] = {}
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -100,8 +101,13 @@ class RigNode(Node):
         """Return level, one sentence and values for /diagnostics."""
         return OK, "running", {}
 
+    def end(self, status: int) -> None:
+        """End the process with an exit status, once what runs now has returned."""
+        if not self.ended.done():
+            self.ended.set_result(status)
+
     def stop(self) -> None:
-        """Leave things as they should stay; called once when the process is asked to end."""
+        """Leave things as they should stay; called once before the process ends."""
 
     def declare(
         self,
@@ -197,7 +203,10 @@ class RigNode(Node):
 
 
 def run(node_type: Callable[[], RigNode]) -> None:
-    """Be a node's main: build it, spin until SIGINT or SIGTERM, let it stop, exit 0; 2 if it cannot start as asked."""
+    """Be a node's main: build it, spin until SIGINT, SIGTERM or its own end, let it stop, exit with its status.
+
+    The status is 0 after a signal and 2 if the node cannot start as asked.
+    """
     # rclpy's own handlers end the context first, and a node that must say one last thing no longer can. Ours only
     # write to a socket, on which a thread waits: a sleeping executor would not see a Python handler's flag.
     heard, written = socket.socketpair()
@@ -215,17 +224,17 @@ def run(node_type: Callable[[], RigNode]) -> None:
         sys.exit(2)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    done: Future = Future()
 
     def wait_for_signal() -> None:
         heard.recv(1)
-        executor.create_task(lambda: done.set_result(None))
+        executor.create_task(node.end, 0)
 
     threading.Thread(target=wait_for_signal, daemon=True).start()
     try:
-        executor.spin_until_future_complete(done)
+        executor.spin_until_future_complete(node.ended)
         node.stop()
     finally:
         executor.shutdown(timeout_sec=1.0)
         node.destroy_node()
         rclpy.try_shutdown()
+    sys.exit(node.ended.result())

@@ -15,8 +15,10 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
 from rcl_interfaces.srv import SetParameters
+from rclpy.client import Client
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
@@ -25,7 +27,6 @@ from rig_robot.learning.figures import sentence, summary
 from rig_robot.pictures import from_raw
 from rig_robot.resources import locate
 from rig_robot.ros import COMMAND, LATCHED, OBSERVATION, RigNode, rgb_to_image, run
-from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics
 
 LONGEST = 8.0
 """Time that a goal gets [s]."""
@@ -77,8 +78,8 @@ class GoalsNode(RigNode):
         self.subscribe(DiagnosticStatus, "rig/arm/status", self._take_arm_status, LATCHED)
         if self._images is not None or self._window:
             self.subscribe(Image, "camera/image_raw", self._take_view, OBSERVATION)
-        self._arm = self.create_client(SetBool, "arm/arm")
-        self._policy = self.create_client(SetParameters, "policy/set_parameters")
+        self._arm: Client = self.create_client(SetBool, "arm/arm")
+        self._policy: Client = self.create_client(SetParameters, "policy/set_parameters")
 
         self._steps = self._story()
         self._wait: Callable[[], bool] = lambda: True
@@ -86,9 +87,6 @@ class GoalsNode(RigNode):
 
     def _story(self) -> Generator[Callable[[], bool], None, None]:
         """All that happens, in order; each `yield` gives what to wait for."""
-        yield from self._wait_for(
-            lambda: self._arm.service_is_ready() and self._policy.service_is_ready(), "arm and policy"
-        )
         yield from self._wait_for(lambda: self._tool is not None, "the simulation's tool pose")
         seconds: list[float] = []
         distances: list[float] = []
@@ -123,15 +121,20 @@ class GoalsNode(RigNode):
     def _make_ready(self) -> Generator[Callable[[], bool], None, None]:
         """Arm and set the policy to `reach`: also after a restart of either, since both begin idle."""
         if self._arm_status not in ("waiting", "moving"):
-            answer = self._arm.call_async(SetBool.Request(data=True))
-            yield from self._wait_for(answer.done, "an answer of the arm")
-            if not answer.result().success:
-                raise NotReady(f"the arm does not arm: {answer.result().message}")
+            armed = yield from self._call(self._arm, SetBool.Request(data=True))
+            if not armed.success:
+                raise NotReady(f"the arm does not arm: {armed.message}")
         mode = Parameter("mode", value="reach").to_parameter_msg()
-        result = self._policy.call_async(SetParameters.Request(parameters=[mode]))
-        yield from self._wait_for(result.done, "an answer of the policy")
-        if not result.result().results[0].successful:
-            raise NotReady(f"the policy does not reach: {result.result().results[0].reason}")
+        answer = yield from self._call(self._policy, SetParameters.Request(parameters=[mode]))
+        if not answer.results[0].successful:
+            raise NotReady(f"the policy does not reach: {answer.results[0].reason}")
+
+    def _call(self, client: Client, request: Any) -> Generator[Callable[[], bool], None, Any]:
+        """Call a service of a node that may be starting just now; return its response."""
+        yield from self._wait_for(client.service_is_ready, f"service {client.srv_name}")
+        answer = client.call_async(request)
+        yield from self._wait_for(answer.done, f"answer of {client.srv_name}", timeout=5.0)
+        return answer.result()
 
     def _wait_for(
         self, condition: Callable[[], Any], what: str, timeout: float = START_TIMEOUT

@@ -10,7 +10,7 @@ import numpy as np
 
 from rig_robot.learning.arguments import EvalArgs
 from rig_robot.learning.checkpoint import resolve
-from rig_robot.learning.figures import summary
+from rig_robot.learning.figures import sentence, summary
 from rig_robot.learning.inference import Encoder, Policy
 from rig_robot.learning.rig import HELD_OUT_SEEDS
 
@@ -81,12 +81,3 @@ def evaluate(args: EvalArgs, make_env: EnvFactory) -> dict:
     if args.json:
         args.json.write_text(json.dumps(result) + "\n")
     return result
-
-
-def sentence(result: dict) -> str:
-    """The figures in one line for people."""
-    return (
-        f"{result['goals']} goals: final distance mean {result['mean_mm']:.1f} mm, "
-        f"median {result['median_mm']:.1f} mm, 90th percentile {result['p90_mm']:.1f} mm; "
-        f"within 6 cm {result['within_60mm']} of {result['goals']}, within 2 cm {result['within_20mm']}"
-    )

@@ -23,3 +23,12 @@ def summary(seconds: Sequence[float], distances_mm: Sequence[float]) -> dict:
             for s, d in zip(seconds, distances, strict=True)
         ],
     }
+
+
+def sentence(result: dict) -> str:
+    """The figures in one line for people."""
+    return (
+        f"{result['goals']} goals: final distance mean {result['mean_mm']:.1f} mm, "
+        f"median {result['median_mm']:.1f} mm, 90th percentile {result['p90_mm']:.1f} mm; "
+        f"within 6 cm {result['within_60mm']} of {result['goals']}, within 2 cm {result['within_20mm']}"
+    )

@@ -1,0 +1,58 @@
+# `make help` lists what there is. Everything is installed into .venv (.venv-jazzy with ROS=jazzy).
+ROS ?= kilted
+ARGS ?=
+PYTHON ?= python3
+ifeq ($(ROS),kilted)
+VENV := .venv
+else
+VENV := .venv-$(ROS)
+endif
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CONSTRAINTS := constraints.txt constraints-$(ROS).txt
+
+# What the wheels need of Debian: EGL and Mesa to render, the libraries of OpenCV's windows.
+DEBIAN := libegl1 libgl1-mesa-dri libgl1 libglib2.0-0
+
+.DEFAULT_GOAL := help
+.PHONY: help sim test lint format clean system
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo '  ARGS="..." goes to the command (make sim ARGS="--goals 10"), ROS=jazzy takes ROS 2 Jazzy instead of Kilted.'
+
+sim: $(STAMP) ## Install, then run the whole system in simulation; pictures of each goal in out/sim
+	$(BIN)/rig sim --images out/sim $(ARGS)
+
+test: $(STAMP) ## Install, then run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## Style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove what was installed and built here
+	rm -rf .venv .venv-* build install log out *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): setup.py $(CONSTRAINTS)
+	@$(MAKE) --no-print-directory system
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) torch
+	$(BIN)/pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) -e '.[ros,dev]'
+	touch $@
+
+system:
+	@command -v dpkg-query >/dev/null || { echo 'This is no Debian or Ubuntu: install EGL and Mesa yourself.'; exit 0; }; \
+	missing=""; for package in $(DEBIAN); do \
+	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; \
+	  else echo "Missing packages. Run:  sudo apt-get install$$missing"; exit 1; fi; fi; \
+	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo 'Run:  sudo apt-get install python3-venv'; exit 1; }

@@ -1,0 +1,96 @@
+"""`rig`: the command line. Each command imports what it needs when it runs, so that `rig --help` is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from rig_robot.bringup import SimOptions, simulation, simulation_environment
+from rig_robot.learning.arguments import EvalArgs, TrainArgs
+
+
+@dataclass(frozen=True)
+class GoalOptions:
+    """Send a picture to a running system as its goal."""
+
+    picture: tyro.conf.Positional[Path]
+    """PNG or JPEG file."""
+    namespace: str = ""
+    """ROS namespace of the robot."""
+    timeout: float = 10.0
+    """Time to wait for the system and its answer [s]."""
+
+
+def main() -> None:
+    """Run the command that the arguments name; exit 2 with one line where they cannot be right."""
+    command = tyro.cli(
+        Annotated[SimOptions, tyro.conf.subcommand("sim", description="Run the whole system in simulation.")]
+        | Annotated[GoalOptions, tyro.conf.subcommand("goal")]
+        | Annotated[TrainArgs, tyro.conf.subcommand("train")]
+        | Annotated[EvalArgs, tyro.conf.subcommand("eval")],
+        prog="rig",
+        description="A robot arm that reaches what a goal image shows (RIG).",
+    )
+    try:
+        sys.exit(_COMMANDS[type(command)](command))
+    except (ValueError, OSError) as error:
+        print(f"rig: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _sim(options: SimOptions) -> int:
+    from rig_robot.runner import Runner
+
+    nodes = simulation(options)
+    environment = simulation_environment()
+    if environment:
+        print(f"simulation: {' '.join(f'{name}={value}' for name, value in environment.items())}", flush=True)
+        print(
+            "simulation: set the same in another terminal to talk to it, or set your own before `rig sim`", flush=True
+        )
+    return Runner(nodes, environment).run()
+
+
+def _goal(options: GoalOptions) -> int:
+    from rig_robot.bringup import dds_profile
+
+    # Before rclpy is loaded: the DDS reads its profile when it starts.
+    os.environ.update(simulation_environment() | dds_profile("camera", os.environ))
+    from rig_robot.send_goal import send
+
+    answer = send(options.picture, options.namespace, options.timeout)
+    print(answer.text)
+    return 0 if answer.accepted else 1
+
+
+def _environment(name: str, **arguments: Any) -> Any:
+    import gymnasium
+    import rig_sim  # noqa: F401  registers the environments
+
+    return gymnasium.make(name, **arguments)
+
+
+def _train(args: TrainArgs) -> int:
+    from rig_robot.learning.train import train
+
+    print(f"checkpoint: {train(args, _environment)}")
+    return 0
+
+
+def _eval(args: EvalArgs) -> int:
+    from rig_robot.learning.evaluate import evaluate
+
+    evaluate(args, _environment)
+    return 0
+
+
+_COMMANDS: dict[type, Callable[[Any], int]] = {SimOptions: _sim, GoalOptions: _goal, TrainArgs: _train, EvalArgs: _eval}
+
+if __name__ == "__main__":
+    main()

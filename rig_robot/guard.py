@@ -1,0 +1,52 @@
+"""What outlives a runner: it sees that no node is left behind, and takes back the dead's shared memory.
+
+The runner writes its children's process ids on standard input, which ends with it, however it ends. The kernel has
+killed the children by then; this is for those that were being started, and for what no kernel cleans up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import sys
+import time
+from pathlib import Path
+
+from rig_robot.shared_memory import sweep
+
+PATIENCE = 2.0
+"""How long the killed may take to be gone [s]."""
+
+
+def main() -> None:
+    """Wait for the end of standard input, then for the end of all the processes that it named, then sweep."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    children = [int(line) for line in sys.stdin]
+    end = time.monotonic() + PATIENCE
+    for pid in children:
+        with contextlib.suppress(ProcessLookupError):
+            _finish(pid, end)
+    sweep(young=0.0)
+
+
+def _finish(pid: int, end: float) -> None:
+    """Kill a process of ours and wait for its end until `end` (steady clock, s)."""
+    handle = os.pidfd_open(pid)
+    try:
+        # The number may be another process's by now: only what the runner started looks like this.
+        if b"--ros-args" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            with selectors.DefaultSelector() as selector:
+                selector.register(handle, selectors.EVENT_READ)
+                selector.select(max(0.0, end - time.monotonic()))
+    except FileNotFoundError:
+        pass
+    finally:
+        os.close(handle)
+
+
+if __name__ == "__main__":
+    main()

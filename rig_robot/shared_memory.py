@@ -1,0 +1,55 @@
+"""Shared memory that dead processes left behind: Fast DDS does not take it back, and a hundred crashes cost gigabytes.
+
+Fast DDS keeps a lock file beside each segment and port (`..._el`, `..._sl`) and holds a lock on it while its process
+lives (eProsima/Fast-DDS, RobustExclusiveLock.hpp). A lock that can be had is a dead process's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from pathlib import Path
+
+FOLDER = Path("/dev/shm")
+_LOCK = re.compile(r"(?P<owner>fast(dds|rtps)_(port\d+|[0-9a-f]{16}))_(el|sl)")
+
+
+def sweep(folder: Path = FOLDER, young: float = 0.5) -> list[str]:
+    """Remove what dead processes of this user left in `folder`; return the names of the removed files.
+
+    Args:
+        folder: Where shared memory is.
+        young: A lock file younger than this [s] is left alone: its process may have yet to lock it.
+    """
+    removed: list[str] = []
+    for lock in folder.glob("fast*"):
+        match = _LOCK.fullmatch(lock.name)
+        if match is None or not _abandoned(lock, young):
+            continue
+        owner = match["owner"]
+        for name in (owner, f"sem.{owner}_mutex", lock.name):
+            try:
+                (folder / name).unlink()
+                removed.append(name)
+            except OSError:
+                continue  # a port may lack a mutex, and another sweep may be at work
+    return removed
+
+
+def _abandoned(lock: Path, young: float) -> bool:
+    try:
+        descriptor = os.open(lock, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.getuid() or time.time() - status.st_mtime < young:
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
