@@ -54,18 +54,21 @@ class NodeProcess:
         """Its exit status, once it ends by itself."""
         return self.process.wait(timeout_s)
 
-    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
-        """Asks it to end (Ctrl-C by default) and gives its exit status."""
+    def interrupt(self) -> int:
+        """Ctrl-C; gives its exit status."""
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(10)
+
+    def close(self) -> None:
+        """Ends it, by force if it does not listen."""
         if self.running():
-            self.process.send_signal(how)
             try:
-                self.process.wait(10)
+                self.interrupt()
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
         self._parameters.unlink()
         self._output.close()
-        return self.process.returncode
 
 
 @contextlib.contextmanager
@@ -80,7 +83,7 @@ def node_process(
         print(f"--- output of {module}\n{process.output()}---")
         raise
     finally:
-        process.stop()
+        process.close()
 
 
 M = TypeVar("M")
