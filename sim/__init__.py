@@ -1,9 +1,14 @@
 """Sawyer-reach simulation: MuJoCo world, gymnasium environments and the simulated-robot node."""
 
+import importlib
 import os
+import sys
 
 if "MUJOCO_GL" not in os.environ and "DISPLAY" not in os.environ:
-    os.environ["MUJOCO_GL"] = "egl"  # MuJoCo reads it when it is first imported, and would look for a display
+    os.environ["MUJOCO_GL"] = "egl"  # without it, MuJoCo would look for a display
+    if mujoco := sys.modules.get("mujoco"):
+        # It has read the variable already, when it was imported.
+        importlib.reload(sys.modules[mujoco.Renderer.__module__].gl_context)
 # Software rendering (Mesa's llvmpipe) in the calling thread: handing so small a picture to other threads costs more
 # than it gains, most of all where other processes want those cores.
 os.environ.setdefault("LP_NUM_THREADS", "0")

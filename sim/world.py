@@ -94,9 +94,9 @@ class World:
         mujoco.mj_camlight(self.model, self._shown)
         return self._shown
 
-    def advance(self, q: ArrayLike, velocity: ArrayLike) -> None:
+    def advance(self, q: Vector, velocity: Vector) -> None:
         """One step of physics with the servos at joint position q [7] (rad), moving at velocity [7] (rad/s)."""
-        self.data.ctrl[:] = np.asarray(q) + self._lead * np.asarray(velocity)
+        self.data.ctrl[:] = q + self._lead * velocity
         # mj_step would leave the positions of tool and shapes one step behind the joints'; in this order they agree.
         mujoco.mj_step2(self.model, self.data)
         mujoco.mj_step1(self.model, self.data)

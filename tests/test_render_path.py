@@ -1,10 +1,14 @@
 """DESIGN.md, rule 9: what training sees is what the camera node makes of a frame, to within a 2 mm move of the tool."""
 
+import os
+import subprocess
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
-import rig_sim  # noqa: F401  (registers the environments)
 
+import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.observation import prepare
 
 
@@ -49,6 +53,16 @@ def test_the_whole_tool_shows_in_every_corner_of_the_workspace():
                 tool = (image[..., 1] > image[..., 0] + 60) & (image[..., 1] > image[..., 2] + 60)
                 assert tool.sum() >= 9, f"{tool.sum()} pixels of the tool at {(x, y, z)}"
                 assert not (tool[0].any() or tool[-1].any() or tool[:, 0].any() or tool[:, -1].any())
+
+
+@pytest.mark.parametrize("first", ["mujoco", "gymnasium, rig_robot.robot.kinematics", "rig_sim"])
+def test_rendering_needs_no_display_whatever_was_imported_first(first):
+    program = f"import {first}; import rig_sim, rig_sim.world as w; world = w.World(); "
+    program += "print(w.Camera(world.model, 48, 48).render(world.data).max())"
+    environment = {name: value for name, value in os.environ.items() if name not in ("MUJOCO_GL", "DISPLAY")}
+    run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) > 100
 
 
 def test_overview_for_people_is_another_picture_than_the_cameras():

@@ -1,0 +1,87 @@
+"""How fast the environment steps, beside what bare rendering plus bare physics of the same scene take.
+
+    python benchmarks/env_speed.py
+
+Bare means MuJoCo's own calls in a row: one render of the picture that an observation is averaged from, and one step's
+worth of physics; no inverse kinematics, no resizing, no gymnasium. Environment and limit are measured in turns, so that
+both meet the same machine; the figures are medians over the turns. The last line is one JSON object.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gymnasium
+import mujoco
+import numpy as np
+import tyro
+
+import rig_sim  # noqa: F401  (registers the environments)
+from rig_sim.env import SawyerReachEnv
+from rig_sim.world import Camera, World
+
+
+@dataclass
+class Args:
+    sizes: tuple[int, ...] = (48, 84)
+    """Widths of observations (pixels)."""
+    turns: int = 20
+    """Times that each is measured, after one turn that does not count."""
+    steps: int = 50
+    """Environment steps in a turn."""
+
+
+def seconds_each(work: Callable[[], object], times: int) -> float:
+    """Mean time (s) that the work takes."""
+    begin = time.perf_counter()
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - begin) / times
+
+
+def measure(size: int, args: Args) -> dict[str, float]:
+    """Steps/s of the environment and the fraction of the limit that they are, for one observation size."""
+    env = gymnasium.make("RigSawyerReachXY-v0", image_size=size)
+    inner = env.unwrapped
+    assert isinstance(inner, SawyerReachEnv)
+    rng = np.random.default_rng(0)
+
+    def step() -> None:
+        if env.step(rng.uniform(-1, 1, 2).astype(np.float32))[3]:
+            env.reset()
+
+    world = World()
+    ticks = round(inner.period / world.timestep)
+    rendered, direct = Camera(world.model, inner.rendered_size, inner.rendered_size), Camera(world.model, size, size)
+    parts: dict[str, Callable[[], object]] = {
+        "environment step": step,
+        f"bare render {inner.rendered_size}x{inner.rendered_size}": lambda: rendered.render(world.data),
+        "bare physics": lambda: mujoco.mj_step(world.model, world.data, ticks),
+        f"(bare render {size}x{size}: point-sampled, not what a camera sees)": lambda: direct.render(world.data),
+    }
+    env.reset(seed=0)
+    taken: dict[str, list[float]] = {name: [] for name in parts}
+    for turn in range(args.turns + 1):
+        for name, work in parts.items():
+            each = seconds_each(work, args.steps)
+            if turn:
+                taken[name].append(each)
+    typical = {name: statistics.median(times) for name, times in taken.items()}
+    stepping, rendering, physics, _ = typical.values()
+    print(f"observation {size}x{size}")
+    for name, each in typical.items():
+        print(f"  {name}: {1000 * each:.3f} ms")
+    rate, limit = 1 / stepping, 1 / (rendering + physics)
+    print(f"  {rate:.0f} steps/s of {limit:.0f}: {100 * rate / limit:.0f} % of the limit")
+    env.close()
+    return {"steps_per_s": round(rate, 1), "limit_fraction": round(rate / limit, 3)}
+
+
+def main(args: Args) -> None:
+    print(json.dumps({str(size): measure(size, args) for size in args.sizes}))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args, description=__doc__))
