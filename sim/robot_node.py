@@ -9,15 +9,15 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rig_sim.robot import SimulatedRobot
-from rig_sim.trajectory import Point, Refused
-from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, JOINTS, WORKSPACE_HIGH, WORKSPACE_LOW, Camera
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState, TimeReference
 from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.robot.kinematics import NotReached
 from rig_robot.ros import COMMAND, OBSERVATION, WARN, BadParameter, RigNode, rgb_to_image, run, stamp_ns
+from rig_sim.robot import SimulatedRobot
+from rig_sim.trajectory import Point, Refused
+from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, JOINTS, WORKSPACE_HIGH, WORKSPACE_LOW, Camera
 
 STATE_PERIOD = 0.01
 """Simulated time (s) between two joint states."""

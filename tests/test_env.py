@@ -5,9 +5,10 @@ import warnings
 import gymnasium
 import numpy as np
 import pytest
-import rig_sim  # noqa: F401  (registers the environments)
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+import rig_sim  # noqa: F401  (registers the environments)
 
 NAMES = ("RigSawyerReachXY-v0", "RigSawyerReachXYZ-v0")
 

@@ -107,6 +107,7 @@ def test_states_frames_and_truth_keep_coming_and_belong_together(sim, listener):
 
 def test_its_camera_shows_what_training_sees_and_its_truth_is_where_the_tool_is(sim, listener):
     import gymnasium
+
     import rig_sim  # noqa: F401  (registers the environments)
 
     poses = listener.hear(PoseStamped, "sim/tool_pose", COMMAND)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rig_sim.robot import SimulatedRobot
 from rig_sim.trajectory import Point, Refused, Trajectory, plan
 
