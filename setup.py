@@ -54,7 +54,17 @@ setup(
     extras_require={
         "ros": ["ros-rclpy[fastrtps]", "ros-common-interfaces"],
         "realsense": ["pyrealsense2"],
-        "dev": ["hypothesis", "mypy", "pytest<9.1", "ruff", "stable-baselines3", "types-PyYAML", "colcon-common-extensions"],
+        "dev": [
+            "hypothesis",
+            "mypy",
+            "psutil",
+            "pytest<9.1",
+            "ruff",
+            "stable-baselines3",
+            "types-PyYAML",
+            "types-psutil",
+            "colcon-common-extensions",
+        ],
     },
     entry_points={
         "console_scripts": ["rig = rig_robot.cli:main", *(f"{name} = {target}" for name, target in NODES.items())]

@@ -210,6 +210,7 @@ class Runner:
                 self._say(f"{child.spec.name} does not stop: killed")
                 child.process.kill()
                 child.process.wait()
+            self._print(child)
 
 
 def _reason(status: int) -> str:

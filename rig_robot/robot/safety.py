@@ -164,7 +164,7 @@ class SafetyFilter:
     def _limit_speed(self, velocity: Vector, notes: list[str]) -> Vector:
         limited = _shorten(velocity, self.limits.tool_speed)
         if limited is not velocity:
-            notes.append(f"slowed from {np.linalg.norm(velocity):.3f} to {self.limits.tool_speed} m/s")
+            notes.append(f"slowed to {self.limits.tool_speed} m/s")
         return limited
 
     def _limit_to_box(self, velocity: Vector, dt: float, notes: list[str]) -> Vector:
@@ -215,5 +215,8 @@ class SafetyFilter:
 
 def _shorten(vector: Vector, length: float) -> Vector:
     """Return the vector itself, or one of the same direction and the given length where it is longer."""
-    norm = float(np.linalg.norm(vector))
-    return vector if norm <= length else vector * (length / norm)
+    largest = float(np.abs(vector).max())
+    if largest == 0.0:
+        return vector
+    norm = largest * float(np.linalg.norm(vector / largest))  # the square of a huge number would overflow
+    return vector if norm <= length else vector / largest * (length / (norm / largest))

@@ -1,0 +1,114 @@
+"""The runner: what it starts it also ends, restarts or reports, and it leaves nothing behind, even when it is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rig_robot.bringup import NodeSpec
+from rig_robot.runner import Runner, command
+
+CHILD = """
+import os, signal, sys, time
+name = [a for a in sys.argv if a.startswith("__node:=")][0].split(":=")[1]
+print(name, "says hello", os.getpid(), flush=True)
+if os.environ.get("DEAF") == name:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+ends = os.environ.get("ENDS_" + name)
+try:
+    time.sleep(0.3 if ends else 60)
+except KeyboardInterrupt:
+    print(name, "stopped in order", flush=True)
+    sys.exit(0)
+sys.exit(int(ends))
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module that plays a node: it says hello and waits, or ends as the environment says."""
+    (tmp_path / "plays_a_node.py").write_text(CHILD)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return "plays_a_node"
+
+
+def specs(module: str) -> list[NodeSpec]:
+    return [
+        NodeSpec("helper", module),
+        NodeSpec("heart", module, vital=True),
+        NodeSpec("show", module, vital=True, finishes=True),
+    ]
+
+
+def test_the_system_ends_well_when_the_node_that_finishes_does(module: str, monkeypatch, capfd) -> None:
+    monkeypatch.setenv("ENDS_show", "0")
+    assert Runner(specs(module), {}).run() == 0
+    output = capfd.readouterr().out
+    assert "[ heart] heart says hello" in output
+    assert "helper stopped in order" in output or "heart stopped in order" in output
+
+
+@pytest.mark.parametrize("ends", [{"ENDS_heart": "0"}, {"ENDS_heart": "3"}, {"ENDS_show": "1"}])
+def test_a_vital_node_that_ends_takes_the_system_along_with_an_error(module: str, ends, monkeypatch, capfd) -> None:
+    for name, status in ends.items():
+        monkeypatch.setenv(name, status)
+    assert Runner(specs(module), {}).run() == 1
+    assert f"status {next(iter(ends.values()))}" in capfd.readouterr().out
+
+
+def test_a_node_that_is_not_vital_is_started_again(module: str, monkeypatch, capfd) -> None:
+    monkeypatch.setenv("ENDS_helper", "1")
+    nodes = [*specs(module)[:2], NodeSpec("clock", "rig_test_clock", vital=True, finishes=True)]
+    (Path(os.environ["PYTHONPATH"]) / "rig_test_clock.py").write_text("import time; time.sleep(3)")
+    assert Runner(nodes, {}).run() == 0
+    assert capfd.readouterr().out.count("helper says hello") >= 2
+
+
+def test_a_node_that_does_not_listen_is_killed(module: str, monkeypatch, capfd) -> None:
+    monkeypatch.setenv("ENDS_show", "0")
+    monkeypatch.setenv("DEAF", "heart")
+    assert Runner(specs(module), {}).run() == 0
+    assert "heart does not stop: killed" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_process_outlives_the_runner(module: str, how: signal.Signals) -> None:
+    script = (
+        "from rig_robot.bringup import NodeSpec; from rig_robot.runner import Runner; import sys;"
+        f"sys.exit(Runner([NodeSpec(n, {module!r}, vital=True) for n in ('a', 'b')], {{}}).run())"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as runner:
+        assert runner.stdout is not None
+        hello = [runner.stdout.readline() for _ in range(2)]
+        assert all("says hello" in line for line in hello), hello
+        family = psutil.Process(runner.pid).children(recursive=True)
+        assert len(family) == 3, "two nodes and the guard"
+        runner.send_signal(how)
+        runner.wait(10)
+        until(lambda: not any(_alive(process) for process in family), "every process has ended")
+        assert runner.returncode == (0 if how != signal.SIGKILL else -signal.SIGKILL)
+
+
+def test_parameters_reach_a_node_as_they_are(tmp_path: Path) -> None:
+    spec = NodeSpec("n", "m", {"text": "a: b", "number": 1.0, "list": [0.5, 1.0], "yes": True}, namespace="left")
+    arguments = command(spec)
+    assert arguments[1:3] == ["-m", "m"]
+    assert "__ns:=/left" in arguments and 'text:="a: b"' in arguments and "number:=1.0" in arguments
+    assert "list:=[0.5, 1.0]" in arguments and "yes:=true" in arguments
+
+
+def _alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def until(condition: Callable[[], bool], what: str, timeout: float = 5.0) -> None:
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, f"after {timeout} s still not: {what}"
+        time.sleep(0.02)

@@ -1,0 +1,77 @@
+"""Shared memory of the dead is taken back, that of the living is not."""
+
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rig_robot.bringup import dds_profile, simulation_environment
+from rig_robot.shared_memory import FOLDER, sweep
+
+NODE = "import rclpy, time; rclpy.init(); node = rclpy.create_node('n'); print('up', flush=True); rclpy.spin(node)"
+
+
+def test_only_what_nobody_holds_is_removed(tmp_path: Path) -> None:
+    for name in ("0123456789abcdef", "port7412"):
+        (tmp_path / f"fastdds_{name}").touch()
+        (tmp_path / f"fastdds_{name}_el").touch()
+    (tmp_path / "sem.fastdds_port7412_mutex").touch()
+    (tmp_path / "fastdds_of_somebody_else").touch()
+    with (tmp_path / "fastdds_0123456789abcdef_el").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        sweep(tmp_path, young=0.0)
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "fastdds_0123456789abcdef",
+        "fastdds_0123456789abcdef_el",
+        "fastdds_of_somebody_else",
+    }
+
+
+def test_a_lock_file_that_has_just_been_made_is_left_to_its_process(tmp_path: Path) -> None:
+    (tmp_path / "fastdds_0123456789abcdef_el").touch()
+    assert sweep(tmp_path) == []
+
+
+def test_twenty_killed_nodes_leave_shared_memory_as_it_was() -> None:
+    left: set[str] = set()
+    for _ in range(4):
+        nodes = [_start() for _ in range(5)]
+        for node in nodes:
+            left |= _held(node.pid)
+            node.send_signal(signal.SIGKILL)
+            node.wait()
+    assert len(left & _files()) >= 20, "the killed nodes left nothing: this test shows nothing"
+    time.sleep(0.6)
+    sweep()
+    assert not {name for name in _files() if any(owner in name for owner in left)}
+
+
+def test_a_living_node_keeps_its_shared_memory() -> None:
+    node = _start()
+    held = _held(node.pid)
+    sweep(young=0.0)
+    assert held and held <= _files()
+    node.kill()
+    node.wait()
+    sweep(young=0.0)
+
+
+def _start() -> subprocess.Popen:
+    environment = {**os.environ, **simulation_environment(), **dds_profile("small", {})}
+    node = subprocess.Popen([sys.executable, "-c", NODE], env=environment, stdout=subprocess.PIPE)
+    assert node.stdout is not None and node.stdout.readline() == b"up\n"
+    node.stdout.close()
+    return node
+
+
+def _held(pid: int) -> set[str]:
+    """The shared memory that a process has mapped."""
+    return set(re.findall(r"/dev/shm/(fast\w+)", Path(f"/proc/{pid}/maps").read_text()))
+
+
+def _files() -> set[str]:
+    return {file.name for file in FOLDER.iterdir()}
