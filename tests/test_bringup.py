@@ -1,0 +1,209 @@
+"""What `rig sim` and `ros2 launch` start is the same system, described once."""
+
+import dataclasses
+import importlib.util
+import json
+import os
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rig_robot import bringup
+from rig_robot.bringup import BringupError, NodeSpec, SimOptions, simulation
+from rig_robot.resources import NotFound, locate, share
+from rig_robot.runner import command
+
+LAUNCH_FILE = share("launch", "sim.launch.py")
+HAS_LAUNCH = importlib.util.find_spec("launch_ros") is not None
+
+
+class _Recorded:
+    """Stands for any entity of `launch`: it keeps what it was made of."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.args, self.kwargs = args, kwargs
+
+
+@pytest.fixture
+def recorded_launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.SimpleNamespace]:
+    """`launch` and `launch_ros` whose entities only record their arguments: the file itself is what is tested.
+
+    Where the real ones can be imported, `test_the_real_launch_...` below uses those.
+    """
+    names = {
+        "launch": ("LaunchContext", "LaunchDescription", "LaunchDescriptionEntity"),
+        "launch.actions": (
+            "DeclareLaunchArgument",
+            "EmitEvent",
+            "LogInfo",
+            "OpaqueFunction",
+            "RegisterEventHandler",
+        ),
+        "launch.event_handlers": ("OnProcessExit", "OnShutdown"),
+        "launch.events": ("Shutdown",),
+        "launch_ros": (),
+        "launch_ros.actions": ("Node",),
+    }
+    kinds = types.SimpleNamespace()
+    for module_name, classes in names.items():
+        module = types.ModuleType(module_name)
+        for name in classes:
+            kind = type(name, (_Recorded,), {})
+            setattr(module, name, kind)
+            setattr(kinds, name, kind)
+        monkeypatch.setitem(sys.modules, module_name, module)
+    yield kinds
+
+
+def load_launch_file() -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location("sim_launch", LAUNCH_FILE)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def launched(kinds: types.SimpleNamespace, checkpoint: Path, **arguments: str) -> list[Any]:
+    """The entities that the launch file makes with these arguments beside its defaults."""
+    module = load_launch_file()
+    description = module.generate_launch_description()
+    declared, function = description.args[0][:-1], description.args[0][-1]
+    given = {entity.args[0]: entity.kwargs["default_value"] for entity in declared}
+    given |= {"checkpoint": str(checkpoint)} | arguments
+    context = types.SimpleNamespace(launch_configurations=given, environment=dict(os.environ))
+    return function.kwargs["function"](context)
+
+
+def as_command(node: Any) -> dict[str, Any]:
+    """What a recorded `launch_ros.actions.Node` runs."""
+    return {
+        "name": node.kwargs["name"],
+        "executable": node.kwargs["executable"],
+        "namespace": node.kwargs["namespace"],
+        "parameters": node.kwargs["parameters"][0],
+        "remappings": node.kwargs.get("remappings", []),
+        "vital": not node.kwargs["respawn"],
+    }
+
+
+def from_command_line(spec: NodeSpec) -> dict[str, Any]:
+    """What the runner's command line says, read back from the line itself."""
+    arguments = command(spec)
+    remappings = [arguments[i + 1] for i, argument in enumerate(arguments) if argument == "-r"]
+    names = dict(remapping.split(":=") for remapping in remappings)
+    parameters = dict(arguments[i + 1].split(":=", 1) for i, argument in enumerate(arguments) if argument == "-p")
+    return {
+        "name": names.pop("__node"),
+        "executable": executable_of(arguments[2]),
+        "namespace": names.pop("__ns", "").strip("/"),
+        "parameters": {name: yaml.safe_load(value) for name, value in parameters.items()},
+        "remappings": list(names.items()),
+        "vital": spec.vital,
+    }
+
+
+def executable_of(module: str) -> str:
+    """The console script that runs `module`, by the package's own entry points."""
+    from importlib.metadata import entry_points
+
+    scripts = {script.value: script.name for script in entry_points(group="console_scripts")}
+    return scripts[f"{module}:main"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [{}, {"namespace": "left", "goals": "3", "seed": "7"}, {"goals": "-1"}, {"images": "out", "json": "f"}]
+)
+def test_launch_and_runner_start_the_same_nodes(recorded_launch, checkpoint: Path, arguments: dict) -> None:
+    nodes = [entity for entity in launched(recorded_launch, checkpoint, **arguments) if type(entity).__name__ == "Node"]
+    options = SimOptions(
+        checkpoint=str(checkpoint),
+        namespace=arguments.get("namespace", ""),
+        goals=int(arguments.get("goals", 0)),
+        seed=int(arguments.get("seed", 0)),
+        images=Path(arguments["images"]) if "images" in arguments else None,
+        json=Path(arguments["json"]) if "json" in arguments else None,
+    )
+    assert [as_command(node) for node in nodes] == [from_command_line(spec) for spec in simulation(options)]
+
+
+def test_every_argument_of_rig_sim_is_one_of_the_launch_file(recorded_launch) -> None:
+    assert set(load_launch_file().ARGUMENTS) == {field.name for field in dataclasses.fields(SimOptions)}
+
+
+@pytest.mark.skipif(not HAS_LAUNCH, reason="launch_ros is not installed here (it comes with a full ROS 2)")
+def test_the_real_launch_describes_the_same_nodes(checkpoint: Path) -> None:
+    from launch_ros.actions import Node
+
+    from launch import LaunchContext
+
+    context = LaunchContext()
+    for entity in load_launch_file().generate_launch_description().entities:
+        context.launch_configurations["checkpoint"] = str(checkpoint)
+        made = entity.visit(context)
+    nodes = [entity for entity in made or () if isinstance(entity, Node)]
+    assert [node.node_executable for node in nodes] == [spec.name for spec in simulation(SimOptions(str(checkpoint)))]
+
+
+def test_only_processes_that_send_frames_get_the_large_segment(checkpoint: Path) -> None:
+    profiles = {
+        spec.name: Path(spec.environment({})["FASTDDS_DEFAULT_PROFILES_FILE"]).name
+        for spec in simulation(SimOptions(str(checkpoint)))
+    }
+    large = {name for name, profile in profiles.items() if profile == "camera.xml"}
+    assert large == {"sim", "sim_goals"} and set(profiles.values()) == {"camera.xml", "small.xml"}
+
+
+def test_what_the_user_has_set_stays() -> None:
+    mine = {"FASTDDS_DEFAULT_PROFILES_FILE": "mine.xml", "ROS_DOMAIN_ID": "5", "OMP_NUM_THREADS": "4"}
+    assert "FASTDDS_DEFAULT_PROFILES_FILE" not in bringup.dds_profile("camera", mine)
+    assert bringup.simulation_environment(mine) == {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    assert "OMP_NUM_THREADS" not in bringup.quiet_threads(mine)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"goals": -2}, "-2"),
+        ({"seed": -1}, "-1"),
+        ({"checkpoint": "/nowhere/at/all"}, "/nowhere/at/all"),
+        ({"checkpoint": "package://no_such_package/x"}, "no_such_package"),
+        ({"config": Path("/nowhere.yaml")}, "nowhere.yaml"),
+    ],
+)
+def test_a_bad_option_is_refused_by_name_before_anything_starts(checkpoint: Path, options: dict, named: str) -> None:
+    with pytest.raises(BringupError, match=named):
+        simulation(SimOptions(**({"checkpoint": str(checkpoint)} | options)))
+
+
+@pytest.mark.parametrize("content", ["arms: {}", "arm: 3", "- arm", "arm: [", ""])
+def test_a_bad_configuration_file_is_refused_by_name(checkpoint: Path, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(content)
+    with pytest.raises(BringupError, match=r"mine\.yaml"):
+        simulation(SimOptions(str(checkpoint), config=file))
+
+
+def test_a_damaged_checkpoint_is_refused_before_anything_starts(checkpoint: Path, tmp_path: Path) -> None:
+    import shutil
+
+    damaged = tmp_path / "damaged"
+    shutil.copytree(checkpoint, damaged)
+    config = json.loads((damaged / "config.json").read_text())
+    config["vae"]["sha256"] = "0" * 64
+    (damaged / "config.json").write_text(json.dumps(config))
+    with pytest.raises(BringupError, match="damaged"):
+        simulation(SimOptions(str(damaged)))
+
+
+def test_files_of_the_packages_are_found() -> None:
+    assert share("config", "sim.yaml").is_file() and share("config", "dds", "camera.xml").is_file()
+    assert locate("package://rig_sim/assets/sawyer.xml").is_file()
+    with pytest.raises(NotFound, match="nothing_like_this"):
+        share("config", "nothing_like_this.yaml")
+    with pytest.raises(NotFound, match=r"no_such\.xml"):
+        locate("package://rig_sim/assets/no_such.xml")
