@@ -26,7 +26,7 @@ from rig_robot.learning.checkpoint import read_config
 from rig_robot.learning.figures import sentence, summary
 from rig_robot.pictures import from_raw
 from rig_robot.resources import locate
-from rig_robot.ros import COMMAND, LATCHED, OBSERVATION, RigNode, rgb_to_image, run
+from rig_robot.ros import COMMAND, LATCHED, OBSERVATION, RigNode, rgb_to_image, run, stamp_ns
 
 LONGEST = 8.0
 """Time that a goal gets [s]."""
@@ -69,12 +69,14 @@ class GoalsNode(RigNode):
         self._trail: deque[tuple[float, np.ndarray]] = deque()
         self._view: Image | None = None
         self._status: DiagnosticStatus | None = None
+        self._goal_latent = 0
         self._arm_status = ""
         self._goal_images = self.publisher(Image, "rig/goal/image_in", COMMAND)
         self.subscribe(
             PoseStamped, "sim/tool_pose", self._take_tool, QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
         )
         self.subscribe(DiagnosticStatus, "rig/goal/status", self._take_status, LATCHED)
+        self.subscribe(Image, "rig/goal/latent", self._take_goal_latent, LATCHED)
         self.subscribe(DiagnosticStatus, "rig/arm/status", self._take_arm_status, LATCHED)
         if self._images is not None or self._window:
             self.subscribe(Image, "camera/image_raw", self._take_view, OBSERVATION)
@@ -114,6 +116,8 @@ class GoalsNode(RigNode):
         assert self._status is not None
         if self._status.level != DiagnosticStatus.OK:
             raise NotReady(f"the goal was refused: {self._status.message}")
+        name = next((item.value for item in self._status.values if item.key == "goal"), "")
+        yield from self._wait_for(lambda: str(self._goal_latent) == name, "latent of the goal", START_TIMEOUT)
         self._trail.clear()
         yield lambda: self._at_rest() or time.monotonic() - began > LONGEST
         return time.monotonic() - began
@@ -176,6 +180,9 @@ class GoalsNode(RigNode):
 
     def _take_status(self, message: DiagnosticStatus) -> None:
         self._status = message
+
+    def _take_goal_latent(self, message: Image) -> None:
+        self._goal_latent = stamp_ns(message.header.stamp)
 
     def _take_arm_status(self, message: DiagnosticStatus) -> None:
         self._arm_status = next((item.value for item in message.values if item.key == "state"), "")

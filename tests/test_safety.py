@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rig_robot.robot.kinematics import TOOL_DOWN
-from rig_robot.robot.safety import BOX_TOLERANCE, BoundsMissing, Limits, SafetyFilter
+from rig_robot.robot.safety import FACE_MARGIN, BoundsMissing, Limits, SafetyFilter
 from rig_sim.world import HOME, SPEED_LIMITS, WORKSPACE_HIGH, WORKSPACE_LOW, kinematics
 
 ARM = kinematics()
@@ -16,7 +16,7 @@ LIMITS = Limits(
     low=WORKSPACE_LOW,
     high=WORKSPACE_HIGH,
     tool_speed=0.3,
-    tool_acceleration=2.0,
+    approach_rate=6.0,
     joint_speed=SPEED_LIMITS,
     joint_acceleration=np.full(7, 15.0),
     max_age=0.25,
@@ -47,9 +47,7 @@ def test_no_sequence_of_commands_leaves_the_bounds(sequence: list, corner: tuple
         before, moving = safety.position, safety.velocity
         command = safety.step(velocity, age, dt)
         assert np.isfinite(command.position).all() and np.isfinite(command.velocity).all()
-        assert LIMITS.outside(ARM.forward(command.position)) <= max(
-            BOX_TOLERANCE, LIMITS.outside(ARM.forward(before))
-        ), command
+        assert LIMITS.outside(ARM.forward(command.position)) <= LIMITS.outside(ARM.forward(before)), command
         assert (command.position >= ARM.lower).all() and (command.position <= ARM.upper).all()
         assert (np.abs(command.position - before) <= SPEED_LIMITS * dt + 1e-9).all()
         np.testing.assert_allclose(command.velocity, (command.position - before) / dt, atol=1e-6)
@@ -90,7 +88,7 @@ def test_the_tool_brakes_before_a_face_and_stays_at_it() -> None:
     for _ in range(200):
         command = safety.step([0.3, 0.0, 0.0], 0.0, DT)
         assert "stopped" not in command.note, "the box had to stop the joints: the braking before it came too late"
-    assert ARM.forward(command.position)[0] == pytest.approx(WORKSPACE_HIGH[0], abs=2e-3)
+    assert ARM.forward(command.position)[0] == pytest.approx(WORKSPACE_HIGH[0] - FACE_MARGIN, abs=2e-3)
 
 
 def test_a_tool_outside_the_box_may_only_come_back() -> None:

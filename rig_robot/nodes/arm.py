@@ -94,7 +94,9 @@ class ArmNode(RigNode):
             low=low,
             high=high,
             tool_speed=self.declare("tool_speed", double, "Largest speed of the tool [m/s]."),
-            tool_acceleration=self.declare("tool_acceleration", double, "Braking counted on before the box [m/s^2]."),
+            approach_rate=self.declare(
+                "approach_rate", double, "Speed towards a face of the box for each metre that it is away [1/s]."
+            ),
             joint_speed=np.array(self.declare("joint_speed", doubles, "Largest speed of each joint [rad/s].")),
             joint_acceleration=np.array(
                 self.declare("joint_acceleration", doubles, "Largest acceleration of each joint [rad/s^2].")

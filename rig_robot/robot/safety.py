@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike
 
 from rig_robot.robot.kinematics import Kinematics, Vector
 
-BOX_TOLERANCE = 5e-4
-"""How far forward kinematics of a command may lie outside the box [m]: the accuracy of the inverse kinematics."""
+FACE_MARGIN = 2e-3
+"""How far inside the box the tool is stopped [m]: for the inverse kinematics' error and the swing of a real arm."""
 
 
 class BoundsMissing(ValueError):
@@ -30,7 +30,8 @@ class Limits:
         low: Lower corner of the workspace box, base frame, [3] m.
         high: Upper corner, [3] m.
         tool_speed: Largest speed of the tool [m/s].
-        tool_acceleration: Braking that is counted on before a face of the box [m/s^2].
+        approach_rate: Speed towards a face of the box for each metre that it is away [1/s]. The smaller, the earlier the
+            tool slows, and the less an arm that lags behind its commands swings past the face.
         joint_speed: Largest speed of each joint, [n] rad/s.
         joint_acceleration: Largest acceleration of each joint, [n] rad/s^2.
         max_age: A command older than this is none [s].
@@ -40,7 +41,7 @@ class Limits:
     low: Vector
     high: Vector
     tool_speed: float
-    tool_acceleration: float
+    approach_rate: float
     joint_speed: Vector
     joint_acceleration: Vector
     max_age: float
@@ -54,10 +55,11 @@ class Limits:
             if field.name not in ("low", "high") and not (value > 0).all():
                 raise BoundsMissing(f"{field.name} = {value.tolist()}: must be greater than 0")
             object.__setattr__(self, field.name, value if value.ndim else float(value))
-        if self.low.shape != (3,) or self.high.shape != (3,) or not (self.low < self.high).all():
+        two_corners = self.low.shape == self.high.shape == (3,)
+        if not two_corners or not (self.high - self.low > 2 * FACE_MARGIN).all():
             raise BoundsMissing(
-                f"workspace from {self.low.tolist()} to {self.high.tolist()}: "
-                "must be two corners [x, y, z] in m, each lower one smaller"
+                f"workspace from {self.low.tolist()} to {self.high.tolist()}: must be two corners [x, y, z] in m, "
+                f"each number of the lower one smaller by more than {2 * FACE_MARGIN} m"
             )
 
     def outside(self, position: Vector) -> float:
@@ -168,11 +170,10 @@ class SafetyFilter:
         return limited
 
     def _limit_to_box(self, velocity: Vector, dt: float, notes: list[str]) -> Vector:
-        """Return where the tool may go in dt: into the box, never further out, and no faster than it can brake."""
-        low, high = self.limits.low, self.limits.high
-        brake = 2.0 * self.limits.tool_acceleration
-        up = np.sqrt(brake * np.maximum(high - self.target, 0.0))
-        down = np.sqrt(brake * np.maximum(self.target - low, 0.0))
+        """Return where the tool may go in dt: into the box, never further out, and slower the nearer a face is."""
+        low, high = self.limits.low + FACE_MARGIN, self.limits.high - FACE_MARGIN
+        up = self.limits.approach_rate * np.maximum(high - self.target, 0.0)
+        down = self.limits.approach_rate * np.maximum(self.target - low, 0.0)
         free = self.target + np.clip(velocity, -down, up) * dt
         target = np.clip(free, np.minimum(low, self.target), np.maximum(high, self.target))
         if not np.allclose(target, self.target + velocity * dt, atol=1e-6):
@@ -210,7 +211,7 @@ class SafetyFilter:
         """Return whether the tool is inside the box at joint position [n] rad, or at least no further out than now."""
         outside = self.limits.outside(self._kinematics.forward(position))
         now = self.limits.outside(self._kinematics.forward(self.position))
-        return outside <= max(BOX_TOLERANCE, now)
+        return outside <= now
 
 
 def _shorten(vector: Vector, length: float) -> Vector:
