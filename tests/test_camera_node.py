@@ -122,11 +122,3 @@ def test_a_bad_parameter_ends_the_node_with_one_line(checkpoint, parameters, nam
         assert process.wait() == 2
         lines = [line for line in process.output().splitlines() if line.strip()]
         assert len(lines) == 1 and named in lines[0], process.output()
-
-
-def test_the_camera_and_goal_nodes_start_without_torch():
-    import subprocess
-    import sys
-
-    code = "import sys, rig_robot.nodes.camera, rig_robot.nodes.goal; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -11,10 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-KERNELS = (5, 3, 3)
-STRIDES = (3, 2, 2)
-LOG_VARIANCE_RANGE = (-8.0, 4.0)
-"""Keeps exp(log-variance) sane whatever image comes in; latents of training images stay well inside."""
+from rig_robot.learning.architecture import KERNELS, LOG_VARIANCE_RANGE, STRIDES, sides
 
 
 class Vae(nn.Module):
@@ -27,9 +24,7 @@ class Vae(nn.Module):
         if len(channels) != len(KERNELS):
             raise ValueError(f"channels is {tuple(channels)}: {len(KERNELS)} numbers wanted")
         self.image_size, self.latent_size = image_size, latent_size
-        sizes = [image_size]
-        for kernel, stride in zip(KERNELS, STRIDES, strict=True):
-            sizes.append((sizes[-1] - kernel) // stride + 1)
+        sizes = sides(image_size)
         if sizes[-1] < 1:
             raise ValueError(f"image_size is {image_size}: at least 29 pixels wanted")
         planes = [3, *channels]

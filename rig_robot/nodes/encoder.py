@@ -6,7 +6,6 @@ The goal's picture is kept, not only its latent: a latent means nothing to anoth
 from typing import Any
 
 import numpy as np
-import torch
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
@@ -25,7 +24,6 @@ class EncoderNode(ros.RigNode):
     def __init__(self) -> None:
         super().__init__("encoder")
         checkpoint = self.declare("checkpoint", Parameter.Type.STRING, "Checkpoint directory: its VAE encodes.")
-        torch.set_num_threads(1)
         self._encoder = Encoder(locate(checkpoint))
         size = self._encoder.config.camera.image_size
         self._encoder.encode(

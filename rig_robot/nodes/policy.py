@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import torch
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from rclpy.parameter import Parameter
@@ -46,7 +45,6 @@ class PolicyNode(ros.RigNode):
             self.get_logger().warning(f"mode is idle after every start; set it to {asked} once the node runs")
             self.set_parameters([Parameter("mode", value="idle")])
 
-        torch.set_num_threads(1)
         self._policy = Policy(locate(checkpoint))
         config = self._policy.config
         self._vae_id = config.policy.vae_sha256[:8]

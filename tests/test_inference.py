@@ -1,0 +1,66 @@
+"""The networks that nodes run are those that were trained: numpy and torch give the same numbers."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_checkpoint import config
+
+from rig_robot.learning.checkpoint import PriorEntry, save
+from rig_robot.learning.inference import Encoder, Policy
+from rig_robot.learning.networks import Actor
+from rig_robot.learning.vae import Vae, to_images, to_pixels
+
+
+@pytest.mark.parametrize(
+    ("size", "latent", "channels", "hidden"),
+    # 49 and 50 leave pixels over at a stride, which the decoder must pad.
+    [
+        (48, 4, (16, 32, 64), (128, 128)),
+        (84, 16, (4, 8, 12), (30,)),
+        (49, 3, (4, 4, 4), (8, 9)),
+        (50, 2, (4, 5, 6), (8, 8)),
+    ],
+)
+def test_numpy_and_torch_agree(tmp_path: Path, size: int, latent: int, channels: tuple, hidden: tuple) -> None:
+    torch.manual_seed(size)
+    vae, actor = Vae(size, latent, channels).eval(), Actor(latent, 2, hidden).eval()
+    vae.mean_image.copy_(torch.rand(3, size, size))
+    written = dataclasses.replace(
+        config(),
+        vae=dataclasses.replace(config().vae, latent_size=latent, channels=channels),
+        policy=dataclasses.replace(config().policy, hidden=hidden),
+        camera=dataclasses.replace(config().camera, image_size=size),
+        latent_prior=PriorEntry((0.0,) * latent, tuple(map(tuple, np.eye(latent).tolist()))),
+    )
+    save(
+        tmp_path / "one",
+        written,
+        {name: value.numpy() for name, value in vae.state_dict().items()},
+        {f"actor.{name}": value.numpy() for name, value in actor.state_dict().items()},
+    )
+    encoder, policy = Encoder(tmp_path / "one"), Policy(tmp_path / "one")
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        image = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
+        # Latents far from 0: a mistake must show.
+        z, goal = rng.normal(scale=3, size=(2, latent)).astype(np.float32)
+        with torch.inference_mode():
+            mean, log_variance = vae.encode(to_pixels(image[None]))
+            picture = to_images(vae.decode(torch.from_numpy(z)[None]))[0]
+            action = actor(torch.from_numpy(z)[None], torch.from_numpy(goal)[None])[0]
+        for found, expected in zip(encoder.encode(image), (mean, log_variance), strict=True):
+            assert found.dtype == np.float32
+            np.testing.assert_allclose(found, expected[0].numpy(), atol=1e-5)
+        assert np.abs(encoder.decode(z).astype(int) - picture).max() <= 1
+        np.testing.assert_allclose(policy.act(z, goal), action.numpy(), atol=1e-5)
+
+
+def test_nodes_start_without_torch() -> None:
+    nodes = ", ".join(f"rig_robot.nodes.{name}" for name in ("camera", "encoder", "goal", "policy"))
+    program = f"import sys, {nodes}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
