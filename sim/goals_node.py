@@ -128,6 +128,8 @@ class GoalsNode(RigNode):
             armed = yield from self._call(self._arm, SetBool.Request(data=True))
             if not armed.success:
                 raise NotReady(f"the arm does not arm: {armed.message}")
+        # Nobody keeps a picture for a goal node that is still to come.
+        yield from self._wait_for(self._goal_images.get_subscription_count, "the goal node")
         mode = Parameter("mode", value="reach").to_parameter_msg()
         answer = yield from self._call(self._policy, SetParameters.Request(parameters=[mode]))
         if not answer.results[0].successful:
