@@ -12,6 +12,7 @@ from sensor_msgs.msg import Image
 from rig_robot import ros
 from rig_robot.freshness import Arrival
 from rig_robot.learning.checkpoint import read_config
+from rig_robot.memory import keep_large_blocks
 from rig_robot.observation import ASPECT_TOLERANCE, Crop, prepare
 from rig_robot.pictures import from_raw
 from rig_robot.refusals import Refusals
@@ -83,6 +84,7 @@ class CameraNode(ros.RigNode):
 
 
 def main() -> None:
+    keep_large_blocks()
     ros.run(CameraNode)
 
 
