@@ -201,7 +201,7 @@ class Runner:
         self._due.clear()
         children = [child for child in self._children.values() if child.process.poll() is None]
         for child in reversed(children):
-            child.process.send_signal(signal.SIGINT)
+            child.process.terminate()  # SIGINT would end one that is still starting with a traceback
         end = time.monotonic() + GRACE
         for child in children:
             try:

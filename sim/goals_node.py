@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.client import Client
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics
+from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
@@ -27,6 +27,7 @@ from rig_robot.learning.figures import sentence, summary
 from rig_robot.pictures import from_raw
 from rig_robot.resources import locate
 from rig_robot.ros import COMMAND, LATCHED, OBSERVATION, RigNode, rgb_to_image, run, stamp_ns
+from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics
 
 LONGEST = 8.0
 """Time that a goal gets [s]."""
@@ -34,6 +35,12 @@ SETTLED_MM, SETTLED_S = 2.0, 1.0
 """A tool that has moved less than this for so long has come to rest."""
 START_TIMEOUT = 60.0
 """Time that the other nodes get to be there [s]."""
+ASK_AGAIN = 2.0
+"""Time after which what was not answered is sent again [s]."""
+
+T = TypeVar("T")
+Story = Generator[Callable[[], Any], None, T]
+"""What happens, in order: each `yield` gives the condition to wait for."""
 
 
 class NotReady(RuntimeError):
@@ -70,6 +77,7 @@ class GoalsNode(RigNode):
         self._view: Image | None = None
         self._status: DiagnosticStatus | None = None
         self._goal_latent = 0
+        self._sent = 0.0
         self._arm_status = ""
         self._goal_images = self.publisher(Image, "rig/goal/image_in", COMMAND)
         self.subscribe(
@@ -84,11 +92,10 @@ class GoalsNode(RigNode):
         self._policy: Client = self.create_client(SetParameters, "policy/set_parameters")
 
         self._steps = self._story()
-        self._wait: Callable[[], bool] = lambda: True
+        self._wait: Callable[[], Any] = lambda: True
         self.create_timer(0.05, self._go_on)
 
-    def _story(self) -> Generator[Callable[[], bool], None, None]:
-        """All that happens, in order; each `yield` gives what to wait for."""
+    def _story(self) -> Story[None]:
         yield from self._wait_for(lambda: self._tool is not None, "the simulation's tool pose")
         seconds: list[float] = []
         distances: list[float] = []
@@ -107,48 +114,60 @@ class GoalsNode(RigNode):
                 self._keep(self._images / f"goal_{number:04d}.png", start_view, picture, distance)
         self._finish(seconds, distances)
 
-    def _reach(self, picture: np.ndarray) -> Generator[Callable[[], bool], None, float]:
+    def _reach(self, picture: np.ndarray) -> Story[float]:
         """Send one goal and wait for the end of it; return how long it took [s]."""
         self._status = None
-        self._goal_images.publish(rgb_to_image(picture, self.get_clock().now().to_msg(), "camera"))
-        began = time.monotonic()
-        yield from self._wait_for(lambda: self._status is not None, "an answer on rig/goal/status", LONGEST)
+        yield from self._ask(lambda: self._send_goal(picture), lambda: self._status, "answer on rig/goal/status")
         assert self._status is not None
         if self._status.level != DiagnosticStatus.OK:
             raise NotReady(f"the goal was refused: {self._status.message}")
         name = next((item.value for item in self._status.values if item.key == "goal"), "")
-        yield from self._wait_for(lambda: str(self._goal_latent) == name, "latent of the goal", START_TIMEOUT)
+        yield from self._wait_for(lambda: str(self._goal_latent) == name, "latent of the goal")
         self._trail.clear()
-        yield lambda: self._at_rest() or time.monotonic() - began > LONGEST
-        return time.monotonic() - began
+        yield lambda: self._at_rest() or time.monotonic() - self._sent > LONGEST
+        return time.monotonic() - self._sent
 
-    def _make_ready(self) -> Generator[Callable[[], bool], None, None]:
+    def _send_goal(self, picture: np.ndarray) -> None:
+        self._sent = time.monotonic()
+        self._goal_images.publish(rgb_to_image(picture, self.get_clock().now().to_msg(), "camera"))
+
+    def _make_ready(self) -> Story[None]:
         """Arm and set the policy to `reach`: also after a restart of either, since both begin idle."""
         if self._arm_status not in ("waiting", "moving"):
             armed = yield from self._call(self._arm, SetBool.Request(data=True))
             if not armed.success:
                 raise NotReady(f"the arm does not arm: {armed.message}")
-        # Nobody keeps a picture for a goal node that is still to come.
-        yield from self._wait_for(self._goal_images.get_subscription_count, "the goal node")
         mode = Parameter("mode", value="reach").to_parameter_msg()
         answer = yield from self._call(self._policy, SetParameters.Request(parameters=[mode]))
         if not answer.results[0].successful:
             raise NotReady(f"the policy does not reach: {answer.results[0].reason}")
+        yield from self._wait_for(self._goal_images.get_subscription_count, "goal node")
 
-    def _call(self, client: Client, request: Any) -> Generator[Callable[[], bool], None, Any]:
-        """Call a service of a node that may be starting just now; return its response."""
-        yield from self._wait_for(client.service_is_ready, f"service {client.srv_name}")
-        answer = client.call_async(request)
-        yield from self._wait_for(answer.done, f"answer of {client.srv_name}", timeout=5.0)
-        return answer.result()
+    def _call(self, client: Client, request: Any) -> Story[Any]:
+        """Call a service until it answers: a node that is starting anew may miss a call."""
+        answers: list[Future] = []
+        yield from self._ask(
+            lambda: answers.append(client.call_async(request)),
+            lambda: any(answer.done() for answer in answers),
+            f"answer of {client.srv_name}",
+        )
+        return next(answer.result() for answer in answers if answer.done())
 
-    def _wait_for(
-        self, condition: Callable[[], Any], what: str, timeout: float = START_TIMEOUT
-    ) -> Generator[Callable[[], bool], None, None]:
-        end = time.monotonic() + timeout
+    def _ask(self, send: Callable[[], None], answered: Callable[[], Any], what: str) -> Story[None]:
+        """Send again and again until there is an answer."""
+        end = time.monotonic() + START_TIMEOUT
+        while not answered():
+            if time.monotonic() > end:
+                raise NotReady(f"no {what} within {START_TIMEOUT:g} s")
+            send()
+            again = time.monotonic() + ASK_AGAIN
+            yield lambda again=again: answered() or time.monotonic() > again  # type: ignore[misc]
+
+    def _wait_for(self, condition: Callable[[], Any], what: str) -> Story[None]:
+        end = time.monotonic() + START_TIMEOUT
         yield lambda: condition() or time.monotonic() > end
         if not condition():
-            raise NotReady(f"no {what} within {timeout:g} s")
+            raise NotReady(f"no {what} within {START_TIMEOUT:g} s")
 
     def _go_on(self) -> None:
         self._show()

@@ -1,0 +1,156 @@
+"""The whole system in simulation, as a person starts it, with the shipped checkpoint: it reaches and it ends in order."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+from geometry_msgs.msg import PoseStamped
+from ros_harness import Listener
+
+from rig_robot.ros import STATE
+from rig_robot.shared_memory import FOLDER
+
+
+class System:
+    """`rig sim` as a process."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "rig_robot.cli", "sim", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={name: value for name, value in os.environ.items() if not name.startswith("FASTDDS")},
+        )
+        self.family: dict[str, psutil.Process] = {}
+
+    def find_nodes(self) -> dict[str, psutil.Process]:
+        """The node processes by name, as they are now."""
+        nodes = {}
+        for child in psutil.Process(self.process.pid).children():
+            name = re.search(r"__node:=(\w+)", " ".join(child.cmdline()))
+            nodes[name.group(1) if name else "guard"] = child
+        self.family |= {f"{name} {child.pid}": child for name, child in nodes.items()}
+        return nodes
+
+    def shared_memory(self) -> set[str]:
+        """What the living nodes have mapped of it."""
+        held: set[str] = set()
+        for child in self.find_nodes().values():
+            held |= set(re.findall(r"/dev/shm/(fast\w+)", Path(f"/proc/{child.pid}/maps").read_text()))
+        return held
+
+    def gone(self) -> bool:
+        return not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in self.family.values())
+
+    def finish(self, timeout: float = 60.0) -> str:
+        """Wait for the end; return all that was printed."""
+        output, _ = self.process.communicate(timeout=timeout)
+        return output
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., System]]:
+    systems: list[System] = []
+
+    def run(*arguments: str) -> System:
+        systems.append(System(*arguments))
+        return systems[-1]
+
+    yield run
+    for system in systems:
+        system.process.kill()
+        system.process.wait()
+
+
+def until(condition: Callable[[], object], what: str, timeout: float = 10.0) -> None:
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, f"after {timeout} s still not: {what}"
+        time.sleep(0.05)
+
+
+def test_goal_images_are_reached_and_the_figures_kept(start, tmp_path: Path) -> None:
+    file, images = tmp_path / "out.json", tmp_path / "images"
+    system = start("--goals", "4", "--seed", "1", "--json", str(file), "--images", str(images))
+    output = system.finish(120)
+    assert system.process.returncode == 0, output
+    assert len(re.findall(r"goal +\d+ +[\d.]+ s +[\d.]+ mm", output)) == 4
+    figures = json.loads(file.read_text())
+    assert figures["goals"] == len(figures["each"]) == 4
+    assert figures["within_60mm"] == 4 and figures["median_mm"] < 20
+    assert all(0.9 < each["seconds"] < 8.5 for each in figures["each"])
+    pictures = sorted(images.iterdir())
+    assert len(pictures) == 4
+    start_view, goal, end = np.hsplit(cv2.imread(str(pictures[-1])).astype(float)[40:], 3)
+    assert np.abs(end - goal).mean() < np.abs(start_view - goal).mean(), "the end must look more like the goal"
+
+
+def test_whichever_node_is_killed_the_arm_stops_within_half_a_second(start, listener: Listener) -> None:
+    system = start()
+    poses = listener.hear(PoseStamped, "sim/tool_pose", STATE)
+    for name in ("camera", "encoder", "policy", "goal", "arm"):
+        _wait_until_reaching(listener, poses)
+        killed_at = time.monotonic()
+        system.find_nodes()[name].kill()
+        if name == "goal":
+            continue  # nothing that moves the arm rests on it once it has handed over the goal
+        listener.spin(0.5 - (time.monotonic() - killed_at))
+        poses.clear()
+        listener.spin(0.3)
+        assert _travelled(poses) < 1e-3, f"still moving half a second after {name} was killed"
+    output = system.finish(20)
+    assert system.process.returncode == 1, output
+    assert "arm ended (signal SIGKILL) and nothing works without it" in output
+    assert "encoder ended (signal SIGKILL): starting it again" in output
+    assert system.gone()
+
+
+def test_a_killed_runner_leaves_no_process_and_no_shared_memory(start, listener: Listener) -> None:
+    system = start()
+    poses = listener.hear(PoseStamped, "sim/tool_pose", STATE)
+    _wait_until_reaching(listener, poses)
+    held = system.shared_memory()
+    assert len(held) > 6
+    mine = set(re.findall(r"/dev/shm/(fast\w+)", Path("/proc/self/maps").read_text()))
+    system.process.kill()
+    until(system.gone, "all nodes and the guard have ended")
+    left = {file.name for file in FOLDER.iterdir()} & (held - mine)
+    assert not left
+
+
+def test_ctrl_c_ends_the_system_in_order(start) -> None:
+    system = start()
+    until(lambda: len(system.find_nodes()) == 8, "all nodes are there")
+    time.sleep(2.0)
+    system.find_nodes()
+    system.process.send_signal(signal.SIGINT)
+    output = system.finish(20)
+    assert system.process.returncode == 0 and system.gone(), output
+    assert "Traceback" not in output and "killed" not in output, output
+
+
+def _wait_until_reaching(listener: Listener, poses: list[PoseStamped]) -> None:
+    """Waits until the tool moves, as it does on the way to a goal."""
+
+    def moving() -> bool:
+        poses.clear()
+        listener.spin(0.2)
+        return _travelled(poses) > 0.01
+
+    listener.until(moving, "the arm moves", 90.0)
+
+
+def _travelled(poses: list[PoseStamped]) -> float:
+    places = np.array([[p.pose.position.x, p.pose.position.y, p.pose.position.z] for p in poses])
+    return float(np.ptp(places, axis=0).max()) if len(places) > 1 else 0.0
