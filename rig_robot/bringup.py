@@ -17,6 +17,9 @@ SHIPPED_CHECKPOINT = "package://rig_robot/checkpoints/sawyer_reach_xy"
 SIMULATION_DOMAIN = "77"
 """ROS domain of simulations, unless the user has set ROS_DOMAIN_ID: they must not meet a real robot's topics."""
 
+DDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+"""Where Fast DDS 3 (Kilted) and 2 (Jazzy) look for their profile."""
+
 Parameters = dict[str, Any]
 
 
@@ -58,11 +61,10 @@ def quiet_threads(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def dds_profile(name: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable that names the Fast DDS profile `camera` or `small`; none where the user has set one."""
-    variable = "FASTDDS_DEFAULT_PROFILES_FILE"
-    if variable in given or "FASTRTPS_DEFAULT_PROFILES_FILE" in given:
+    """Return the variables that name the Fast DDS profile `camera` or `small`; none where the user has set one."""
+    if any(variable in given for variable in DDS_VARIABLES):
         return {}
-    return {variable: str(share("config", "dds", f"{name}.xml"))}
+    return dict.fromkeys(DDS_VARIABLES, str(share("config", "dds", f"{name}.xml")))
 
 
 def simulation_environment(given: Mapping[str, str] | None = None) -> dict[str, str]:

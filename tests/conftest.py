@@ -12,7 +12,8 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_LOG_DIR"] = str(Path(tempfile.gettempdir()) / f"rig_robot_test_logs_{os.getuid()}")
 # The test process plays the camera driver: it publishes 640x480 frames.
-os.environ["FASTDDS_DEFAULT_PROFILES_FILE"] = str(Path(__file__).parents[1] / "config" / "dds" / "camera.xml")
+for _name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+    os.environ[_name] = str(Path(__file__).parents[1] / "config" / "dds" / "camera.xml")
 
 
 @pytest.fixture(scope="session")

@@ -151,7 +151,7 @@ def test_the_real_launch_describes_the_same_nodes(checkpoint: Path) -> None:
 
 def test_only_processes_that_send_frames_get_the_large_segment(checkpoint: Path) -> None:
     profiles = {
-        spec.name: Path(spec.environment({})["FASTDDS_DEFAULT_PROFILES_FILE"]).name
+        spec.name: {Path(spec.environment({})[variable]).name for variable in bringup.DDS_VARIABLES}.pop()
         for spec in simulation(SimOptions(str(checkpoint)))
     }
     large = {name for name, profile in profiles.items() if profile == "camera.xml"}
@@ -160,7 +160,7 @@ def test_only_processes_that_send_frames_get_the_large_segment(checkpoint: Path)
 
 def test_what_the_user_has_set_stays() -> None:
     mine = {"FASTDDS_DEFAULT_PROFILES_FILE": "mine.xml", "ROS_DOMAIN_ID": "5", "OMP_NUM_THREADS": "4"}
-    assert "FASTDDS_DEFAULT_PROFILES_FILE" not in bringup.dds_profile("camera", mine)
+    assert bringup.dds_profile("camera", mine) == {}
     assert bringup.simulation_environment(mine) == {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     assert "OMP_NUM_THREADS" not in bringup.quiet_threads(mine)
 

@@ -17,6 +17,7 @@ import pytest
 from geometry_msgs.msg import PoseStamped
 from ros_harness import Listener
 
+from rig_robot.bringup import DDS_VARIABLES
 from rig_robot.ros import STATE
 from rig_robot.shared_memory import FOLDER
 
@@ -30,7 +31,7 @@ class System:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={name: value for name, value in os.environ.items() if not name.startswith("FASTDDS")},
+            env={name: value for name, value in os.environ.items() if name not in DDS_VARIABLES},
         )
         self.family: dict[str, psutil.Process] = {}
 
