@@ -17,8 +17,10 @@ from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, HOME, WORKSPACE_HIGH, WORKS
 
 Observation = dict[str, NDArray[Any]]
 
-RENDERED = 192
-"""Least width and height (pixels) of the render that an observation is averaged from (tests/test_render_path.py)."""
+# An observation is averaged from a render of at least so many pixels, and so many to one of its own, along each axis.
+# With less it would differ from the camera's view by more than a 2 mm move of the tool does (tests/test_render_path.py).
+RENDERED = 240
+SUPERSAMPLING = 4
 
 
 class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
@@ -78,8 +80,8 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         self.world = World()
         self.kinematics = kinematics()
         # A direct render at the observation's size is point-sampled and differs from the area-averaged camera frame as
-        # much as a move of 1 cm does.
-        self.rendered_size = image_size * math.ceil(RENDERED / image_size)
+        # much as a move of 1 cm does. At the frame's own height there is no difference left.
+        self.rendered_size = min(CAMERA_SIZE[1], image_size * max(SUPERSAMPLING, math.ceil(RENDERED / image_size)))
         self._eye = Camera(self.world.model, self.rendered_size, self.rendered_size)
         self._frame_camera: Camera | None = None
         self._overview: Camera | None = None

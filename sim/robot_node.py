@@ -142,7 +142,6 @@ class RobotNode(RigNode):
     def _watch(self) -> None:
         """The camera's thread; it alone renders, since an OpenGL context belongs to a thread."""
         model = self._robot.world.model
-        model.vis.global_.offwidth, model.vis.global_.offheight = self._width, self._height
         camera = Camera(model, self._width, self._height)
         shown = mujoco.MjData(model)
         info = self._describe(model)

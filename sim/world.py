@@ -46,6 +46,8 @@ class Camera:
 
     def __init__(self, model: mujoco.MjModel, width: int, height: int, name: str = "camera") -> None:
         self._name = name
+        size = model.vis.global_  # of the buffer that is rendered into
+        size.offwidth, size.offheight = max(size.offwidth, width), max(size.offheight, height)
         self._renderer = mujoco.Renderer(model, height=height, width=width)
         # On a CPU, shadows cost ten times everything else.
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE):

@@ -26,7 +26,7 @@ def in_camera(env, position):
 @pytest.mark.parametrize(
     ("name", "heights"), [("RigSawyerReachXY-v0", [0.15]), ("RigSawyerReachXYZ-v0", [0.12, 0.25, 0.37])]
 )
-@pytest.mark.parametrize("size", [48, 84])
+@pytest.mark.parametrize("size", [48, 64, 84])
 def test_training_picture_differs_from_the_cameras_by_less_than_a_two_millimetre_move(name, heights, size):
     env = gymnasium.make(name, image_size=size).unwrapped
     for x in (0.46, 0.60, 0.74):
@@ -41,6 +41,13 @@ def test_training_picture_differs_from_the_cameras_by_less_than_a_two_millimetre
                     for sign in (-1, 1)
                 )
                 assert error < moved, f"tool at {position}: {error:.2f} grey levels, a 2 mm move {moved:.2f}"
+    env.close()
+
+
+@pytest.mark.parametrize("size", [1, 7, 200, 480, 500])
+def test_any_observation_size_can_be_had(size):
+    env = gymnasium.make("RigSawyerReachXY-v0", image_size=size).unwrapped
+    assert env.render_goal([0.6, 0.0]).shape == (size, size, 3)
     env.close()
 
 
