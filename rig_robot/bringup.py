@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,19 @@ def quiet_threads(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def dds_profile(name: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that name the Fast DDS profile `camera` or `small`; none where the user has set one."""
+    """Return the variable that names the Fast DDS profile `camera` or `small`; none where the user has set one."""
     if any(variable in given for variable in DDS_VARIABLES):
         return {}
-    return dict.fromkeys(DDS_VARIABLES, str(share("config", "dds", f"{name}.xml")))
+    return {_dds_variable(): str(share("config", "dds", f"{name}.xml"))}
+
+
+def _dds_variable() -> str:
+    """Return where this ROS 2's Fast DDS looks for its profile: version 3 reads both, but complains of the old one."""
+    try:
+        jazzy = int(version("rclpy").split(".")[0]) < 9
+    except PackageNotFoundError:
+        jazzy = False
+    return DDS_VARIABLES[jazzy]
 
 
 def simulation_environment(given: Mapping[str, str] | None = None) -> dict[str, str]:

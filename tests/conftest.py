@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from rig_robot.bringup import dds_profile
+
 # Before anything imports rclpy. Domains above 101 would meet the ports that Linux hands out.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 os.environ["ROS_LOG_DIR"] = str(Path(tempfile.gettempdir()) / f"rig_robot_test_logs_{os.getuid()}")
 # The test process plays the camera driver: it publishes 640x480 frames.
-for _name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
-    os.environ[_name] = str(Path(__file__).parents[1] / "config" / "dds" / "camera.xml")
+os.environ.update(dds_profile("camera", {}))
 
 
 @pytest.fixture(scope="session")

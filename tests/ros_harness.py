@@ -18,11 +18,10 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 
-SMALL_PROFILE = Path(__file__).parents[1] / "config" / "dds" / "small.xml"
-"""As the bring-up gives it to nodes that publish nothing large."""
+from rig_robot.bringup import dds_profile
 
 START_S = 30.0
-"""Longest time that a node may take to start on a busy machine (torch alone takes seconds)."""
+"""Longest time that a node may take to start on a busy machine (the simulation makes its OpenGL context)."""
 
 
 class NodeProcess:
@@ -40,7 +39,7 @@ class NodeProcess:
             [sys.executable, "-m", module, *arguments],
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"FASTDDS_DEFAULT_PROFILES_FILE": str(SMALL_PROFILE)},
+            env=os.environ | dds_profile("small", {}),  # as the bring-up gives it to nodes that publish nothing large
         )
 
     def output(self) -> str:

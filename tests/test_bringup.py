@@ -151,7 +151,9 @@ def test_the_real_launch_describes_the_same_nodes(checkpoint: Path) -> None:
 
 def test_only_processes_that_send_frames_get_the_large_segment(checkpoint: Path) -> None:
     profiles = {
-        spec.name: {Path(spec.environment({})[variable]).name for variable in bringup.DDS_VARIABLES}.pop()
+        spec.name: {
+            Path(value).name for name, value in spec.environment({}).items() if name in bringup.DDS_VARIABLES
+        }.pop()
         for spec in simulation(SimOptions(str(checkpoint)))
     }
     large = {name for name, profile in profiles.items() if profile == "camera.xml"}
