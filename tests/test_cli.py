@@ -1,0 +1,75 @@
+"""The command line: what a person types is done, or refused in one line that says what would be right."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from ros_harness import Listener, node_process
+from sensor_msgs.msg import Image
+
+from rig_robot.ros import LATCHED
+
+
+def rig(*arguments: object, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rig_robot.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=os.environ | {"COLUMNS": "200"},
+        check=False,
+    )
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    file = tmp_path / "goal.png"
+    cv2.imwrite(str(file), np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8))
+    return file
+
+
+def test_a_picture_becomes_the_goal(checkpoint: Path, picture: Path, listener: Listener) -> None:
+    goals = listener.hear(Image, "left/rig/goal/image", LATCHED)
+    with node_process("rig_robot.nodes.goal", {"checkpoint": str(checkpoint)}, {"__ns": "/left"}):
+        done = rig("goal", picture, "--namespace", "left", "--timeout", 30)
+        listener.until(lambda: goals, "the goal on rig/goal/image")
+    assert done.returncode == 0 and "new goal" in done.stdout
+    assert goals[-1].width == goals[-1].height > 0
+
+
+def test_a_file_that_is_no_picture_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("hello")
+    done = rig("goal", file)
+    assert done.returncode == 2 and "not a PNG or JPEG" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_a_running_system_it_says_so(picture: Path) -> None:
+    done = rig("goal", picture, "--timeout", 1)
+    assert done.returncode == 1 and "no goal node" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("sim", "--checkpoint", "/no/where"), "/no/where"),
+        (("sim", "--goals", "-5"), "-5"),
+        (("eval", "/no/where"), "/no/where"),
+        (("eval", "/no/where", "--goals", "0"), "goals"),
+        (("goal", "/no/picture.png"), "/no/picture.png"),
+        (("train", "--out", "/tmp", "--gamma", "2"), "gamma"),
+    ],
+)
+def test_a_bad_argument_is_named_in_one_line(arguments: tuple, named: str) -> None:
+    done = rig(*arguments)
+    assert done.returncode == 2 and named in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("command", ["sim", "goal", "train", "eval"])
+def test_every_command_explains_its_arguments(command: str) -> None:
+    done = rig(command, "--help")
+    assert done.returncode == 0 and "--help" in done.stdout
