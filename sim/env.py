@@ -18,7 +18,7 @@ from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, HOME, WORKSPACE_HIGH, WORKS
 Observation = dict[str, NDArray[Any]]
 
 # An observation is averaged from a render of at least so many pixels, and so many to one of its own, along each axis.
-# With less it would differ from the camera's view by more than a 2 mm move of the tool does (tests/test_render_path.py).
+# With less it would differ from the camera's view by more than a 2 mm move of the tool does (test_render_path.py).
 RENDERED = 240
 SUPERSAMPLING = 4
 
