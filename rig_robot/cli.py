@@ -33,7 +33,7 @@ def main() -> None:
         Annotated[SimOptions, tyro.conf.subcommand("sim", description="Run the whole system in simulation.")]
         | Annotated[GoalOptions, tyro.conf.subcommand("goal")]
         | Annotated[TrainArgs, tyro.conf.subcommand("train")]
-        | Annotated[EvalArgs, tyro.conf.subcommand("eval")],
+        | Annotated[EvalArgs, tyro.conf.subcommand("eval"), tyro.conf.PositionalRequiredArgs],
         prog="rig",
         description="A robot arm that reaches what a goal image shows (RIG).",
     )

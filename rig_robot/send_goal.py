@@ -39,16 +39,16 @@ def send(picture: Path, namespace: str = "", timeout: float = 10.0) -> Answer:
         statuses: list[DiagnosticStatus] = []
         node.create_subscription(DiagnosticStatus, "rig/goal/status", statuses.append, LATCHED)
         publisher = node.create_publisher(CompressedImage, "rig/goal/image_in/compressed", COMMAND)
-        end = time.monotonic() + timeout
 
-        def spin_until(condition: Callable[[], object]) -> bool:
+        def spin_until(condition: Callable[[], object], seconds: float = timeout) -> bool:
+            end = time.monotonic() + seconds
             while not condition() and time.monotonic() < end:
                 rclpy.spin_once(node, timeout_sec=0.05)
             return bool(condition())
 
         if not spin_until(publisher.get_subscription_count):
             return Answer(False, f"no goal node heard within {timeout:g} s: is the system running in this ROS domain?")
-        spin_until(lambda: statuses)  # the latched answer to the goal before, if there was one
+        spin_until(lambda: statuses, 0.5)  # the latched answer to the goal before, if there was one
         statuses.clear()
         message = CompressedImage(format="png" if data.startswith(b"\x89PNG") else "jpeg")
         message.header.stamp = node.get_clock().now().to_msg()
