@@ -63,6 +63,8 @@ class TrainArgs:
     """Updates of the critics per update of the actor."""
     target_noise: float = 0.2
     """Standard deviation of the noise on the target policy's actions, clipped at 0.5."""
+    action_penalty: float = 0.2
+    """Weight of the squared action in the actor's loss (as in the original HER): the arm then holds still at a goal."""
     noise: float = 0.2
     """Standard deviation of the exploration noise on the policy's actions."""
     epsilon: float = 0.2
@@ -103,6 +105,7 @@ class TrainArgs:
             "tau": (0, 1),
             "policy_delay": (1, 1000),
             "target_noise": (0, 10),
+            "action_penalty": (0, 1000),
             "noise": (0, 10),
             "epsilon": (0, 1),
             "future": (0, 1),

@@ -1,4 +1,7 @@
-"""Actor and critics as universal value function approximators (UVFA): the goal is an input like the state."""
+"""Actor and critics as universal value function approximators (UVFA): the goal is an input like the state.
+
+The goal goes in as the way that is left, g - z: near the goal that is what matters, and it is small beside both.
+"""
 
 from collections.abc import Sequence
 
@@ -6,35 +9,46 @@ import torch
 from torch import Tensor, nn
 
 
+def mlp(width: int, hidden: Sequence[int], out: int, layer_norm: bool = False) -> nn.Sequential:
+    """Hidden layers with ReLU, each normalised before it if so wished, and a linear one."""
+    layers: list[nn.Module] = []
+    for size in hidden:
+        layers += [nn.Linear(width, size), *([nn.LayerNorm(size)] if layer_norm else []), nn.ReLU()]
+        width = size
+    return nn.Sequential(*layers, nn.Linear(width, out))
+
+
 class Actor(nn.Module):
     """Deterministic goal-conditioned policy: (latent, goal) -> action in [-1, 1]."""
 
     def __init__(self, latent_size: int, action_size: int, hidden: Sequence[int]) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        width = 2 * latent_size
-        for size in hidden:
-            layers += [nn.Linear(width, size), nn.ReLU()]
-            width = size
-        self.layers = nn.Sequential(*layers, nn.Linear(width, action_size), nn.Tanh())
+        self.layers = mlp(2 * latent_size, hidden, action_size)
 
     def forward(self, latent: Tensor, goal: Tensor) -> Tensor:
         """latent, goal: float32 [B, L] -> float32 [B, A]."""
-        return self.layers(torch.cat((latent, goal), dim=1))
+        return torch.tanh(self.layers(torch.cat((latent, goal - latent), dim=1)))
 
 
 class Critic(nn.Module):
-    """Q(latent, action, goal), with LayerNorm: without it early learning is up to half as good (docs/learning.md)."""
+    """Value of (latent, action, goal). LayerNorm: without it early learning is slower by half (docs/learning.md)."""
 
     def __init__(self, latent_size: int, action_size: int, hidden: Sequence[int]) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        width = 2 * latent_size + action_size
-        for size in hidden:
-            layers += [nn.Linear(width, size), nn.LayerNorm(size), nn.ReLU()]
-            width = size
-        self.layers = nn.Sequential(*layers, nn.Linear(width, 1))
+        self.layers = mlp(2 * latent_size + action_size, hidden, 1, layer_norm=True)
 
     def forward(self, latent: Tensor, action: Tensor, goal: Tensor) -> Tensor:
         """latent, goal: float32 [B, L], action: float32 [B, A] -> float32 [B]."""
-        return self.layers(torch.cat((latent, action, goal), dim=1)).squeeze(1)
+        return self.layers(torch.cat((latent, action, goal - latent), dim=1)).squeeze(1)
+
+
+class Predictor(nn.Module):
+    """Where an action leads: (latent, action) -> expected next latent."""
+
+    def __init__(self, latent_size: int, action_size: int, hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = mlp(latent_size + action_size, hidden, latent_size)
+
+    def forward(self, latent: Tensor, action: Tensor) -> Tensor:
+        """latent: float32 [B, L], action: float32 [B, A] -> float32 [B, L]."""
+        return latent + self.layers(torch.cat((latent, action), dim=1))

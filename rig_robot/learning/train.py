@@ -145,12 +145,12 @@ class _Run:
         pictures.rollouts(directory / "rollouts.png", rollouts[:PICTURED_ROLLOUTS], self.world.period)
 
     def tensors(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Those of vae.safetensors and of policy.safetensors (actor, and critics to go on learning with)."""
+        """Those of vae.safetensors and of policy.safetensors (actor, and what goes with it to learn on)."""
         vae = {name: tensor.numpy() for name, tensor in self.rig.vae.state_dict().items()}
         policy = {
             name: tensor.numpy()
             for name, tensor in self.rig.td3.state_dict().items()
-            if name.startswith(("actor.", "critics."))
+            if name.startswith(("actor.", "critics.", "predictor."))
         }
         return vae, policy
 
