@@ -50,9 +50,9 @@ $(STAMP): setup.py $(CONSTRAINTS)
 
 system:
 	@command -v dpkg-query >/dev/null || { echo 'This is no Debian or Ubuntu: install EGL and Mesa yourself.'; exit 0; }; \
-	missing=""; for package in $(DEBIAN); do \
+	missing=""; $(PYTHON) -c 'import ensurepip' 2>/dev/null || missing=" python3-venv"; \
+	for package in $(DEBIAN); do \
 	  dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; \
-	  else echo "Missing packages. Run:  sudo apt-get install$$missing"; exit 1; fi; fi; \
-	$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo 'Run:  sudo apt-get install python3-venv'; exit 1; }
+	  else echo "Missing packages. Run:  sudo apt-get install$$missing"; exit 1; fi; fi
