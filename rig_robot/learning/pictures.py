@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from rig_robot.learning.evaluate import Rollout
 from rig_robot.learning.relabeling import Prior
@@ -42,9 +43,10 @@ def learning_curve(path: Path, history: Sequence[dict]) -> None:
     for key, label in (("p90_mm", "90th percentile"), ("mean_mm", "mean"), ("median_mm", "median")):
         axes.plot(steps, [entry[key] for entry in history], marker="o", label=label)
     axes.set(xlabel="steps of practice", ylabel="final distance [mm]", yscale="log", title="Distance to held-out goals")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:.0f}")
-    axes.yaxis.set_minor_formatter("{x:.0f}")
-    axes.grid(which="both", alpha=0.3)
+    axes.yaxis.set_minor_formatter("")
+    axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=120)
 
