@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
+from rcl_interfaces.srv import GetParameters
 from rclpy.qos import QoSProfile
 from ros_harness import Listener, NodeProcess, node_process
 from sensor_msgs.msg import Image
@@ -96,6 +97,8 @@ def test_it_starts_idle_whatever_the_parameters_say_and_a_latched_goal_moves_not
     bench.set_goal(bench.latent(1, bench.now_ns()))
     bench.frames(6)
     assert not bench.twists and not bench.episodes
+    shown = bench.listener.call(GetParameters, "policy/get_parameters", GetParameters.Request(names=["mode"]))
+    assert shown.values[0].string_value == "idle"
     assert "idle after every start" in policy_node.output()
 
 
