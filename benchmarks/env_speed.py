@@ -3,8 +3,9 @@
     python benchmarks/env_speed.py
 
 Bare means MuJoCo's own calls in a row: one render of the picture that an observation is averaged from, and one step's
-worth of physics; no inverse kinematics, no resizing, no gymnasium. Environment and limit are measured in turns, so that
-both meet the same machine; the figures are medians over the turns. The last line is one JSON object.
+worth of physics; no inverse kinematics, no resizing, no gymnasium. Environment and limit are measured in short turns,
+so that both meet the same machine; the figures are medians over the turns. An environment step includes its share of
+the reset that comes every 50 steps. The last line is one JSON object.
 """
 
 import json
@@ -27,9 +28,9 @@ from rig_sim.world import Camera, World
 class Args:
     sizes: tuple[int, ...] = (48, 84)
     """Widths of observations (pixels)."""
-    turns: int = 20
+    turns: int = 100
     """Times that each is measured, after one turn that does not count."""
-    steps: int = 50
+    steps: int = 10
     """Environment steps in a turn."""
 
 
@@ -46,30 +47,32 @@ def measure(size: int, args: Args) -> dict[str, float]:
     env = gymnasium.make("RigSawyerReachXY-v0", image_size=size)
     inner = env.unwrapped
     assert isinstance(inner, SawyerReachEnv)
+    assert env.spec is not None and env.spec.max_episode_steps is not None
     rng = np.random.default_rng(0)
 
     def step() -> None:
-        if env.step(rng.uniform(-1, 1, 2).astype(np.float32))[3]:
-            env.reset()
+        env.step(rng.uniform(-1, 1, 2).astype(np.float32))
 
     world = World()
     ticks = round(inner.period / world.timestep)
-    rendered, direct = Camera(world.model, inner.rendered_size, inner.rendered_size), Camera(world.model, size, size)
+    rendered, direct = (Camera(inner.world.model, width, width) for width in (inner.rendered_size, size))
     parts: dict[str, Callable[[], object]] = {
         "environment step": step,
-        f"bare render {inner.rendered_size}x{inner.rendered_size}": lambda: rendered.render(world.data),
+        "environment reset": env.reset,
+        f"bare render {inner.rendered_size}x{inner.rendered_size}": lambda: rendered.render(inner.world.data),
         "bare physics": lambda: mujoco.mj_step(world.model, world.data, ticks),
-        f"(bare render {size}x{size}: point-sampled, not what a camera sees)": lambda: direct.render(world.data),
+        f"(bare render {size}x{size}: point-sampled, not what a camera sees)": lambda: direct.render(inner.world.data),
     }
     env.reset(seed=0)
     taken: dict[str, list[float]] = {name: [] for name in parts}
     for turn in range(args.turns + 1):
         for name, work in parts.items():
-            each = seconds_each(work, args.steps)
+            each = seconds_each(work, 1 if work == env.reset else args.steps)
             if turn:
                 taken[name].append(each)
     typical = {name: statistics.median(times) for name, times in taken.items()}
-    stepping, rendering, physics, _ = typical.values()
+    stepping, resetting, rendering, physics, _ = typical.values()
+    stepping += resetting / env.spec.max_episode_steps
     print(f"observation {size}x{size}")
     for name, each in typical.items():
         print(f"  {name}: {1000 * each:.3f} ms")
