@@ -117,7 +117,7 @@ def test_commands_are_single_points_that_end_by_themselves(armed: Bench) -> None
         (point,) = command.points
         assert tuple(command.joint_names) == JOINTS and command.header.stamp.sec == 0
         assert len(point.positions) == len(point.velocities) == 7
-        assert 0 < point.time_from_start.sec + 1e-9 * point.time_from_start.nanosec <= 2 / 50 + 1e-9
+        assert 0 < point.time_from_start.sec + 1e-9 * point.time_from_start.nanosec <= 2 / 100 + 1e-9
         assert (np.abs(point.velocities) <= SPEED_LIMITS).all()
 
 

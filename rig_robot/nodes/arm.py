@@ -35,7 +35,7 @@ class ArmNode(RigNode):
             self.declare("joints", Parameter.Type.STRING_ARRAY, "Names of the arm's joints, from the base outwards.")
         )
         self._base_frame = self.declare("base_frame", "base", "Frame of twists and of the tool's pose.")
-        rate = self.declare("rate", 50.0, "Commands to the controller a second [Hz].", low=10.0, high=1000.0)
+        rate = self.declare("rate", 100.0, "Commands to the controller a second [Hz].", low=10.0, high=1000.0)
         self._period = 1.0 / rate
         self.declare("interface", "joint_trajectory", "What the controller takes.", choices=["joint_trajectory"])
         checkpoint = self.declare("checkpoint", "", "Checkpoint whose workspace and axes are used; none if empty.")
