@@ -176,7 +176,7 @@ class SafetyFilter:
         down = self.limits.approach_rate * np.maximum(self.target - low, 0.0)
         free = self.target + np.clip(velocity, -down, up) * dt
         target = np.clip(free, np.minimum(low, self.target), np.maximum(high, self.target))
-        if not np.allclose(target, self.target + velocity * dt, atol=1e-6):
+        if np.abs(target - self.target - velocity * dt).max() > 1e-6:
             notes.append("kept inside the workspace box")
         return target
 
