@@ -23,7 +23,7 @@ setup(
     license="Apache-2.0",
     maintainer="rig_robot maintainers",
     maintainer_email="maintainers@example.com",
-    python_requires=">=3.10",
+    python_requires=">=3.11",
     packages=["rig_robot", "rig_robot.learning", "rig_robot.nodes", "rig_robot.robot", "rig_sim"],
     # Only rig_sim is mapped: an entry for rig_robot would break `colcon build --symlink-install`.
     package_dir={"rig_sim": "sim"},

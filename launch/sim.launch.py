@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit, OnShutdown
 from launch.events import Shutdown
 from launch_ros.actions import Node
 
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from rig_robot.bringup import SHIPPED_CHECKPOINT, NodeSpec, SimOptions, simulation, simulation_environment
 from rig_robot.shared_memory import sweep
 

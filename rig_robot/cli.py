@@ -71,6 +71,7 @@ def _goal(options: GoalOptions) -> int:
 
 def _environment(name: str, **arguments: Any) -> Any:
     import gymnasium
+
     import rig_sim  # noqa: F401  registers the environments
 
     return gymnasium.make(name, **arguments)
