@@ -1,6 +1,6 @@
 """Packaging of rig_robot: an ament_python package that is also an ordinary pip package."""
 
-from glob import glob
+from pathlib import Path
 
 from setuptools import setup
 
@@ -15,6 +15,12 @@ NODES = {
     "sim": "rig_sim.robot_node:main",
     "sim_goals": "rig_sim.goals_node:main",
 }
+
+
+def files(pattern: str) -> list[str]:
+    """Return the files of the checkout that a pattern names."""
+    return sorted(map(str, Path().glob(pattern)))
+
 
 setup(
     name=PACKAGE,
@@ -31,9 +37,9 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
-        (f"share/{PACKAGE}/launch", glob("launch/*.launch.py")),
-        (f"share/{PACKAGE}/config", glob("config/*.yaml")),
-        (f"share/{PACKAGE}/config/dds", glob("config/dds/*.xml")),
+        (f"share/{PACKAGE}/launch", files("launch/*.launch.py")),
+        (f"share/{PACKAGE}/config", files("config/*.yaml")),
+        (f"share/{PACKAGE}/config/dds", files("config/dds/*.xml")),
     ],
     install_requires=[
         "daqp",

@@ -1,4 +1,4 @@
-"""The whole system in simulation: `ros2 launch rig_robot sim.launch.py goals:=10`; `--show-args` explains the arguments."""
+"""The whole system in simulation: `ros2 launch rig_robot sim.launch.py goals:=10`; `--show-args` explains them all."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The runner: what it starts it also ends, restarts or reports, and it leaves nothing behind, even when it is killed."""
+"""The runner: what it starts it also ends, restarts or reports; it leaves nothing behind, even when it is killed."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The whole system in simulation, as a person starts it, with the shipped checkpoint: it reaches and it ends in order."""
+"""The whole system in simulation, as a person starts it, with the shipped checkpoint: it reaches, it ends in order."""
 
 import json
 import os

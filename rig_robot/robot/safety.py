@@ -30,8 +30,8 @@ class Limits:
         low: Lower corner of the workspace box, base frame, [3] m.
         high: Upper corner, [3] m.
         tool_speed: Largest speed of the tool [m/s].
-        approach_rate: Speed towards a face of the box for each metre that it is away [1/s]. The smaller, the earlier the
-            tool slows, and the less an arm that lags behind its commands swings past the face.
+        approach_rate: Speed towards a face of the box for each metre that it is away [1/s]. The smaller, the earlier
+            the tool slows, and the less an arm that lags behind its commands swings past the face.
         joint_speed: Largest speed of each joint, [n] rad/s.
         joint_acceleration: Largest acceleration of each joint, [n] rad/s^2.
         max_age: A command older than this is none [s].
