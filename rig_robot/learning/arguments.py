@@ -55,15 +55,15 @@ class TrainArgs:
     """Of actor and critics at the start; falls linearly to 5 % of it."""
     batch: int = 256
     """Transitions per update of the critics."""
-    gamma: float = 0.95
-    """Discount per step."""
+    gamma: float = 0.97
+    """Discount per step. Latent distances have dead ends; the less far the policy looks, the more of them hold it."""
     tau: float = 0.01
     """Share of the networks that the target networks take over per update of the actor."""
     policy_delay: int = 2
     """Updates of the critics per update of the actor."""
     target_noise: float = 0.2
     """Standard deviation of the noise on the target policy's actions, clipped at 0.5."""
-    action_penalty: float = 0.2
+    action_penalty: float = 0.1
     """Weight of the squared action in the actor's loss (as in the original HER): the arm then holds still at a goal."""
     noise: float = 0.2
     """Standard deviation of the exploration noise on the policy's actions."""
