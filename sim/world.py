@@ -46,6 +46,9 @@ class Camera:
 
     def __init__(self, model: mujoco.MjModel, width: int, height: int, name: str = "camera") -> None:
         self._name = name
+        self._option = mujoco.MjvOption()
+        # What this camera never sees (group 1 in the assets) would cost a tenth of its time.
+        self._option.geomgroup[1] = name != "camera"
         size = model.vis.global_  # of the buffer that is rendered into
         size.offwidth, size.offheight = max(size.offwidth, width), max(size.offheight, height)
         self._renderer = mujoco.Renderer(model, height=height, width=width)
@@ -55,7 +58,7 @@ class Camera:
 
     def render(self, data: mujoco.MjData) -> Image:
         """uint8 [height, width, 3] RGB of the state in data; a new array each time."""
-        self._renderer.update_scene(data, camera=self._name)
+        self._renderer.update_scene(data, camera=self._name, scene_option=self._option)
         return self._renderer.render()
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import mink
 import mujoco
 import numpy as np
 import pytest
@@ -68,6 +69,16 @@ def test_a_place_out_of_reach_is_refused_with_numbers():
 def test_a_step_from_outside_the_joint_ranges_ends_inside_them():
     q = SAWYER.step(SAWYER.upper + 0.3, [0.6, 0.0, 0.2], TOOL_DOWN, 0.1)
     assert (q >= SAWYER.lower).all() and (q <= SAWYER.upper).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(IN_BOX, st.lists(st.floats(0.0, 1.0), min_size=7, max_size=7))
+def test_a_step_is_the_same_with_and_without_the_solver_for_limits(place, fractions):
+    q = SAWYER.lower + np.array(fractions) * (SAWYER.upper - SAWYER.lower)
+    step = SAWYER.step(q, place, TOOL_DOWN, 0.1)
+    tasks = [SAWYER._place, SAWYER._posture]  # as the step has left them
+    velocity = mink.solve_ik(SAWYER._configuration, tasks, 0.1, solver="daqp", damping=1e-8, limits=SAWYER._limits)
+    np.testing.assert_allclose(step, np.clip(q + 0.1 * velocity, SAWYER.lower, SAWYER.upper), atol=1e-6)
 
 
 def test_joints_keep_the_order_in_which_they_are_named():

@@ -10,6 +10,7 @@ import pytest
 
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.observation import prepare
+from rig_sim.world import Camera
 
 
 def rms(a, b):
@@ -70,6 +71,18 @@ def test_rendering_needs_no_display_whatever_was_imported_first(first):
     run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
     assert int(run.stdout) > 100
+
+
+def test_leaving_out_what_the_camera_never_sees_changes_no_pixel():
+    env = gymnasium.make("RigSawyerReachXYZ-v0").unwrapped
+    everything = Camera(env.world.model, *env.camera_size)
+    everything._option.geomgroup[1] = 1
+    for x in (0.44, 0.6, 0.76):
+        for y in (-0.21, 0.0, 0.21):
+            for z in (0.11, 0.15, 0.25, 0.38):
+                env.reset(options={"start": [x, y, z]})
+                np.testing.assert_array_equal(env.render_frame(), everything.render(env.world.data))
+    everything.close()
 
 
 def test_overview_for_people_is_another_picture_than_the_cameras():

@@ -16,6 +16,9 @@ Vector = NDArray[np.float64]
 TOOL_DOWN: Vector = np.array([0.0, 1.0, 0.0, 0.0])
 """Orientation (quaternion w x y z) of a tool that points down, its x axis along the base's."""
 
+LIMIT_GAIN = 0.95
+"""Share of the way to a joint limit that one step may take."""
+
 
 class NotReached(Exception):
     """No joint position puts the tool at the pose asked for."""
@@ -44,7 +47,7 @@ class Kinematics:
         # The rest posture settles what the tool's pose leaves free. At this cost it moves the tool by some micrometres.
         self._posture = mink.PostureTask(model, cost=1e-3)
         self._posture.set_target(self._full((self.lower + self.upper) / 2 if rest is None else rest))
-        self._limits = [mink.ConfigurationLimit(model)]
+        self._limits = [mink.ConfigurationLimit(model, gain=LIMIT_GAIN)]
 
     def pose(self, q: ArrayLike) -> tuple[Vector, Vector]:
         """Tool pose at joint position q [n] (rad): position [3] (m) and quaternion [4] (w x y z) in the base frame."""
@@ -75,8 +78,13 @@ class Kinematics:
         )
         self._place.set_target(goal)
         tasks = [self._place, self._posture]
-        velocity = mink.solve_ik(self._configuration, tasks, dt, solver="daqp", damping=1e-8, limits=self._limits)
-        return np.clip(start + velocity[self._index] * dt, self.lower, self.upper)
+        problem = mink.build_ik(self._configuration, tasks, dt, damping=1e-8, limits=[])
+        move = np.linalg.solve(problem.P, -problem.q)[self._index]
+        # Away from joint limits this is the answer. Near them, other joints must make up for the one that stops.
+        if (move > LIMIT_GAIN * (self.upper - start)).any() or (move < LIMIT_GAIN * (self.lower - start)).any():
+            velocity = mink.solve_ik(self._configuration, tasks, dt, solver="daqp", damping=1e-8, limits=self._limits)
+            move = velocity[self._index] * dt
+        return np.clip(start + move, self.lower, self.upper)
 
     def solve(
         self,
