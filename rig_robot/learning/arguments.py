@@ -18,7 +18,7 @@ class TrainArgs:
     """Torch threads. More than one pays only on a machine that does nothing else."""
     image_size: int = 48
     """Side of the square observation [pixels]."""
-    action_delay: tuple[float, float] = (0.0, 0.03)
+    action_delay: tuple[float, float] = (0.02, 0.09)
     """Range of the delay between an observation and the motion that answers it, drawn anew for each step [s]."""
 
     exploration_steps: int = 10_000
@@ -63,6 +63,8 @@ class TrainArgs:
     """Updates of the critics per update of the actor."""
     target_noise: float = 0.2
     """Standard deviation of the noise on the target policy's actions, clipped at 0.5."""
+    gain: float = 0.6
+    """Share of the way to a near goal that one action is to cover: at 1, a delay that nobody sees means overshoot."""
     action_penalty: float = 0.1
     """Weight of the squared action in the actor's loss (as in the original HER): the arm then holds still at a goal."""
     noise: float = 0.2
@@ -105,6 +107,7 @@ class TrainArgs:
             "tau": (0, 1),
             "policy_delay": (1, 1000),
             "target_noise": (0, 10),
+            "gain": (0.01, 1),
             "action_penalty": (0, 1000),
             "noise": (0, 10),
             "epsilon": (0, 1),

@@ -43,12 +43,15 @@ class Critic(nn.Module):
 
 
 class Predictor(nn.Module):
-    """Where an action leads: (latent, action) -> expected next latent."""
+    """Where a step leads: (latent, the action before, action) -> expected next latent.
+
+    The action before counts, because the delay lets it go on for a part of the step.
+    """
 
     def __init__(self, latent_size: int, action_size: int, hidden: Sequence[int]) -> None:
         super().__init__()
-        self.layers = mlp(latent_size + action_size, hidden, latent_size)
+        self.layers = mlp(latent_size + 2 * action_size, hidden, latent_size)
 
-    def forward(self, latent: Tensor, action: Tensor) -> Tensor:
-        """latent: float32 [B, L], action: float32 [B, A] -> float32 [B, L]."""
-        return latent + self.layers(torch.cat((latent, action), dim=1))
+    def forward(self, latent: Tensor, before: Tensor, action: Tensor) -> Tensor:
+        """latent: float32 [B, L]; before, action: float32 [B, A] -> float32 [B, L]."""
+        return latent + self.layers(torch.cat((latent, before, action), dim=1))

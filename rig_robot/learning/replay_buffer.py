@@ -13,6 +13,8 @@ class Transitions(NamedTuple):
     """int64 [B], index of s_t; s_{t+1} is the frame after it"""
     latents: np.ndarray
     """float32 [B, L], z = e(s_t)"""
+    before: np.ndarray
+    """float32 [B, A], the action of the step before; 0 at the start of an episode"""
     actions: np.ndarray
     """float32 [B, A]"""
     next_latents: np.ndarray
@@ -69,7 +71,9 @@ class ReplayBuffer:
         starts = self.first - np.arange(len(self.first))
         transition = rng.integers(len(self), size=count)
         frames = transition + np.searchsorted(starts, transition, side="right") - 1
-        return Transitions(frames, self.latents[frames], self.actions[frames], self.latents[frames + 1])
+        # The last frame of an episode has no action: it holds 0, which is what the first of the next has before it.
+        before, actions = self.actions[frames - 1], self.actions[frames]
+        return Transitions(frames, self.latents[frames], before, actions, self.latents[frames + 1])
 
     def last(self, frames: np.ndarray) -> np.ndarray:
         """The newest frame of the episode that each of `frames` belongs to; int64 [B]."""

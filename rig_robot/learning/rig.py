@@ -82,8 +82,9 @@ class Rig:
         transitions = self.replay.sample(rng, args.batch)  # lines 10 and 11: R holds z and z' beside s and s'
         goals = relabel(rng, self.replay, transitions, self.prior, args.future, args.imagined)  # line 12
         rewards = -np.linalg.norm(transitions.next_latents - goals, axis=1)  # line 13
-        arrays = (transitions.latents, transitions.actions, transitions.next_latents, goals, rewards)
-        noise = torch.from_numpy(rng.standard_normal(transitions.actions.shape, dtype=np.float32))
+        _, latents, before, actions, next_latents = transitions
+        arrays = (latents, before, actions, next_latents, goals, rewards)
+        noise = torch.from_numpy(rng.standard_normal(actions.shape, dtype=np.float32))
         self.td3.set_progress(step / args.online_steps)
         batch = Batch(*map(torch.from_numpy, arrays))
         log = self.td3.update(batch, noise, with_actor=step % args.policy_delay == 0)  # line 14

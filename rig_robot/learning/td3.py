@@ -23,6 +23,8 @@ class Batch(NamedTuple):
 
     latent: Tensor
     """[B, L]"""
+    before: Tensor
+    """[B, A], the action of the step before; 0 at the start of an episode"""
     action: Tensor
     """[B, A]"""
     next_latent: Tensor
@@ -36,10 +38,9 @@ class Batch(NamedTuple):
 class Td3(nn.Module):
     """Actor, twin critics, their targets and their optimisers.
 
-    .. note:: A critic's value is split in two. The reward of a step, -||z' - g||, is a known function of where the step
-       leads, so only z' is predicted and the critic learns the rest. A network of its own would round the tip of that
-       cone off, and the arm would stop anywhere within a centimetre of the goal; with the tip in the formula it stops
-       within some 3 mm (docs/learning.md).
+    .. note:: Values have a sharp tip where an action leads to the goal. A network rounds it off, and the arm stops
+       anywhere within a centimetre. So a predictor says where an action heads, -||aim - g|| puts the tip there, and the
+       critics learn what to add to it (docs/learning.md).
     """
 
     def __init__(self, action_size: int, args: TrainArgs) -> None:
@@ -61,15 +62,19 @@ class Td3(nn.Module):
             for group in optimiser.param_groups:
                 group["lr"] = rate
 
-    def values(
-        self, critics: Iterable[nn.Module], latent: Tensor, action: Tensor, goal: Tensor, predicted: Tensor
-    ) -> list[Tensor]:
-        """Q(z, a, g) of each critic: predicted reward of the step + gamma x what the critic expects after it; [B] each.
+    def aim(self, latent: Tensor, action: Tensor) -> Tensor:
+        """Where an action heads: what it alone comes to, whenever it takes effect, is `gain` of the way there; [B, L].
 
-        predicted: next latents as the predictor has them, [B, L].
+        An action in motion already (the same before) shows in one step all that it comes to.
         """
-        reward = -torch.linalg.vector_norm(predicted - goal, dim=1)
-        return [reward + self.args.gamma * critic(latent, action, goal) for critic in critics]
+        return latent + (self.predictor(latent, action, action) - latent) / self.args.gain
+
+    def values(
+        self, critics: Iterable[nn.Module], latent: Tensor, action: Tensor, goal: Tensor, aim: Tensor
+    ) -> list[Tensor]:
+        """Q(z, a, g) = critic - ||aim - g|| for each critic; [B] each."""
+        miss = torch.linalg.vector_norm(aim - goal, dim=1)
+        return [critic(latent, action, goal) - miss for critic in critics]
 
     def target(self, batch: Batch, noise: Tensor) -> Tensor:
         """r + gamma Q'(s', pi'(s') + noise): float32 [B].
@@ -79,17 +84,18 @@ class Td3(nn.Module):
         """
         noise = (noise * self.args.target_noise).clamp(-TARGET_NOISE_CLIP, TARGET_NOISE_CLIP)
         action = (self.target_actor(batch.next_latent, batch.goal) + noise).clamp(-1, 1)
-        predicted = self.predictor(batch.next_latent, action)
-        values = self.values(self.target_critics, batch.next_latent, action, batch.goal, predicted)
+        aim = self.aim(batch.next_latent, action)
+        values = self.values(self.target_critics, batch.next_latent, action, batch.goal, aim)
         return batch.reward + self.args.gamma * torch.minimum(*values).clamp(max=0)
 
     def update(self, batch: Batch, noise: Tensor, with_actor: bool) -> dict[str, Tensor]:
         """One gradient step (RIG, Algorithm 1, line 14); noise: standard normal [B, A]. Returns what to log."""
         with torch.no_grad():
             target = self.target(batch, noise)
-        predicted = self.predictor(batch.latent, batch.action)
+            aim = self.aim(batch.latent, batch.action)
+        predicted = self.predictor(batch.latent, batch.before, batch.action)
         prediction_loss = (predicted - batch.next_latent).square().sum(dim=1).mean()
-        values = self.values(self.critics, batch.latent, batch.action, batch.goal, predicted.detach())
+        values = self.values(self.critics, batch.latent, batch.action, batch.goal, aim)
         critic_loss = torch.stack([(value - target).square().mean() for value in values]).sum()
         self.critic_optimiser.zero_grad()
         (critic_loss + prediction_loss).backward()
@@ -104,8 +110,7 @@ class Td3(nn.Module):
         self.critics.requires_grad_(False)
         self.predictor.requires_grad_(False)
         action = self.actor(batch.latent, batch.goal)
-        predicted = self.predictor(batch.latent, action)
-        (value,) = self.values(self.critics[:1], batch.latent, action, batch.goal, predicted)
+        (value,) = self.values(self.critics[:1], batch.latent, action, batch.goal, self.aim(batch.latent, action))
         loss = self.args.action_penalty * action.square().sum(dim=1).mean() - value.mean()
         self.actor_optimiser.zero_grad()
         loss.backward()
