@@ -30,6 +30,7 @@ def test_every_transition_lies_inside_one_episode(lengths: list[int], seed: int)
     assert np.array_equal(batch.latents[:, 0], batch.next_latents[:, 0])
     assert np.array_equal(batch.latents[:, 1] + 1, batch.next_latents[:, 1])
     assert np.array_equal(batch.actions[:, 0], batch.latents[:, 1])
+    assert np.array_equal(batch.before[:, 0], np.maximum(batch.latents[:, 1] - 1, 0))
     last = replay.latents[replay.last(batch.frames)]
     assert np.array_equal(last[:, 0], batch.latents[:, 0])
     assert np.array_equal(last[:, 1], np.array(lengths)[batch.latents[:, 0].astype(int)])

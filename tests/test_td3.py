@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from rig_robot.learning.arguments import TrainArgs
@@ -14,12 +15,11 @@ ARGS = TrainArgs(out=Path("unused"), latent_size=2, hidden=(64, 64), learning_ra
 
 
 def batch(rng: np.random.Generator, size: int) -> Batch:
-    """A point in the plane that moves by a tenth of its action; goals anywhere."""
-    latent, goal = rng.uniform(-1, 1, (2, size, 2)).astype(np.float32)
-    action = rng.uniform(-1, 1, (size, 2)).astype(np.float32)
-    after = latent + 0.1 * action
+    """A point in the plane that moves by a tenth of its actions, each half a step late; goals anywhere."""
+    latent, goal, before, action = rng.uniform(-1, 1, (4, size, 2)).astype(np.float32)
+    after = latent + 0.05 * before + 0.05 * action
     reward = -np.linalg.norm(after - goal, axis=1)
-    return Batch(*map(torch.from_numpy, (latent, action, after, goal, reward)))
+    return Batch(*map(torch.from_numpy, (latent, before, action, after, goal, reward)))
 
 
 def test_target_is_the_smaller_critic_discounted_and_never_above_the_reward() -> None:
@@ -28,9 +28,8 @@ def test_target_is_the_smaller_critic_discounted_and_never_above_the_reward() ->
     for critic, bias in zip(td3.target_critics, (5.0, -5.0), strict=True):
         critic.layers[-1].bias.fill_(bias)
     action = td3.target_actor(data.next_latent, data.goal)
-    after = td3.predictor(data.next_latent, action)
     expected = [critic(data.next_latent, action, data.goal) for critic in td3.target_critics]
-    value = ARGS.gamma * torch.stack(expected).min(0).values - (after - data.goal).norm(dim=1)
+    value = torch.stack(expected).min(0).values - (td3.aim(data.next_latent, action) - data.goal).norm(dim=1)
     torch.testing.assert_close(td3.target(data, torch.zeros(32, 2)), data.reward + ARGS.gamma * value.clamp(max=0))
     for critic in td3.target_critics:
         critic.layers[-1].bias.fill_(100.0)
@@ -61,15 +60,31 @@ def test_learning_rate_falls_to_a_twentieth() -> None:
     assert np.isclose(td3.actor_optimiser.param_groups[0]["lr"], 0.05 * ARGS.learning_rate)
 
 
-def test_it_learns_to_reach_and_then_holds_still() -> None:
+@pytest.fixture(scope="module")
+def trained() -> Td3:
     torch.manual_seed(0)
     td3, rng, steps = Td3(2, ARGS), np.random.default_rng(0), 1500
     for step in range(steps):
         td3.set_progress(step / steps)
         td3.update(batch(rng, 128), torch.from_numpy(rng.standard_normal((128, 2), dtype=np.float32)), step % 2 == 0)
-    latent, goal = torch.from_numpy(rng.uniform(-0.9, 0.9, (2, 200, 2)).astype(np.float32))
+    return td3
+
+
+def test_an_action_heads_for_more_than_it_covers(trained: Td3) -> None:
+    data = batch(np.random.default_rng(1), 200)
     with torch.no_grad():
-        for _ in range(30):
-            before, latent = latent, latent + 0.1 * td3.actor(latent, goal)
-    assert (latent - goal).norm(dim=1).mean() < 0.03  # 0.1 is one action; at the start they are 0.9 apart
-    assert (latent - before).norm(dim=1).mean() < 0.01
+        aim = trained.aim(data.latent, data.action) - data.latent
+    assert (aim - 0.1 * data.action / ARGS.gain).norm(dim=1).mean() < 0.03
+
+
+@pytest.mark.parametrize("late", [0.0, 0.5, 1.0])
+def test_it_reaches_and_then_holds_still_whatever_the_delay(trained: Td3, late: float) -> None:
+    latent, goal = torch.from_numpy(np.random.default_rng(2).uniform(-0.9, 0.9, (2, 200, 2)).astype(np.float32))
+    before = torch.zeros(200, 2)
+    with torch.no_grad():
+        for _ in range(40):
+            action, previous = trained.actor(latent, goal), latent
+            latent, before = latent + 0.1 * (late * before + (1 - late) * action), action
+    # 0.1 is one action; at the start they are 0.9 apart.
+    assert (latent - goal).norm(dim=1).mean() < 0.04
+    assert (latent - previous).norm(dim=1).mean() < 0.02
