@@ -1,4 +1,4 @@
-"""DESIGN.md, rule 9: what training sees is what the camera node makes of a frame, to within a 2 mm move of the tool."""
+"""What training sees is what the camera node makes of a frame, to within a 2 mm move of the tool."""
 
 import os
 import subprocess
