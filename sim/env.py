@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rig_robot.observation import CENTRE_SQUARE, Crop, Image, prepare
+from rig_robot.observation import CENTRE_SQUARE, Crop, Image
 from rig_robot.robot.kinematics import TOOL_DOWN, Vector
 from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, HOME, WORKSPACE_HIGH, WORKSPACE_LOW, Camera, World, kinematics
 
@@ -192,7 +192,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         return np.append(given, self.workspace_low[2:])[:3] if len(given) == 2 else given
 
     def _image(self, data: mujoco.MjData) -> Image:
-        return prepare(self._eye.render(data), _WHOLE, self.image_size)
+        return self._eye.observe(data, self.image_size)
 
     def _observe(self) -> Observation:
         position = self.world.tool_position
@@ -209,4 +209,3 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
 
 
 _STILL = np.zeros(7)
-_WHOLE = Crop(0.0, 0.0, 1.0, 1.0)

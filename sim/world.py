@@ -1,12 +1,13 @@
 """The Sawyer-reach world: an arm that follows joint positions by its servos, and the camera that watches it."""
 
+import weakref
 from pathlib import Path
 
 import mujoco
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rig_robot.observation import Image
+from rig_robot.observation import Crop, Image, prepare
 from rig_robot.robot.kinematics import Kinematics, Vector
 
 ASSETS = Path(__file__).parent / "assets"
@@ -27,6 +28,7 @@ FIXED_HEIGHT = 0.15
 
 CAMERA_SIZE = (640, 480)
 """Width and height of a camera frame (pixels)."""
+WHOLE = Crop(0.0, 0.0, 1.0, 1.0)
 
 
 def kinematics() -> Kinematics:
@@ -45,24 +47,56 @@ class Camera:
     """
 
     def __init__(self, model: mujoco.MjModel, width: int, height: int, name: str = "camera") -> None:
-        self._name = name
+        size = model.vis.global_  # of the buffer that is rendered into
+        size.offwidth, size.offheight = max(size.offwidth, width), max(size.offheight, height)
+        self._model = model
+        self._eye = mujoco.MjvCamera()
+        self._eye.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        self._eye.fixedcamid = model.camera(name).id
         self._option = mujoco.MjvOption()
         # What this camera never sees (group 1 in the assets) would cost a tenth of its time.
         self._option.geomgroup[1] = name != "camera"
-        size = model.vis.global_  # of the buffer that is rendered into
-        size.offwidth, size.offheight = max(size.offwidth, width), max(size.offheight, height)
-        self._renderer = mujoco.Renderer(model, height=height, width=width)
+        self._scene = mujoco.MjvScene(model, maxgeom=1000)
         # On a CPU, shadows cost ten times everything else.
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE):
-            self._renderer.scene.flags[flag] = False
+            self._scene.flags[flag] = False
+        self._gl = mujoco.GLContext(width, height)
+        self._gl.make_current()
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        # Python alone might free the parts in any order, at exit after OpenGL itself has gone.
+        self._release = weakref.finalize(self, _free, self._gl, self._context)
+        self._area = mujoco.MjrRect(0, 0, width, height)
+        self._pixels = np.empty((height, width, 3), np.uint8)
 
     def render(self, data: mujoco.MjData) -> Image:
         """uint8 [height, width, 3] RGB of the state in data; a new array each time."""
-        self._renderer.update_scene(data, camera=self._name, scene_option=self._option)
-        return self._renderer.render()
+        self._draw(data)
+        return np.ascontiguousarray(self._pixels[::-1])
+
+    def observe(self, data: mujoco.MjData, size: int) -> Image:
+        """uint8 [size, size, 3] RGB: the picture of the state in data, averaged down."""
+        self._draw(data)
+        return np.ascontiguousarray(prepare(self._pixels, WHOLE, size)[::-1])
 
     def close(self) -> None:
-        self._renderer.close()
+        """Frees what the pictures are drawn with; no more can be drawn."""
+        self._release()
+
+    def _draw(self, data: mujoco.MjData) -> None:
+        """Renders into the pixels, bottom row first as OpenGL has it (mujoco.Renderer copies them three times)."""
+        self._gl.make_current()
+        mujoco.mjv_updateScene(
+            self._model, data, self._option, None, self._eye, mujoco.mjtCatBit.mjCAT_ALL, self._scene
+        )
+        mujoco.mjr_render(self._area, self._scene, self._context)
+        mujoco.mjr_readPixels(self._pixels, None, self._area, self._context)
+
+
+def _free(gl: mujoco.GLContext, context: mujoco.MjrContext) -> None:
+    gl.make_current()  # or what has the same numbers in another camera's context would be freed
+    context.free()
+    gl.free()
 
 
 class World:
