@@ -1,5 +1,6 @@
 """The Sawyer-reach world: an arm that follows joint positions by its servos, and the camera that watches it."""
 
+import atexit
 import weakref
 from pathlib import Path
 
@@ -64,8 +65,11 @@ class Camera:
         self._gl.make_current()
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
-        # Python alone might free the parts in any order, at exit after OpenGL itself has gone.
+        # Python alone might free the parts in any order, at exit after OpenGL itself has gone: what is registered now, after
+        # the display was opened, is called before it is closed.
         self._release = weakref.finalize(self, _free, self._gl, self._context)
+        self._release.atexit = False
+        atexit.register(self._release)
         self._area = mujoco.MjrRect(0, 0, width, height)
         self._pixels = np.empty((height, width, 3), np.uint8)
 
