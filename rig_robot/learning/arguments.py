@@ -25,8 +25,6 @@ class TrainArgs:
     """Random steps, before anything is learned, that give the VAE its first images (line 1)."""
     online_steps: int = 5_000
     """Steps of practice towards imagined goals (lines 3 to 17)."""
-    warmup_steps: int = 500
-    """Of these, first steps with random actions."""
     sticky: int = 10
     """Steps for which a random action is held: white noise covers half as much of the workspace."""
 
@@ -91,7 +89,6 @@ class TrainArgs:
             "image_size": (29, 512),
             "exploration_steps": (1, 10**9),
             "online_steps": (1, 10**9),
-            "warmup_steps": (0, self.online_steps),
             "sticky": (1, 1000),
             "latent_size": (1, 1024),
             "beta": (0, 1e6),

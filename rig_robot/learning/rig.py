@@ -26,29 +26,28 @@ class Rig:
     after a kill ends as it would have without.
     """
 
-    def __init__(self, args: TrainArgs, action_size: int, horizon: int, d: np.ndarray, r: np.ndarray) -> None:
-        """d, r: room for the images of the exploration data D and of the replay buffer R; horizon: steps an episode."""
+    def __init__(self, args: TrainArgs, action_size: int, horizon: int, images: np.ndarray) -> None:
+        """horizon: steps an episode; images: uint8 [frames(args, horizon), S, S, 3], room for what is seen."""
         torch.manual_seed(args.seed)
         self.args, self.action_size, self.horizon = args, action_size, horizon
         self.vae = Vae(args.image_size, args.latent_size, args.channels)
         self.vae_trainer = VaeTrainer(self.vae, args.beta)
         self.td3 = Td3(action_size, args)
-        self.replay = ReplayBuffer(r, args.latent_size, action_size)
+        self.replay = ReplayBuffer(images, args.latent_size, action_size)
         self.prior = Prior(np.zeros(args.latent_size), np.eye(args.latent_size))
-        self.exploration_images = d
         self.explored = self.vae_epochs = self.episodes = 0
         """done so far: exploration episodes, passes of the first VAE training, practice episodes"""
 
     def run(self, env: gymnasium.Env, report: Callable[[Log], None]) -> None:
         """Algorithm 1. `report` is called after every unit of work (episode or pass), when the state is whole."""
         args, horizon, replay = self.args, self.horizon, self.replay
+        unknown = np.zeros(args.latent_size, np.float32)
 
         while self.explored < args.exploration_steps // horizon:  # line 1: collect D by an exploration policy
             rng = self.rng(EXPLORE, self.explored)
-            images = self.exploration_images[self.explored * (horizon + 1) :]
-            images[0] = self.reset(env, rng)
-            for t, action in enumerate(self.random_actions(rng)):
-                images[t + 1] = env.step(action)[0]["image"]
+            replay.start(self.reset(env, rng), unknown)
+            for action in self.random_actions(rng):
+                replay.append(action, env.step(action)[0]["image"], unknown)
             self.explored += 1
             report({})
 
@@ -59,14 +58,12 @@ class Rig:
 
         while self.episodes < args.online_steps // horizon:  # line 3
             rng = self.rng(PRACTISE, self.episodes)
-            warming_up = self.episodes * horizon < args.warmup_steps
-            random_actions = self.random_actions(rng)
             goal = self.prior.sample(rng, 1)[0]  # line 4: an imagined goal
             image = self.reset(env, rng)  # line 5
             latent = self.encode(image)
             replay.start(image, latent)
             for t in range(horizon):  # line 6
-                action = random_actions[t] if warming_up else self.explore(latent, goal, rng)  # line 7
+                action = self.explore(latent, goal, rng)  # line 7
                 image = env.step(action)[0]["image"]  # line 8
                 latent = self.encode(image)
                 replay.append(action, image, latent)  # line 9
@@ -100,7 +97,7 @@ class Rig:
             progress = (self.vae_epochs + number / batches) / args.vae_epochs
             log = self.vae_trainer.update(images[batch], args.vae_learning_rate * one_cycle(progress), rng)
         if self.vae_epochs + 1 == args.vae_epochs:
-            self.prior = Prior.fit(encode_all(self.vae, images))
+            self.encode_replay()
         return {name: float(value) for name, value in log.items()}
 
     def fine_tune(self, rng: np.random.Generator) -> Log:
@@ -108,18 +105,23 @@ class Rig:
 
         No latent outlives the VAE that made it. Policy and critics go on from where they are.
         """
-        args, seen, practised = self.args, self.explored_images(), self.replay.images[: self.replay.size]
+        args, seen = self.args, self.explored_images()
+        practised = self.replay.images[len(seen) : self.replay.size]
         rate = args.fine_tune_learning_rate * falling(self.episodes * self.horizon / args.online_steps)
         half = args.vae_batch // 2
         for _ in range(args.fine_tune_batches):
             batch = (seen[rng.integers(len(seen), size=half)], practised[rng.integers(len(practised), size=half)])
             log = self.vae_trainer.update(np.concatenate(batch), rate, rng)
-        before = self.replay.latents[: self.replay.size]
-        after = encode_all(self.vae, practised)
-        moved = float(np.linalg.norm(after - before, axis=1).mean())
-        self.replay.latents[: self.replay.size] = after
-        self.prior = Prior.fit(np.concatenate((encode_all(self.vae, seen), after)))
-        return {name: float(value) for name, value in log.items()} | {"vae/latents_moved": moved}
+        return {name: float(value) for name, value in log.items()} | {"vae/latents_moved": self.encode_replay()}
+
+    def encode_replay(self) -> float:
+        """Encode D and R with the VAE as it is now and fit the prior; returns how far latents moved, on average."""
+        latents = self.replay.latents[: self.replay.size]
+        encoded = encode_all(self.vae, self.replay.images[: self.replay.size])
+        moved = float(np.linalg.norm(encoded - latents, axis=1).mean())
+        latents[:] = encoded
+        self.prior = Prior.fit(encoded)
+        return moved
 
     @torch.inference_mode()
     def encode(self, image: np.ndarray) -> np.ndarray:
@@ -153,4 +155,9 @@ class Rig:
 
     def explored_images(self) -> np.ndarray:
         """D so far: uint8 [N, S, S, 3]."""
-        return self.exploration_images[: self.explored * (self.horizon + 1)]
+        return self.replay.images[: self.explored * (self.horizon + 1)]
+
+
+def frames(args: TrainArgs, horizon: int) -> int:
+    """Frames that a whole run sees; horizon: steps an episode."""
+    return (args.exploration_steps // horizon + args.online_steps // horizon) * (horizon + 1)

@@ -28,7 +28,7 @@ from rig_robot.learning.checkpoint import (
 )
 from rig_robot.learning.evaluate import EnvFactory, Rollout, figures, roll_out, sentence
 from rig_robot.learning.replay_buffer import map_images
-from rig_robot.learning.rig import Log, Rig
+from rig_robot.learning.rig import Log, Rig, frames
 from rig_robot.learning.run_state import load_notes, load_state, save_state
 
 CHECKPOINTS, STATE, PICTURES, LOGS = "checkpoints", "state", "pictures", "tensorboard"
@@ -72,12 +72,9 @@ class _Run:
             raise ValueError(f"{args.out} holds an unfinished run with {was}: give the same, or another directory")
         for name in (STATE, PICTURES, CHECKPOINTS):
             (args.out / name).mkdir(parents=True, exist_ok=True)
-        d, r = (
-            map_images(args.out / STATE / f"{name}.npy", steps // horizon * (horizon + 1), args.image_size)
-            for name, steps in (("exploration", args.exploration_steps), ("replay", args.online_steps))
-        )
+        images = map_images(args.out / STATE / "images.npy", frames(args, horizon), args.image_size)
         (action_size,) = env.action_space.shape or ()
-        self.rig = Rig(args, action_size, horizon, d, r)
+        self.rig = Rig(args, action_size, horizon, images)
         if saved:
             load_state(args.out / STATE, self.rig)
 
