@@ -20,7 +20,7 @@ from rig_robot.learning.arguments import EvalArgs, TrainArgs
 from rig_robot.learning.checkpoint import read_config, resolve
 from rig_robot.learning.evaluate import evaluate
 from rig_robot.learning.inference import Encoder, Policy
-from rig_robot.learning.rig import Rig
+from rig_robot.learning.rig import Rig, frames
 from rig_robot.learning.run_state import load_notes, load_state, save_state
 from rig_robot.learning.train import train
 from rig_robot.learning.vae_training import encode_all
@@ -28,7 +28,6 @@ from rig_robot.learning.vae_training import encode_all
 TINY = {
     "exploration_steps": 150,
     "online_steps": 300,
-    "warmup_steps": 100,
     "vae_epochs": 2,
     "fine_tune_every": 2,
     "fine_tune_batches": 2,
@@ -116,12 +115,12 @@ def test_a_run_killed_in_every_phase_ends_as_if_it_had_not_been(run: Path, tmp_p
 def test_no_latent_outlives_the_vae_that_made_it(tmp_path: Path) -> None:
     args = TrainArgs(out=tmp_path, **TINY)
     env = gymnasium.make(args.env)
-    room = [np.zeros((6 * 51, 48, 48, 3), np.uint8) for _ in range(2)]
-    rig = Rig(args, 2, 50, *room)
+    rig = Rig(args, 2, 50, np.zeros((frames(args, 50), 48, 48, 3), np.uint8))
     tuned = []
 
     def report(log: dict[str, float]) -> None:
-        if size := rig.replay.size:
+        if rig.episodes:
+            size = rig.replay.size
             encoded = encode_all(rig.vae, rig.replay.images[:size])
             np.testing.assert_allclose(rig.replay.latents[:size], encoded, atol=1e-5)
         if "vae/latents_moved" in log:
@@ -134,13 +133,13 @@ def test_no_latent_outlives_the_vae_that_made_it(tmp_path: Path) -> None:
 
 def test_a_saved_state_is_the_whole_state(tmp_path: Path) -> None:
     args = TrainArgs(out=tmp_path, **TINY)
-    room = [np.zeros((6 * 51, 48, 48, 3), np.uint8) for _ in range(2)]
     env = gymnasium.make(args.env)
-    rig = Rig(args, 2, 50, *room)
+    images = np.zeros((frames(args, 50), 48, 48, 3), np.uint8)
+    rig = Rig(args, 2, 50, images)
     rig.run(env, lambda log: None)
     env.close()
     save_state(tmp_path, rig, {"note": 1})
-    other = Rig(dataclasses.replace(args, seed=5), 2, 50, *room)
+    other = Rig(dataclasses.replace(args, seed=5), 2, 50, images)
     load_state(tmp_path, other)
     assert load_notes(tmp_path) == {"note": 1}
     rng = [np.random.default_rng(0) for _ in range(2)]
@@ -151,10 +150,10 @@ def test_a_saved_state_is_the_whole_state(tmp_path: Path) -> None:
 
 def test_going_on_with_other_arguments_is_refused_by_name(run: Path, tmp_path: Path) -> None:
     args = TrainArgs(out=tmp_path, **TINY)
-    room = [np.zeros((3 * 51, 48, 48, 3), np.uint8), np.zeros((6 * 51, 48, 48, 3), np.uint8)]
+    rig = Rig(args, 2, 50, np.zeros((frames(args, 50), 48, 48, 3), np.uint8))
     (tmp_path / "state").mkdir()
     notes = {"args": {**json.loads((last(run) / "config.json").read_text())["training"], "gamma": 0.5}, "history": []}
-    save_state(tmp_path / "state", Rig(args, 2, 50, *room), notes)
+    save_state(tmp_path / "state", rig, notes)
     with pytest.raises(ValueError, match=r"unfinished run with gamma 0\.5"):
         train(args, gymnasium.make)
 
@@ -184,7 +183,7 @@ def test_evaluation_repeats_what_training_measured(run: Path, tmp_path: Path) ->
         ({"future": 0.9}, r"future \+ imagined \+ replayed is 0\.9 \+ 0\.2 \+ 0\.3"),
         ({"action_delay": (0.03, 0.0)}, "action_delay is"),
         ({"hidden": ()}, "hidden is"),
-        ({"online_steps": 20, "warmup_steps": 0}, "online_steps is 20, expected at least one episode of 50"),
+        ({"online_steps": 20}, "online_steps is 20, expected at least one episode of 50"),
         ({"gamma": float("nan")}, "gamma is nan"),
         ({"image_size": 8}, "image_size is 8"),
     ],
