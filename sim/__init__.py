@@ -8,8 +8,7 @@ if "MUJOCO_GL" not in os.environ and "DISPLAY" not in os.environ:
     os.environ["MUJOCO_GL"] = "egl"  # without it, MuJoCo would look for a display
     if mujoco := sys.modules.get("mujoco"):
         # It has read the variable already, when it was imported.
-        chosen = importlib.reload(sys.modules[mujoco.Renderer.__module__].gl_context)
-        setattr(mujoco, "GLContext", chosen.GLContext)  # noqa: B010 (a name that type checkers do not see)
+        importlib.reload(sys.modules[mujoco.Renderer.__module__].gl_context)
 # Software rendering (Mesa's llvmpipe) in the calling thread: handing so small a picture to other threads costs more
 # than it gains, most of all where other processes want those cores.
 os.environ.setdefault("LP_NUM_THREADS", "0")

@@ -133,7 +133,9 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         self._left = ticks
         self._run(ticks - delay)
         observation, info = self._observe(), self._info()
-        return observation, -info["distance"], False, False, info
+        # By the same function as others compute it: two ways to take a norm differ in the last bit.
+        reward = float(self.compute_reward(observation["achieved_goal"], observation["desired_goal"], info))
+        return observation, reward, False, False, info
 
     def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any) -> Any:
         """Minus the distance (m) from goals achieved to goals desired, [..., 3] each; [...]."""

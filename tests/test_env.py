@@ -177,7 +177,11 @@ def test_reward_is_minus_the_distance_and_vectorised(plane):
     plane.reset(seed=2)
     observation, reward, _, _, info = plane.step([0.3, 0.3])
     distance = np.linalg.norm(observation["achieved_goal"] - observation["desired_goal"])
-    assert reward == -info["distance"] == pytest.approx(-distance)
+    assert reward == pytest.approx(-info["distance"]) == pytest.approx(-distance)
+    for seed in range(200):  # to the last bit, as the checkers ask
+        observation, _ = plane.reset(seed=seed)
+        observation, reward, _, _, info = plane.step([0.3, 0.3])
+        assert reward == plane.compute_reward(observation["achieved_goal"], observation["desired_goal"], info)
 
 
 @pytest.mark.parametrize(("offset", "success"), [(0.055, True), (0.065, False)])

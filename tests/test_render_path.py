@@ -73,6 +73,29 @@ def test_rendering_needs_no_display_whatever_was_imported_first(first):
     assert int(run.stdout) > 100
 
 
+def test_cameras_may_go_in_any_order_and_at_exit_in_none():
+    """What is freed with another camera's context current would be that one's."""
+    program = """
+import gc, numpy as np, weakref
+class Thing: pass
+thing = Thing(); weakref.finalize(thing, print, end="")  # an exit hook older than OpenGL's
+import rig_sim
+from rig_sim.world import Camera, World
+world = World()
+first = [Camera(world.model, size, size) for size in (48, 336, 240, 400)]
+seen = [camera.render(world.data) for camera in first]
+del first[2], first[0]; gc.collect()
+camera = Camera(world.model, 240, 240); camera = Camera(world.model, 240, 240)
+assert (camera.render(world.data) == seen[2]).all()
+assert (first[0].render(world.data) == seen[1]).all() and (first[1].render(world.data) == seen[3]).all()
+first[0].close(); first[0].close()
+assert (first[1].render(world.data) == seen[3]).all()
+held = first; held.append(held)  # a cycle, alive at exit
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
 def test_leaving_out_what_the_camera_never_sees_changes_no_pixel():
     env = gymnasium.make("RigSawyerReachXYZ-v0").unwrapped
     everything = Camera(env.world.model, *env.camera_size)
