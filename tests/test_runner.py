@@ -16,10 +16,11 @@ from rig_robot.runner import Runner, command
 
 CHILD = """
 import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 name = [a for a in sys.argv if a.startswith("__node:=")][0].split(":=")[1]
 print(name, "says hello", os.getpid(), flush=True)
 if os.environ.get("DEAF") == name:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 ends = os.environ.get("ENDS_" + name)
 try:
     time.sleep(0.3 if ends else 60)

@@ -71,7 +71,8 @@ def start() -> Iterator[Callable[..., System]]:
     yield run
     for system in systems:
         system.process.kill()
-        system.process.wait()
+        if system.process.stdout and not system.process.stdout.closed:
+            print(system.finish())  # shown where the test has failed
 
 
 def until(condition: Callable[[], object], what: str, timeout: float = 10.0) -> None:
