@@ -133,10 +133,15 @@ class GoalsNode(RigNode):
 
     def _make_ready(self) -> Story[None]:
         """Arm and set the policy to `reach`: also after a restart of either, since both begin idle."""
-        if self._arm_status not in ("waiting", "moving"):
+        end = time.monotonic() + START_TIMEOUT
+        while self._arm_status not in ("waiting", "moving"):
             armed = yield from self._call(self._arm, SetBool.Request(data=True))
-            if not armed.success:
+            if armed.success:
+                break
+            if time.monotonic() > end:
                 raise NotReady(f"the arm does not arm: {armed.message}")
+            again = time.monotonic() + 0.5  # it may not have heard the controller yet
+            yield lambda again=again: time.monotonic() > again  # type: ignore[misc]
         mode = Parameter("mode", value="reach").to_parameter_msg()
         answer = yield from self._call(self._policy, SetParameters.Request(parameters=[mode]))
         if not answer.results[0].successful:
