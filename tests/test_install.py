@@ -1,0 +1,81 @@
+"""Installed by colcon or by pip, everything is where ROS 2 and the package itself look for it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXECUTABLES = {"rig", "camera", "encoder", "goal", "policy", "arm", "sim", "sim_goals"}
+FINDS = """
+import rig_robot, rig_sim
+from rig_robot.bringup import SimOptions, simulation
+from rig_robot.resources import share
+print(rig_robot.__file__, rig_sim.__file__, share("launch", "sim.launch.py"), len(simulation(SimOptions())))
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what git would hand out."""
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if files.returncode:
+        pytest.skip("this is no git checkout")
+    for name in filter(None, files.stdout.split("\0")):
+        target = tmp_path / "src" / "rig_robot" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
+    return tmp_path / "src" / "rig_robot"
+
+
+def test_colcon_puts_scripts_launch_files_and_index_where_ros2_looks(checkout: Path) -> None:
+    colcon = Path(sys.executable).parent / "colcon"
+    if not colcon.exists():
+        pytest.skip("colcon is not installed here")
+    workspace = checkout.parents[1]
+    path = f"{colcon.parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run([colcon, "build"], cwd=workspace, env=os.environ | {"PATH": path}, check=True, capture_output=True)
+    prefix = workspace / "install" / "rig_robot"
+    assert {file.name for file in (prefix / "lib" / "rig_robot").iterdir()} == EXECUTABLES
+    assert (prefix / "share/ament_index/resource_index/packages/rig_robot").is_file()
+    assert (prefix / "share/rig_robot/launch/sim.launch.py").is_file()
+    assert (prefix / "share/rig_robot/config/dds/camera.xml").is_file()
+    script = f"source install/setup.bash && cd / && echo $AMENT_PREFIX_PATH && '{sys.executable}' -c '{FINDS}'"
+    found = subprocess.run(
+        ["bash", "-c", script],
+        cwd=workspace,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert found.startswith(str(prefix)) and found.count(str(prefix)) == 4 and found.endswith(" 7\n"), found
+
+
+def test_pip_installs_all_that_runs(checkout: Path, tmp_path: Path) -> None:
+    target = tmp_path / "environment"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--prefix", target, checkout],
+        check=True,
+        capture_output=True,
+    )
+    (packages,) = target.glob("lib/python3.*/site-packages")
+    found = subprocess.run(
+        [sys.executable, "-c", FINDS],
+        cwd="/",
+        env=os.environ | {"PYTHONPATH": str(packages)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert found.count(str(target)) == 3 and found.endswith(" 7\n"), found
+    assert {file.name for file in (target / "bin").iterdir()} >= EXECUTABLES
