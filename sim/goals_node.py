@@ -76,7 +76,7 @@ class GoalsNode(RigNode):
         self._trail: deque[tuple[float, np.ndarray]] = deque()
         self._view: Image | None = None
         self._status: DiagnosticStatus | None = None
-        self._goal_latent = 0
+        self._goal_latent = self._acted_on = 0  # stamps [ns]: of the goal, of the frame that the arm acts on
         self._sent = 0.0
         self._arm_status = ""
         self._goal_images = self.publisher(Image, "rig/goal/image_in", COMMAND)
@@ -123,9 +123,14 @@ class GoalsNode(RigNode):
             raise NotReady(f"the goal was refused: {self._status.message}")
         name = next((item.value for item in self._status.values if item.key == "goal"), "")
         yield from self._wait_for(lambda: str(self._goal_latent) == name, "latent of the goal")
+        # An arm that rests because it has not heard of the goal yet has not arrived.
+        yield lambda: self._acted_on > self._goal_latent or self._time_is_over()
         self._trail.clear()
-        yield lambda: self._at_rest() or time.monotonic() - self._sent > LONGEST
+        yield lambda: self._at_rest() or self._time_is_over()
         return time.monotonic() - self._sent
+
+    def _time_is_over(self) -> bool:
+        return time.monotonic() - self._sent > LONGEST
 
     def _send_goal(self, picture: np.ndarray) -> None:
         self._sent = time.monotonic()
@@ -211,7 +216,8 @@ class GoalsNode(RigNode):
         self._goal_latent = stamp_ns(message.header.stamp)
 
     def _take_arm_status(self, message: DiagnosticStatus) -> None:
-        self._arm_status = next((item.value for item in message.values if item.key == "state"), "")
+        values = {item.key: item.value for item in message.values}
+        self._arm_status, self._acted_on = values["state"], int(values["rests_on"])
 
     def _take_view(self, message: Image) -> None:
         self._view = message
