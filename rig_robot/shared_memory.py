@@ -1,7 +1,8 @@
 """Shared memory that dead processes left behind: Fast DDS does not take it back, and a hundred crashes cost gigabytes.
 
 Fast DDS keeps a lock file beside each segment and port (`..._el`, `..._sl`) and holds a lock on it while its process
-lives (eProsima/Fast-DDS, RobustExclusiveLock.hpp). A lock that can be had is a dead process's.
+lives (eProsima/Fast-DDS, RobustExclusiveLock.hpp). A lock that can be had is a dead process's. A port without a lock
+file has no listener: it was opened to write to one that had gone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 FOLDER = Path("/dev/shm")
-_LOCK = re.compile(r"(?P<owner>fast(dds|rtps)_(port\d+|[0-9a-f]{16}))_(el|sl)")
+_FILE = re.compile(r"(?P<owner>fast(dds|rtps)_(?P<port>port\d+)?[0-9a-f]*?)(_el|_sl)?")
 
 
 def sweep(folder: Path = FOLDER, young: float = 0.5) -> list[str]:
@@ -21,20 +22,21 @@ def sweep(folder: Path = FOLDER, young: float = 0.5) -> list[str]:
 
     Args:
         folder: Where shared memory is.
-        young: A lock file younger than this [s] is left alone: its process may have yet to lock it.
+        young: What is younger than this [s] is left alone: its process may have yet to lock it.
     """
     removed: list[str] = []
-    for lock in folder.glob("fast*"):
-        match = _LOCK.fullmatch(lock.name)
-        if match is None or not _abandoned(lock, young):
+    owners = {match["owner"]: match["port"] for file in folder.glob("fast*") if (match := _FILE.fullmatch(file.name))}
+    for owner, port in owners.items():
+        locks = [lock for end in ("_el", "_sl") if (lock := folder / f"{owner}{end}").exists()]
+        evidence = locks or ([folder / owner] if port else [])
+        if not evidence or not all(_abandoned(file, young) for file in evidence):
             continue
-        owner = match["owner"]
-        for name in (owner, f"sem.{owner}_mutex", lock.name):
+        for name in (owner, f"sem.{owner}_mutex", *(lock.name for lock in locks)):
             try:
                 (folder / name).unlink()
                 removed.append(name)
             except OSError:
-                continue  # a port may lack a mutex, and another sweep may be at work
+                continue  # only ports have a mutex, and another sweep may be at work
     return removed
 
 

@@ -22,6 +22,8 @@ def test_only_what_nobody_holds_is_removed(tmp_path: Path) -> None:
         (tmp_path / f"fastdds_{name}").touch()
         (tmp_path / f"fastdds_{name}_el").touch()
     (tmp_path / "sem.fastdds_port7412_mutex").touch()
+    (tmp_path / "fastdds_port7413").touch()
+    (tmp_path / "sem.fastdds_port7413_mutex").touch()
     (tmp_path / "fastdds_of_somebody_else").touch()
     with (tmp_path / "fastdds_0123456789abcdef_el").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
