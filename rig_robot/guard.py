@@ -36,8 +36,8 @@ def _finish(pid: int, end: float) -> None:
     """Kill a process of ours and wait for its end until `end` (steady clock, s)."""
     handle = os.pidfd_open(pid)
     try:
-        # The number may be another process's by now: only what the runner started looks like this. One that is just dying
-        # has no command line any more, but may still hold its locks.
+        # The number may be another process's by now: only what the runner started looks like this. One that is just
+        # dying has no command line any more, but may still hold its locks.
         command = Path(f"/proc/{pid}/cmdline").read_bytes()
         if command == b"" or b"--ros-args" in command:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
