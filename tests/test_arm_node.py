@@ -50,12 +50,15 @@ class Bench:
     def state(self) -> str:
         return next(item.value for item in self.statuses[-1].values if item.key == "state")
 
-    def send(self, x: float, y: float, z: float = 0.0, *, frame: str = "base", late: float = 0.0) -> None:
+    def send(
+        self, x: float, y: float, z: float = 0.0, *, frame: str = "base", late: float = 0.0, turn: float = 0.0
+    ) -> None:
         message = TwistStamped()
         stamp = self.listener.node.get_clock().now().nanoseconds - int(late * 1e9)
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
         message.header.frame_id = frame
         message.twist.linear.x, message.twist.linear.y, message.twist.linear.z = x, y, z
+        message.twist.angular.z = turn
         self.twists.publish(message)
 
     def drive(self, seconds: float, *velocity: float, **how: object) -> None:
@@ -125,6 +128,7 @@ def test_commands_are_single_points_that_end_by_themselves(armed: Bench) -> None
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_twist_that_is_no_number_moves_nothing(armed: Bench, bad: float) -> None:
     assert armed.moved_by(0.5, bad, 0.2) < 1e-3
+    assert armed.moved_by(0.5, 0.2, 0.2, turn=bad) < 1e-3
     assert armed.moved_by(0.5, 0.05, 0.0) > 0.01, "the arm must go on afterwards"
 
 

@@ -20,7 +20,20 @@ from rig_robot.resources import locate
 from rig_robot.robot.kinematics import TOOL_DOWN, Kinematics
 from rig_robot.robot.safety import JointCommand, Limits, SafetyFilter
 from rig_robot.robot.supervisor import ArmState, ArmSupervisor, Refused, Timing
-from rig_robot.ros import COMMAND, ERROR, LATCHED, OK, STATE, WARN, BadParameter, RigNode, diagnostic, run, stamp_s
+from rig_robot.ros import (
+    COMMAND,
+    ERROR,
+    LATCHED,
+    OK,
+    STATE,
+    WARN,
+    BadParameter,
+    RigNode,
+    diagnostic,
+    run,
+    stamp_ns,
+    stamp_s,
+)
 
 AXES = "xyz"
 LEVELS = {ArmState.DISARMED: WARN, ArmState.WAITING: OK, ArmState.MOVING: OK, ArmState.ESTOPPED: ERROR}
@@ -156,9 +169,12 @@ class ArmNode(RigNode):
             return
         if (arrival := self._arrival(message.header.stamp, "twist")) is None:
             return
-        linear = message.twist.linear
-        self._supervisor.twist_arrived(np.array([linear.x, linear.y, linear.z]), arrival)
-        self._rests_on = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
+        linear, angular = message.twist.linear, message.twist.angular
+        velocity = np.array([linear.x, linear.y, linear.z])
+        if not np.isfinite([angular.x, angular.y, angular.z]).all():
+            velocity[:] = np.nan  # the tool does not turn, but a command with any number that is none is none
+        self._supervisor.twist_arrived(velocity, arrival)
+        self._rests_on = stamp_ns(message.header.stamp)
         # The command goes out with the frame that it rests on, not at the timer's next turn.
         self._tick()
 
