@@ -118,7 +118,7 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
         raise BringupError(f"seed is {options.seed}: must be 0 or more")
     try:
         checkpoint = resolve(locate(options.checkpoint))
-        read_config(checkpoint)
+        axes = read_config(checkpoint).action.axes
     except (CheckpointError, ValueError) as error:
         raise BringupError(f"checkpoint: {error}") from None
     config = read_parameters(options.config or share("config", "sim.yaml"), NODES)
@@ -129,7 +129,7 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
         return NodeSpec(name, module, {**config.get(name, {}), **(parameters or {})}, namespace, **kind)
 
     nodes = [
-        node("sim", "rig_sim.robot_node", vital=True, sends_frames=True),
+        node("sim", "rig_sim.robot_node", {"axes": "xyz" if "z" in axes else "xy"}, vital=True, sends_frames=True),
         node("camera", "rig_robot.nodes.camera", with_checkpoint),
         node("encoder", "rig_robot.nodes.encoder", with_checkpoint),
         node("goal", "rig_robot.nodes.goal", with_checkpoint),

@@ -13,13 +13,24 @@ from numpy.typing import ArrayLike, NDArray
 
 from rig_robot.observation import CENTRE_SQUARE, Crop, Image
 from rig_robot.robot.kinematics import TOOL_DOWN, Vector
-from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, HOME, WORKSPACE_HIGH, WORKSPACE_LOW, Camera, World, kinematics
+from rig_sim.scenes import SCENES, SceneName, draw, dress, look_of
+from rig_sim.world import (
+    CAMERA_SIZE,
+    FIXED_HEIGHT,
+    HOME,
+    WORKSPACE_HIGH,
+    WORKSPACE_LOW,
+    Camera,
+    World,
+    kinematics,
+    view,
+)
 
 Observation = dict[str, NDArray[Any]]
 
 # An observation is averaged from a render of at least so many pixels, and so many to one of its own, along each axis.
 # With less it would differ from the camera's view by more than a 2 mm move of the tool does (test_render_path.py).
-RENDERED = 240
+RENDERED = {"xy": 240, "xyz": 288}
 SUPERSAMPLING = 4
 
 
@@ -33,10 +44,13 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
     box; the arm's servos follow. The reward is minus the distance to the goal (m).
 
     Args:
-        axes: along which the tool moves; without "z" it keeps to `FIXED_HEIGHT`.
+        axes: along which the tool moves; without "z" it keeps to `FIXED_HEIGHT`. Each task has a camera of its own.
         image_size: S, width and height of the observation (pixels).
         action_delay: shortest and longest time (s) that passes between an observation and the motion that rests on it,
             drawn anew each step: on a robot, images and commands take their time. Until then the last motion goes on.
+        scene: "plain", nothing changes but the arm; "cluttered", a box wanders over the table and the light changes,
+            between episodes and slowly within; "colours", each episode has a table and a box, standing somewhere, of
+            other colours. The box touches nothing. For one seed, starts, goals and delays are the same in all scenes.
         render_mode: "rgb_array" for pictures of the whole robot, for people.
     """
 
@@ -62,15 +76,19 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         axes: Literal["xy", "xyz"] = "xy",
         image_size: int = 48,
         action_delay: tuple[float, float] = (0.0, 0.0),
+        scene: SceneName = "plain",
         render_mode: str | None = None,
     ) -> None:
         if axes not in ("xy", "xyz"):
             raise ValueError(f"axes must be 'xy' or 'xyz', not {axes!r}")
         if not 0 <= action_delay[0] <= action_delay[1] < self.period:
             raise ValueError(f"action_delay must be rising and in [0, {self.period}) s, not {action_delay}")
+        if scene not in SCENES:
+            raise ValueError(f"scene must be one of {', '.join(SCENES)}, not {scene!r}")
         self.axes = tuple(axes)
         self.image_size = image_size
         self.action_delay = action_delay
+        self.scene = scene
         self.render_mode = render_mode
         self.workspace_low, self.workspace_high = WORKSPACE_LOW.copy(), WORKSPACE_HIGH.copy()
         if axes == "xy":
@@ -81,12 +99,17 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         self.kinematics = kinematics()
         # A direct render at the observation's size is point-sampled and differs from the area-averaged camera frame as
         # much as a move of 1 cm does. At the frame's own height there is no difference left.
-        self.rendered_size = min(CAMERA_SIZE[1], image_size * max(SUPERSAMPLING, math.ceil(RENDERED / image_size)))
-        self._eye = Camera(self.world.model, self.rendered_size, self.rendered_size)
+        self.rendered_size = min(
+            CAMERA_SIZE[1], image_size * max(SUPERSAMPLING, math.ceil(RENDERED[axes] / image_size))
+        )
+        self._view = view(axes)
+        self._eye = Camera(self.world.model, self.rendered_size, self.rendered_size, self._view)
         self._frame_camera: Camera | None = None
         self._overview: Camera | None = None
         self._goal = self._target = (self.workspace_low + self.workspace_high) / 2
         self._q = self._q_target = HOME
+        self._plain = look_of(self.world.model)
+        self._begin_scene()
         self._place(self._target)
 
         n = len(self.axes)
@@ -114,6 +137,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         given = options or {}
         start = self._position(given["start"]) if "start" in given else start
         self._goal = self._position(given["goal"]) if "goal" in given else goal
+        self._begin_scene()
         self._place(start)
         return self._observe(), self._info()
 
@@ -131,6 +155,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         self._q_target = self.kinematics.step(self._q_target, self._target, self.tool_orientation, self.period)
         self._speed = (self._q_target - self._q) / self.period
         self._left = ticks
+        self._dress(self._time + self.period)
         self._run(ticks - delay)
         observation, info = self._observe(), self._info()
         # By the same function as others compute it: two ways to take a norm differ in the last bit.
@@ -142,13 +167,20 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         return -np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)
 
     def render_goal(self, position: ArrayLike) -> Image:
-        """uint8 [S, S, 3]: what the camera would see with the tool at a position [3] or [2] (m). Changes nothing."""
-        return self._image(self.world.at_rest(self._solve(HOME, self._position(position))))
+        """uint8 [S, S, 3]: what the camera would see with the tool at a position [3] or [2] (m). Changes nothing.
+
+        It shows the scene of this episode as it looks at another time: a goal picture was taken earlier. In a cluttered
+        scene the box is elsewhere and the light another; the same in all goal pictures of an episode.
+        """
+        dress(self.world.model, self._scene.goal)
+        image = self._image(self.world.at_rest(self._solve(HOME, self._position(position))))
+        dress(self.world.model, self._scene.at(self._time))
+        return image
 
     def render_frame(self) -> Image:
         """uint8 [480, 640, 3]: the camera's whole frame."""
         if self._frame_camera is None:
-            self._frame_camera = Camera(self.world.model, *self.camera_size)
+            self._frame_camera = Camera(self.world.model, *self.camera_size, self._view)
         return self._frame_camera.render(self.world.data)
 
     def render(self) -> Image | None:  # type: ignore[override]
@@ -163,6 +195,16 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         for camera in (self._eye, self._frame_camera, self._overview):
             if camera is not None:
                 camera.close()
+
+    def _begin_scene(self) -> None:
+        """How the scene looks in a new episode. Drawn aside: what else is random stays the same in all scenes."""
+        self._scene = draw(self.scene, self._plain, self.np_random.spawn(1)[0])
+        self._dress(0.0)
+
+    def _dress(self, time: float) -> None:
+        """The scene as it looks at a time (s) of the episode, once the physics or `_place` has gone on."""
+        self._time = time
+        dress(self.world.model, self._scene.at(time))
 
     def _place(self, position: Vector) -> None:
         """The arm at rest with the tool at position [3]: always the same posture, whatever came before."""

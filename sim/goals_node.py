@@ -27,7 +27,7 @@ from rig_robot.learning.figures import sentence, summary
 from rig_robot.pictures import from_raw
 from rig_robot.resources import locate
 from rig_robot.ros import COMMAND, LATCHED, OBSERVATION, RigNode, rgb_to_image, run, stamp_ns
-from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics
+from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics, view
 
 LONGEST = 8.0
 """Time that a goal gets [s]."""
@@ -70,7 +70,7 @@ class GoalsNode(RigNode):
         self._random = np.random.default_rng(seed)
         self._world = World()
         self._kinematics = kinematics()
-        self._camera = Camera(self._world.model, *CAMERA_SIZE)
+        self._camera = Camera(self._world.model, *CAMERA_SIZE, view(config.action.axes))
 
         self._tool: tuple[float, np.ndarray] | None = None
         self._trail: deque[tuple[float, np.ndarray]] = deque()

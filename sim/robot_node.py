@@ -17,7 +17,7 @@ from rig_robot.robot.kinematics import NotReached
 from rig_robot.ros import COMMAND, OBSERVATION, WARN, BadParameter, RigNode, rgb_to_image, run, stamp_ns
 from rig_sim.robot import SimulatedRobot
 from rig_sim.trajectory import Point, Refused
-from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, JOINTS, WORKSPACE_HIGH, WORKSPACE_LOW, Camera
+from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, JOINTS, VIEWS, WORKSPACE_HIGH, WORKSPACE_LOW, Camera
 
 STATE_PERIOD = 0.01
 """Simulated time (s) between two joint states."""
@@ -38,6 +38,8 @@ class RobotNode(RigNode):
         start = self.declare(
             "start_position", [float(v) for v in centre], "Where the tool is at first (m, base frame)."
         )
+        axes = self.declare("axes", "xy", "Axes of the task, each with a camera of its own.", choices=VIEWS)
+        self._view = VIEWS[axes]
         self._speed = self.declare("speed", 1.0, "Simulated seconds per second.", low=0.01, high=100.0)
         self._publishes_time = self.declare(
             "publish_clock", False, "Publish simulated time on /clock and stamp with it."
@@ -142,7 +144,7 @@ class RobotNode(RigNode):
     def _watch(self) -> None:
         """The camera's thread; it alone renders, since an OpenGL context belongs to a thread."""
         model = self._robot.world.model
-        camera = Camera(model, self._width, self._height)
+        camera = Camera(model, self._width, self._height, self._view)
         shown = mujoco.MjData(model)
         info = self._describe(model)
         begin, frames = time.monotonic(), 0
@@ -171,7 +173,7 @@ class RobotNode(RigNode):
 
     def _describe(self, model: mujoco.MjModel) -> CameraInfo:
         """The camera's calibration: a pinhole, and the centre of the picture its axis."""
-        focal = self._height / 2 / math.tan(math.radians(float(model.camera("camera").fovy[0])) / 2)
+        focal = self._height / 2 / math.tan(math.radians(float(model.camera(self._view).fovy[0])) / 2)
         cx, cy = self._width / 2, self._height / 2
         return CameraInfo(
             width=self._width,

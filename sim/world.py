@@ -1,5 +1,6 @@
 """The Sawyer-reach world: an arm that follows joint positions by its servos, and the camera that watches it."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import mujoco
@@ -27,7 +28,14 @@ FIXED_HEIGHT = 0.15
 
 CAMERA_SIZE = (640, 480)
 """Width and height of a camera frame (pixels)."""
+VIEWS = {"xy": "camera", "xyz": "camera_xyz"}
+"""The camera that watches a task: in the plane or in space."""
 WHOLE = Crop(0.0, 0.0, 1.0, 1.0)
+
+
+def view(axes: Collection[str]) -> str:
+    """The name of the camera that watches a task whose tool moves along these axes."""
+    return VIEWS["xyz" if "z" in axes else "xy"]
 
 
 def kinematics() -> Kinematics:
@@ -42,7 +50,7 @@ class Camera:
         model: the scene.
         width, height: of the pictures (pixels). A camera's field of view is vertical, so a square picture is exactly
             the centre square of the frame.
-        name: "camera", the robot's, or "overview", for people.
+        name: one of `VIEWS`, the robot's, or "overview", for people.
     """
 
     def __init__(self, model: mujoco.MjModel, width: int, height: int, name: str = "camera") -> None:
