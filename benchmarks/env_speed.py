@@ -21,11 +21,16 @@ import tyro
 
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_sim.env import SawyerReachEnv
-from rig_sim.world import Camera, World
+from rig_sim.scenes import SceneName
+from rig_sim.world import Camera, World, view
 
 
 @dataclass
 class Args:
+    env: str = "RigSawyerReachXY-v0"
+    """Gymnasium environment: RigSawyerReachXY-v0 or RigSawyerReachXYZ-v0."""
+    scene: SceneName = "plain"
+    """Scene that it shows."""
     sizes: tuple[int, ...] = (48, 84)
     """Widths of observations (pixels)."""
     turns: int = 100
@@ -44,18 +49,20 @@ def seconds_each(work: Callable[[], object], times: int) -> float:
 
 def measure(size: int, args: Args) -> dict[str, float]:
     """Steps/s of the environment and the fraction of the limit that they are, for one observation size."""
-    env = gymnasium.make("RigSawyerReachXY-v0", image_size=size)
+    env = gymnasium.make(args.env, image_size=size, scene=args.scene)
     inner = env.unwrapped
     assert isinstance(inner, SawyerReachEnv)
     assert env.spec is not None and env.spec.max_episode_steps is not None
     rng = np.random.default_rng(0)
 
     def step() -> None:
-        env.step(rng.uniform(-1, 1, 2).astype(np.float32))
+        env.step(rng.uniform(-1, 1, len(inner.axes)).astype(np.float32))
 
     world = World()
     ticks = round(inner.period / world.timestep)
-    rendered, direct = (Camera(inner.world.model, width, width) for width in (inner.rendered_size, size))
+    rendered, direct = (
+        Camera(inner.world.model, width, width, view(inner.axes)) for width in (inner.rendered_size, size)
+    )
     parts: dict[str, Callable[[], object]] = {
         "environment step": step,
         "environment reset": env.reset,

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rig_robot.observation import CENTRE_SQUARE, Crop, Image
 from rig_robot.robot.kinematics import TOOL_DOWN, Vector
-from rig_sim.scenes import SCENES, SceneName, draw, dress, look_of
+from rig_sim.scenes import SCENES, Look, SceneName, draw, dress, look_of
 from rig_sim.world import (
     CAMERA_SIZE,
     FIXED_HEIGHT,
@@ -108,7 +108,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         self._overview: Camera | None = None
         self._goal = self._target = (self.workspace_low + self.workspace_high) / 2
         self._q = self._q_target = HOME
-        self._plain = look_of(self.world.model)
+        self._plain = self._look = look_of(self.world.model)
         self._begin_scene()
         self._place(self._target)
 
@@ -172,9 +172,9 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         It shows the scene of this episode as it looks at another time: a goal picture was taken earlier. In a cluttered
         scene the box is elsewhere and the light another; the same in all goal pictures of an episode.
         """
-        dress(self.world.model, self._scene.goal)
+        self._wear(self._scene.goal)
         image = self._image(self.world.at_rest(self._solve(HOME, self._position(position))))
-        dress(self.world.model, self._scene.at(self._time))
+        self._wear(self._scene.at(self._time))
         return image
 
     def render_frame(self) -> Image:
@@ -204,7 +204,12 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
     def _dress(self, time: float) -> None:
         """The scene as it looks at a time (s) of the episode, once the physics or `_place` has gone on."""
         self._time = time
-        dress(self.world.model, self._scene.at(time))
+        self._wear(self._scene.at(time))
+
+    def _wear(self, look: Look) -> None:
+        if look is not self._look:
+            dress(self.world.model, look)
+            self._look = look
 
     def _place(self, position: Vector) -> None:
         """The arm at rest with the tool at position [3]: always the same posture, whatever came before."""
