@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import shutil
 import sys
 import types
 from collections.abc import Iterator
@@ -209,3 +210,15 @@ def test_files_of_the_packages_are_found() -> None:
         share("config", "nothing_like_this.yaml")
     with pytest.raises(NotFound, match=r"no_such\.xml"):
         locate("package://rig_sim/assets/no_such.xml")
+
+
+@pytest.mark.parametrize(("axes", "fixed"), [(["x", "y"], {"z": 0.15}), (["x", "y", "z"], {})])
+def test_the_simulated_camera_is_the_one_that_the_checkpoint_was_trained_with(
+    tmp_path: Path, axes: list[str], fixed: dict[str, float]
+) -> None:
+    trained = shutil.copytree(locate(SimOptions().checkpoint), tmp_path / "trained")
+    config = json.loads((trained / "config.json").read_text())
+    config["action"] |= {"axes": axes, "fixed": fixed}
+    (trained / "config.json").write_text(json.dumps(config))
+    nodes = {node.name: node for node in simulation(SimOptions(checkpoint=str(trained)))}
+    assert nodes["sim"].parameters["axes"] == "".join(axes)
