@@ -20,7 +20,7 @@ import gymnasium
 import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from rig_robot.learning.arguments import ExploreArgs, TrainArgs, preset
 from rig_robot.learning.sweep import Ended, sweep
@@ -183,8 +183,10 @@ def table(result: dict, seeds: int) -> Iterator[str]:
 
 def draw(path: Path, result: dict) -> None:
     """Mean distance against steps: a line through the means over seeds, a small mark for each seed."""
-    figure = Figure(figsize=(5.5 * len(result), 4.6), layout="constrained")
-    for axes, task in zip(figure.subplots(1, len(result), squeeze=False, sharey=True)[0], result, strict=True):
+    figure = Figure(figsize=(9, 4.6), layout="constrained")
+    widths = [max(map(len, result[task].values())) for task in result]
+    panels = figure.subplots(1, len(result), squeeze=False, sharey=True, width_ratios=widths)[0]
+    for axes, task in zip(panels, result, strict=True):
         points: dict[str, list[tuple[int, list[float]]]] = {}
         for _, method, budget, lists in each({task: result[task]}):
             points.setdefault(method, []).append((budget, lists["mean_mm"]))
@@ -199,20 +201,20 @@ def draw(path: Path, result: dict) -> None:
         _decorate(axes, sorted({budget for curve in points.values() for budget, _ in curve}))
         axes.set_title(task.upper())
     figure.axes[0].set_ylabel("mean final distance [mm]")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 
 
 def _decorate(axes: Axes, budgets: list[int]) -> None:
     axes.set(xscale="log", yscale="log", xlabel="environment steps in all")
-    axes.margins(x=0.12)
+    axes.set_xlim(budgets[0] / 1.6, budgets[-1] * 1.6)
     axes.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
-    axes.xaxis.set_minor_locator(LogLocator(subs=()))
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
-    axes.legend()
 
 
 def main(args: Args) -> int:
@@ -221,9 +223,11 @@ def main(args: Args) -> int:
         record_buffer(run)
     ended = dict(zip(runs, sweep(list(runs.values()), make_env, args.jobs, args.ray), strict=True))
     result = collect(ended)
-    print(*table(result, 1 if args.quick else args.seeds), sep="\n")
-    draw(args.out / "sample_efficiency.png", result)
     (args.out / "sample_efficiency.json").write_text(json.dumps(result) + "\n")
+    print(*table(result, 1 if args.quick else args.seeds), sep="\n")
+    drawn = {task: methods for task, methods in result.items() if any(each({task: methods}))}
+    if drawn:
+        draw(args.out / "sample_efficiency.png", drawn)
     print(json.dumps(result))
     return 1 if any(end.error for end in ended.values()) else 0
 

@@ -155,3 +155,17 @@ def test_quick_runs_are_among_the_whole_ones() -> None:
     )
     assert {seed for *_, seed in quick} == {0} and quick.items() <= whole.items()
     assert {(task, method) for task, method, *_ in quick} >= {("xy", "rig"), ("xy", "offline-2000"), ("xyz", "rig")}
+
+
+def test_where_every_run_fails_there_is_an_exit_status_and_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{method}-{seed}" for method in module.METHODS for seed in range(3)]
+    monkeypatch.setattr(module, "sweep", Sweep(fail=names))
+    assert compare(CompareArgs(out=tmp_path), print) == 1
+    args = benchmark.Args(out=tmp_path, quick=True)
+    monkeypatch.setattr(benchmark, "record_buffer", lambda args: None)
+    monkeypatch.setattr(
+        benchmark, "sweep", Sweep(fail=[benchmark.train_args(args, key).out.name for key in benchmark.keys(args)])
+    )
+    assert benchmark.main(args) == 1

@@ -54,13 +54,12 @@ def compare(args: CompareArgs, make_env: MakeEnv) -> int:
     except KeyboardInterrupt:
         print("\nstopped: the same command goes on from here")
         return 130
-    from rig_robot.learning.figure7 import draw
+    if any(end.history for end in ended.values()):
+        from rig_robot.learning.figure7 import draw
 
-    write_csv(args.out / "figure7.csv", ended)
-    draw(args.out / "figure7.png", ended)
-    for line in table(ended):
-        print(line)
-    print(f"{args.out / 'figure7.png'}, {args.out / 'figure7.csv'}")
+        write_csv(args.out / "figure7.csv", ended)
+        draw(args.out / "figure7.png", ended)
+        print(*table(ended), f"{args.out / 'figure7.png'}, {args.out / 'figure7.csv'}", sep="\n")
     return 1 if any(end.error for end in ended.values()) else 0
 
 

@@ -52,14 +52,15 @@ def sweep(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int = 0, ray: str 
     ray: address of a Ray cluster ("auto": the one that this machine belongs to; "local": one for this call alone);
     None: processes of this machine. With a cluster each run's `out` has to be a path that all its machines see.
     """
+    runs = [_absolute(args) for args in runs]
     finished = [_claim(args) for args in runs]
     left = [args for args, done in zip(runs, finished, strict=True) if not done]
-    root = Path(os.path.commonpath([args.out.resolve().parent for args in runs]))
+    root = Path(os.path.commonpath([args.out.parent for args in runs]))
     count = len(runs) - len(left)
     if count:
         print(f"{count} of {len(runs)} runs are finished already", flush=True)
     errors: dict[Path, str] = {}
-    for args, error in _on_ray(left, make_env, jobs, ray, root) if ray else _here(left, make_env, jobs, root):
+    for args, error in _on_ray(left, make_env, jobs, ray, root) if ray and left else _here(left, make_env, jobs, root):
         count += 1
         errors[args.out] = error
         end = f"failed: {error} ({args.out / LOG})" if error else f"done, {_history(args)[-1]['mean_mm']:.1f} mm"
@@ -139,7 +140,7 @@ def _on_ray(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int, address: st
         while waiting or flying:
             while waiting and len(flying) < (jobs or len(runs)):
                 args = waiting.popleft()
-                flying[task.remote(dataclasses.replace(args, out=args.out.resolve()), make_env)] = args
+                flying[task.remote(args, make_env)] = args
                 print(f"{_name(args, root)}: queued", flush=True)
             (ended, *_), _ = ray.wait(list(flying))
             error = ""
@@ -186,6 +187,11 @@ def _work(args: TrainArgs, make_env: MakeEnv) -> None:
                 raise
 
 
+def _absolute(args: TrainArgs) -> TrainArgs:
+    """The same for workers, which need not work in this directory."""
+    return dataclasses.replace(args, out=args.out.resolve(), offline=args.offline and args.offline.resolve())
+
+
 def _claim(args: TrainArgs) -> bool:
     """Whether the run is finished. Refuses a directory that holds another run; makes it where there is none."""
     file = args.out / ARGUMENTS
@@ -226,7 +232,7 @@ def _history(args: TrainArgs) -> list[dict]:
 
 
 def _name(args: TrainArgs, root: Path) -> str:
-    return str(args.out.resolve().relative_to(root))
+    return str(args.out.relative_to(root))
 
 
 def _signal(process: Any) -> str:
