@@ -48,7 +48,7 @@ def _curves(axes: Axes, ended: dict[Key, Ended], scene: Scene) -> None:
         with np.load(reference.args.out / "rollouts.npz") as rollouts:
             axes.axhline(rollouts["first_mm"].mean(), color="grey", linestyle=":", label="where it starts")
     axes.set(
-        title=f"{scene} scene: mean over {count} seeds, band from best to worst",
+        title=f"{scene} scene: mean over {count} seed{'s' * (count > 1)}, band from best to worst",
         xlabel="steps in the environment, random ones included",
         ylabel="final distance to the goal [mm]",
         yscale="log",
