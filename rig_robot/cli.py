@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from rig_robot.bringup import SimOptions, simulation, simulation_environment
-from rig_robot.learning.arguments import EvalArgs, TrainArgs
+from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ def main() -> None:
     command = tyro.cli(
         Annotated[SimOptions, tyro.conf.subcommand("sim", description="Run the whole system in simulation.")]
         | Annotated[GoalOptions, tyro.conf.subcommand("goal")]
-        | Annotated[TrainArgs, tyro.conf.subcommand("train")]
+        | Annotated[TrainArgs, tyro.conf.subcommand("train", default=_defaults(sys.argv[1:]))]
+        | Annotated[ExploreArgs, tyro.conf.subcommand("explore")]
         | Annotated[EvalArgs, tyro.conf.subcommand("eval"), tyro.conf.PositionalRequiredArgs],
         prog="rig",
         description="A robot arm that reaches what a goal image shows (RIG).",
@@ -42,6 +45,14 @@ def main() -> None:
     except (ValueError, OSError) as error:
         print(f"rig: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _defaults(arguments: list[str]) -> TrainArgs:
+    """What `rig train` starts from: the method that is asked for decides about the other defaults."""
+    named = [after for before, after in pairwise([*arguments, ""]) if before == "--method"]
+    named += [argument.removeprefix("--method=") for argument in arguments if argument.startswith("--method=")]
+    method = named[-1] if named and named[-1] in METHODS else "rig"
+    return preset(typing.cast(Method, method), out=tyro.MISSING)
 
 
 def _sim(options: SimOptions) -> int:
@@ -80,7 +91,14 @@ def _environment(name: str, **arguments: Any) -> Any:
 def _train(args: TrainArgs) -> int:
     from rig_robot.learning.train import train
 
-    print(f"checkpoint: {train(args, _environment)}")
+    train(args, _environment)
+    return 0
+
+
+def _explore(args: ExploreArgs) -> int:
+    from rig_robot.learning.train import record
+
+    record(args, _environment)
     return 0
 
 
@@ -91,7 +109,13 @@ def _eval(args: EvalArgs) -> int:
     return 0
 
 
-_COMMANDS: dict[type, Callable[[Any], int]] = {SimOptions: _sim, GoalOptions: _goal, TrainArgs: _train, EvalArgs: _eval}
+_COMMANDS: dict[type, Callable[[Any], int]] = {
+    SimOptions: _sim,
+    GoalOptions: _goal,
+    TrainArgs: _train,
+    ExploreArgs: _explore,
+    EvalArgs: _eval,
+}
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_replay import filled
 
-from rig_robot.learning.relabeling import Prior, relabel
+from rig_robot.learning.relabeling import Prior, Shares, relabel
 
 IMAGINED = Prior(np.full(2, -100.0), np.zeros((2, 2)))
 """a prior that no frame can be taken for"""
@@ -15,29 +15,28 @@ IMAGINED = Prior(np.full(2, -100.0), np.zeros((2, 2)))
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.integers(1, 6), min_size=1, max_size=8),
-    st.integers(0, 10),
-    st.integers(0, 10),
+    st.tuples(*[st.integers(0, 10)] * 3).filter(lambda tenths: sum(tenths) <= 10),
     st.integers(1, 64),
     st.integers(0, 2**32),
 )
-def test_shares_and_sources(lengths: list[int], future: int, imagined: int, size: int, seed: int) -> None:
-    imagined = min(imagined, 10 - future)
+def test_shares_and_sources(lengths: list[int], tenths: tuple[int, int, int], size: int, seed: int) -> None:
     rng, replay = np.random.default_rng(seed), filled(lengths)
     batch = replay.sample(rng, size)
-    goals = relabel(rng, replay, batch, IMAGINED, future / 10, imagined / 10)
+    goals = relabel(rng, replay, batch, IMAGINED, Shares(*(tenth / 10 for tenth in tenths)))
     assert goals.shape == (size, 2) and goals.dtype == np.float32
-    first, second = round(size * future / 10), round(size * (future + imagined) / 10)
+    first, second, third = (round(size * tenth / 10) for tenth in np.cumsum(tenths))
     own, now = goals[:first], batch.latents[:first]
     assert np.array_equal(own[:, 0], now[:, 0]) and (own[:, 1] > now[:, 1]).all()
     assert (goals[first:second] == -100).all()
     frames = {tuple(latent) for latent in replay.latents[: replay.size]}
-    assert {tuple(goal) for goal in goals[second:]} <= frames
+    assert {tuple(goal) for goal in goals[second:third]} <= frames
+    assert np.array_equal(goals[third:, 0], batch.latents[third:, 0]) and (goals[third:, 1] == -1).all()
 
 
 def test_every_later_frame_of_the_episode_is_drawn_equally_often() -> None:
     rng, replay = np.random.default_rng(0), filled([5])
     batch = replay.sample(rng, 50_000)
-    goals = relabel(rng, replay, batch, IMAGINED, 1.0, 0.0)
+    goals = relabel(rng, replay, batch, IMAGINED, Shares(1.0, 0.0, 0.0))
     from_the_first = goals[batch.frames == 0, 1]
     found, counts = np.unique(from_the_first, return_counts=True)
     assert found.tolist() == [1, 2, 3, 4, 5]

@@ -1,5 +1,6 @@
 """TD3 with goals: targets as the formula says, delayed actor, and a policy that reaches and then holds still."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def batch(rng: np.random.Generator, size: int) -> Batch:
 
 def test_target_is_the_smaller_critic_discounted_and_never_above_the_reward() -> None:
     torch.manual_seed(0)
-    td3, data = Td3(2, ARGS), batch(np.random.default_rng(0), 32)
+    td3, data = Td3(2, 2, ARGS), batch(np.random.default_rng(0), 32)
     for critic, bias in zip(td3.target_critics, (5.0, -5.0), strict=True):
         critic.layers[-1].bias.fill_(bias)
     action = td3.target_actor(data.next_latent, data.goal)
@@ -38,7 +39,7 @@ def test_target_is_the_smaller_critic_discounted_and_never_above_the_reward() ->
 
 def test_actor_and_targets_wait_for_their_turn() -> None:
     torch.manual_seed(0)
-    td3, rng = Td3(2, ARGS), np.random.default_rng(0)
+    td3, rng = Td3(2, 2, ARGS), np.random.default_rng(0)
 
     def snapshot() -> dict[str, torch.Tensor]:
         return {name: tensor.clone() for name, tensor in td3.state_dict().items()}
@@ -51,11 +52,11 @@ def test_actor_and_targets_wait_for_their_turn() -> None:
     assert changed(before) == {"critics", "predictor"}
     before = snapshot()
     td3.update(batch(rng, 32), torch.randn(32, 2), with_actor=True)
-    assert changed(before) == {"critics", "predictor", "actor", "target_actor", "target_critics"}
+    assert changed(before) == {"critics", "predictor", "actor", "value", "target_actor", "target_critics"}
 
 
 def test_learning_rate_falls_to_a_twentieth() -> None:
-    td3 = Td3(2, ARGS)
+    td3 = Td3(2, 2, ARGS)
     td3.set_progress(1.0)
     assert np.isclose(td3.actor_optimiser.param_groups[0]["lr"], 0.05 * ARGS.learning_rate)
 
@@ -63,7 +64,7 @@ def test_learning_rate_falls_to_a_twentieth() -> None:
 @pytest.fixture(scope="module")
 def trained() -> Td3:
     torch.manual_seed(0)
-    td3, rng, steps = Td3(2, ARGS), np.random.default_rng(0), 1500
+    td3, rng, steps = Td3(2, 2, ARGS), np.random.default_rng(0), 1500
     for step in range(steps):
         td3.set_progress(step / steps)
         td3.update(batch(rng, 128), torch.from_numpy(rng.standard_normal((128, 2), dtype=np.float32)), step % 2 == 0)
@@ -88,3 +89,24 @@ def test_it_reaches_and_then_holds_still_whatever_the_delay(trained: Td3, late: 
     # 0.1 is one action; at the start they are 0.9 apart.
     assert (latent - goal).norm(dim=1).mean() < 0.04
     assert (latent - previous).norm(dim=1).mean() < 0.02
+
+
+def test_the_value_of_a_place_is_what_the_critic_says_of_the_policys_action_there(trained: Td3) -> None:
+    data = batch(np.random.default_rng(3), 500)
+    with torch.no_grad():
+        action = trained.actor(data.latent, data.goal)
+        aim = trained.aim(data.latent, action)
+        (q,) = trained.values(trained.critics[:1], data.latent, action, data.goal, aim)
+        v = trained.value(data.latent, data.goal)
+    assert np.corrcoef(v, q)[0, 1] > 0.98
+    assert (v - q).abs().mean() < 0.1 * q.std()
+    assert np.corrcoef(v, -(data.latent - data.goal).norm(dim=1))[0, 1] > 0.9
+
+
+def test_without_the_tip_the_critics_say_all() -> None:
+    torch.manual_seed(0)
+    td3, data = Td3(2, 2, dataclasses.replace(ARGS, tip=False)), batch(np.random.default_rng(0), 8)
+    (value,) = td3.values(td3.critics[:1], data.latent, data.action, data.goal, td3.aim(data.latent, data.action))
+    torch.testing.assert_close(value, td3.critics[0](data.latent, data.action, data.goal))
+    log = td3.update(data, torch.zeros(8, 2), with_actor=True)
+    assert "td3/prediction_loss" not in log and torch.isfinite(log["td3/actor_loss"])

@@ -16,21 +16,22 @@ import torch
 from safetensors.numpy import load_file
 
 import rig_sim  # noqa: F401  (registers the environments)
-from rig_robot.learning.arguments import EvalArgs, TrainArgs
+from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
 from rig_robot.learning.checkpoint import read_config, resolve
 from rig_robot.learning.evaluate import evaluate
 from rig_robot.learning.inference import Encoder, Policy
 from rig_robot.learning.rig import Rig, frames
 from rig_robot.learning.run_state import load_notes, load_state, save_state
-from rig_robot.learning.train import train
-from rig_robot.learning.vae_training import encode_all
+from rig_robot.learning.train import record, train
 
 TINY = {
     "exploration_steps": 150,
     "online_steps": 300,
-    "vae_epochs": 2,
+    "vae_updates": 50,
+    "rehearsal_updates": 200,
+    "calibration": 100.0,
     "fine_tune_every": 2,
-    "fine_tune_batches": 2,
+    "fine_tune_updates": 2,
     "channels": (4, 8, 8),
     "hidden": (32, 32),
     "batch": 32,
@@ -86,11 +87,11 @@ def test_same_seed_gives_the_same_tensors_and_another_seed_others(run: Path, tmp
 
 
 def test_a_run_killed_in_every_phase_ends_as_if_it_had_not_been(run: Path, tmp_path: Path) -> None:
-    """kill -9 while exploring, training the VAE and practising: each costs less than one episode or pass."""
+    """kill -9 while exploring, learning to see, rehearsing and practising: each costs less than one unit of work."""
     state, out = tmp_path / "state" / "state.safetensors", tmp_path
 
     def units() -> int:
-        """Episodes and passes that the state on disk holds."""
+        """Units of work that the state on disk holds."""
         if not state.exists():
             return 0
         header = state.read_bytes()
@@ -98,7 +99,7 @@ def test_a_run_killed_in_every_phase_ends_as_if_it_had_not_been(run: Path, tmp_p
         return sum(json.loads(metadata["progress"]).values())
 
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    for kill_at in (2, 4, 8, None):
+    for kill_at in (2, 4, 6, 10, None):
         before = units()
         process = subprocess.Popen([sys.executable, "-c", PROGRAM.format(tiny=TINY), str(out)], env=environment)
         while kill_at is not None and process.poll() is None and units() < kill_at:
@@ -121,8 +122,7 @@ def test_no_latent_outlives_the_vae_that_made_it(tmp_path: Path) -> None:
     def report(log: dict[str, float]) -> None:
         if rig.episodes:
             size = rig.replay.size
-            encoded = encode_all(rig.vae, rig.replay.images[:size])
-            np.testing.assert_allclose(rig.replay.latents[:size], encoded, atol=1e-5)
+            np.testing.assert_allclose(rig.replay.latents[:size], rig.representation.encode_all(rig.replay), atol=1e-5)
         if "vae/latents_moved" in log:
             tuned.append(log["vae/latents_moved"])
 
@@ -144,6 +144,7 @@ def test_a_saved_state_is_the_whole_state(tmp_path: Path) -> None:
     assert load_notes(tmp_path) == {"note": 1}
     rng = [np.random.default_rng(0) for _ in range(2)]
     other.args = rig.args
+    assert np.array_equal(rig.replay.goals, other.replay.goals)
     assert rig.fine_tune(rng[0]) == other.fine_tune(rng[1])
     assert [rig.learn(rng[0], step) for step in range(3)] == [other.learn(rng[1], step) for step in range(3)]
 
@@ -160,7 +161,7 @@ def test_going_on_with_other_arguments_is_refused_by_name(run: Path, tmp_path: P
 
 def test_a_finished_run_is_left_alone(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
-    assert train(TrainArgs(out=run, **TINY), gymnasium.make) == run / "checkpoints" / "step-000300"
+    assert train(TrainArgs(out=run, **TINY), gymnasium.make) == run / "history.json"
     assert "finished already" in capsys.readouterr().out
     assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
 
@@ -180,14 +181,70 @@ def test_evaluation_repeats_what_training_measured(run: Path, tmp_path: Path) ->
     ("arguments", "named"),
     [
         ({"beta": -1.0}, "beta is -1"),
-        ({"future": 0.9}, r"future \+ imagined \+ replayed is 0\.9 \+ 0\.2 \+ 0\.3"),
+        ({"future": 0.9}, r"future \+ imagined \+ replayed is 0\.9 \+"),
         ({"action_delay": (0.03, 0.0)}, "action_delay is"),
         ({"hidden": ()}, "hidden is"),
         ({"online_steps": 20}, "online_steps is 20, expected at least one episode of 50"),
         ({"gamma": float("nan")}, "gamma is nan"),
         ({"image_size": 8}, "image_size is 8"),
+        ({"representation": "state"}, r"fine_tune_every is \d+, expected 0: no VAE"),
+        ({"offline": Path("any")}, r"online_steps is \d+, expected 0"),
+        ({"keep_exploration": False, "rehearsal_updates": 100}, "rehearsal_updates is 100, expected 0"),
+        ({"online_steps": 0, "rehearsal_updates": 0}, "nothing would be learned"),
+        (
+            {"offline": Path("/no/where"), "online_steps": 0, "rehearsal_updates": 100},
+            "/no/where is not a recorded buffer",
+        ),
     ],
 )
 def test_a_bad_argument_is_named(tmp_path: Path, arguments: dict, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         train(TrainArgs(out=tmp_path, **arguments), gymnasium.make)
+
+
+SMALL = {name: value for name, value in TINY.items() if name not in ("fine_tune_every", "fine_tune_updates")}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_learns_by_the_same_algorithm_and_leaves_its_history(method: Method, tmp_path: Path) -> None:
+    args = preset(
+        method, out=tmp_path, **{**SMALL, "latent_size": 4, "fine_tune_every": 0, "warm_up": 0, "rehearsal_updates": 0}
+    )
+    history = json.loads(train(args, gymnasium.make).read_text())
+    assert [(entry["step"], entry["samples"]) for entry in history] == [(150, 300), (300, 450)]
+    assert history[-1]["goals"] == 2 and np.isfinite(history[-1]["mean_mm"])
+    ends = np.load(tmp_path / "rollouts.npz")
+    assert ends["goal"].shape == (2, 48, 48, 3) and ends["last_mm"].mean() == pytest.approx(
+        history[-1]["mean_mm"], abs=0.01
+    )
+    # Only what a robot can see can go to a robot.
+    assert (tmp_path / "checkpoints" / "current").exists() == (method in ("rig", "rig-2018"))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"imagined": 0.0, "practice_goals": "seen"}, {"future": 0.0}, {"calibration": 0.0}]
+)
+def test_what_rig_is_made_of_can_be_left_out(changes: dict, tmp_path: Path) -> None:
+    args = preset("rig", out=tmp_path, **{**SMALL, "fine_tune_every": 0, "online_steps": 50, **changes})
+    assert json.loads(train(args, gymnasium.make).read_text())[-1]["samples"] == 200
+
+
+def test_offline_training_takes_no_step_and_is_the_same_as_exploring_itself(tmp_path: Path) -> None:
+    record(ExploreArgs(tmp_path / "buffer", steps=150, seed=0), gymnasium.make)
+    common = {**SMALL, "online_steps": 0, "fine_tune_every": 0}
+    train(TrainArgs(out=tmp_path / "offline", offline=tmp_path / "buffer", **common), gymnasium.make)
+    train(TrainArgs(out=tmp_path / "exploring", **common), gymnasium.make)
+    assert json.loads((tmp_path / "offline" / "history.json").read_text())[-1]["samples"] == 150
+    assert same_tensors(last(tmp_path / "offline"), last(tmp_path / "exploring"))
+    with pytest.raises(ValueError, match=r"images are \(48, 48, 3\), expected \(32, 32, 3\)"):
+        train(TrainArgs(out=tmp_path / "no", offline=tmp_path / "buffer", image_size=32, **common), gymnasium.make)
+
+
+def test_a_checkpoint_of_the_original_draws_what_it_imagines_as_training_does(tmp_path: Path) -> None:
+    """Its decoder ends in a sigmoid; the robot's copy of it (numpy) must, too."""
+    args = preset("rig-2018", out=tmp_path, **{**SMALL, "online_steps": 50, "warm_up": 0, "rehearsal_updates": 0})
+    train(args, gymnasium.make)
+    encoder = Encoder(tmp_path / "checkpoints")
+    assert encoder.config.vae.likelihood == "bernoulli"
+    picture = encoder.decode(np.full(4, 50.0, np.float32))
+    assert picture.dtype == np.uint8 and 0 < picture.mean() < 255

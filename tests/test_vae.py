@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rig_robot.learning.vae import Vae, to_images, to_pixels
-from rig_robot.learning.vae_training import VaeTrainer, encode_all, loss, one_cycle
+from rig_robot.learning.vae_training import Calibration, Moves, VaeTrainer, loss, one_cycle
 
 torch.set_num_threads(1)  # more fight with whatever else runs
 
@@ -17,6 +17,11 @@ def squares(rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarra
     for image, (row, column) in zip(images, places, strict=True):
         image[row : row + 8, column : column + 8] = 255
     return images, places
+
+
+@torch.inference_mode()
+def encode(vae: Vae, images: np.ndarray) -> np.ndarray:
+    return vae.encode(to_pixels(images))[0].numpy()
 
 
 @pytest.mark.parametrize("size", [29, 48, 64, 84, 100])
@@ -41,8 +46,8 @@ def test_conversion_to_pixels_and_back_loses_nothing() -> None:
 def test_latents_of_one_image_do_not_depend_on_its_neighbours_in_the_batch() -> None:
     torch.manual_seed(0)
     vae, (images, _) = Vae(48, 4), squares(np.random.default_rng(0), 7)
-    together = encode_all(vae, images, batch=3)
-    alone = np.concatenate([encode_all(vae, image[None]) for image in images])
+    together = encode(vae, images)
+    alone = np.concatenate([encode(vae, image[None]) for image in images])
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
@@ -70,9 +75,45 @@ def test_trained_latents_tell_where_things_are() -> None:
     trainer = VaeTrainer(vae, beta=1.0)
     for step in range(240):
         trainer.update(images[rng.integers(len(images), size=64)], 3e-3 * one_cycle(step / 240), rng)
-    latents = encode_all(vae, images)
+    latents = encode(vae, images)
     # A nearest neighbour in latent space is a near neighbour in truth; chance is some 20 pixels.
     squared = ((latents[:300, None] - latents[None]) ** 2).sum(axis=2)
     squared[np.arange(300), np.arange(300)] = np.inf
     error = np.linalg.norm(places[:300] - places[squared.argmin(axis=1)], axis=1).mean()
     assert error < 4
+
+
+def test_calibrated_latents_move_in_proportion_to_what_was_done() -> None:
+    """The square goes where it is told, but not beyond the edge: what happens there shall not bend the rest."""
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+
+    def drawn(places: np.ndarray) -> np.ndarray:
+        images = np.full((len(places), 48, 48, 3), 100, np.uint8)
+        for image, (row, column) in zip(images, places, strict=True):
+            image[row : row + 8, column : column + 8] = 255
+        return images
+
+    vae = Vae(48, 2, (8, 16, 16))
+    trainer = VaeTrainer(vae, beta=1.0, calibration=Calibration(2, 2), weight=100.0)
+    for step in range(300):
+        first, asked = rng.integers(0, 40, (32, 2)), rng.integers(-12, 13, (32, 2))
+        second, none = np.clip(first + asked, 0, 39), torch.zeros(32, 2)
+        moves = Moves(torch.from_numpy(asked / 12).float(), none, none)
+        trainer.update(drawn(np.concatenate((first, second))), 3e-3 * one_cycle(step / 300), rng, moves)
+    places = rng.integers(0, 40, (500, 2))
+    latents = np.c_[encode(vae, drawn(places)), np.ones(500)]
+    fitted, *_ = np.linalg.lstsq(latents, places)
+    assert np.linalg.norm(latents @ fitted - places, axis=1).mean() < 2
+
+
+def test_a_late_share_of_the_action_before_counts_and_of_the_last_does_not() -> None:
+    calibration = Calibration(2, 2)
+    with torch.no_grad():
+        calibration.moves.copy_(torch.eye(2))
+        calibration.late.copy_(torch.logit(torch.tensor(0.25)))
+    total, before, last = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 1.0]]), torch.tensor([[1.0, 0.0]])
+    moved = torch.tensor([[2.75, 0.25]])
+    start = torch.tensor([[1.0, 5.0]])
+    assert calibration(start, start + moved, Moves(total, before, last)).item() < 0.01
+    assert calibration(start, start + total, Moves(total, before, last)).item() > 0.1

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
+
+Method = Literal["rig", "rig-2018", "pixels", "oracle"]
+Representation = Literal["latent", "conditional", "pixels", "state"]
+Scene = Literal["plain", "cluttered", "colours"]
 
 
 @dataclass(frozen=True)
@@ -10,8 +15,14 @@ class TrainArgs:
 
     out: Path
     """Directory for checkpoints, pictures and logs. A run that was killed goes on where it stopped."""
+    method: Method = "rig"
+    """Whose defaults the other arguments have (docs/learning.md): this project's; the original's, "rig-2018"; or, to
+    compare, L2 between images as reward, "pixels", or the tool's true position, "oracle"."""
     env: str = "RigSawyerReachXY-v0"
     """Gymnasium environment: RigSawyerReachXY-v0 or RigSawyerReachXYZ-v0."""
+    scene: Scene = "plain"
+    """What the camera sees besides the arm: nothing that changes; a wandering thing and changing light; or a table
+    whose colours change from episode to episode."""
     seed: int = 0
     """Seed of everything: networks, environment, exploration. Same seed, machine and threads: same result."""
     threads: int = 1
@@ -21,6 +32,8 @@ class TrainArgs:
     action_delay: tuple[float, float] = (0.02, 0.09)
     """Range of the delay between an observation and the motion that answers it, drawn anew for each step [s]."""
 
+    offline: Path | None = None
+    """A buffer that `rig explore` recorded, to learn from in place of the robot: no step is taken but to evaluate."""
     exploration_steps: int = 10_000
     """Random steps, before anything is learned, that give the VAE its first images (line 1)."""
     online_steps: int = 5_000
@@ -28,31 +41,53 @@ class TrainArgs:
     sticky: int = 10
     """Steps for which a random action is held: white noise covers half as much of the workspace."""
 
+    representation: Representation = "latent"
+    """What states and goals are made of: latents of a VAE, or of one that is told the scene; pixels; tool positions."""
     latent_size: int = 4
-    """Numbers in a latent."""
+    """Numbers in a latent (with pixels: principal axes that are kept)."""
     channels: tuple[int, int, int] = (16, 32, 64)
     """Channels of the VAE's convolutions."""
+    likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
+    """Of a pixel given the latent."""
     beta: float = 20.0
-    """Weight of the KL term against the reconstruction, whose pixels have a standard deviation of 0.1."""
-    vae_epochs: int = 8
-    """Passes over the exploration images in the first training of the VAE (line 2)."""
+    """Weight of the KL term against the reconstruction (gaussian: whose pixels have a standard deviation of 0.1)."""
+    calibration: float = 0.0
+    """Weight of the wish that latents move in proportion to the robot's own actions; 0: a VAE and nothing else."""
+    vae_updates: int = 625
+    """Gradient steps of the first training of the VAE (line 2)."""
     vae_learning_rate: float = 1e-3
-    """Peak of the one-cycle schedule of that training."""
+    """Peak learning rate of that training."""
+    one_cycle: bool = True
+    """Let that rate rise and fall again; constant otherwise."""
     vae_batch: int = 128
     """Images per VAE update."""
     fine_tune_every: int = 15
     """Episodes between two fine-tunings of the VAE (line 16); 0: never."""
-    fine_tune_batches: int = 40
+    fine_tune_updates: int = 40
     """VAE updates per fine-tuning, each half exploration images, half replay images."""
     fine_tune_learning_rate: float = 3e-4
     """Learning rate of the first fine-tuning; it falls with that of the policy."""
 
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the hidden layers of actor and critics."""
+    layer_norm: bool = True
+    """Normalise the critics' layers."""
+    tip: bool = True
+    """Put the tip of the value at the goal by formula, and let the critics learn the rest."""
     learning_rate: float = 1e-3
-    """Of actor and critics at the start; falls linearly to 5 % of it."""
+    """Of actor and critics at the start."""
+    falling_rate: bool = True
+    """Let it fall linearly to 5 % of that."""
     batch: int = 256
     """Transitions per update of the critics."""
+    rehearsal_updates: int = 0
+    """Updates on the exploration's transitions before practice begins."""
+    updates: int = 1
+    """Updates per step of practice."""
+    warm_up: int = 0
+    """First steps of practice without updates."""
+    keep_exploration: bool = True
+    """Learn from the exploration's transitions as well as from practice."""
     gamma: float = 0.97
     """Discount per step. Latent distances have dead ends; the less far the policy looks, the more of them hold it."""
     tau: float = 0.01
@@ -66,15 +101,23 @@ class TrainArgs:
     action_penalty: float = 0.1
     """Weight of the squared action in the actor's loss (as in the original HER): the arm then holds still at a goal."""
     noise: float = 0.2
-    """Standard deviation of the exploration noise on the policy's actions."""
+    """Standard deviation of the exploration noise on the policy's actions, per step."""
+    noise_theta: float = 1.0
+    """Share of that noise that a step forgets (Ornstein-Uhlenbeck): 1 is white noise."""
     epsilon: float = 0.2
     """Share of practice steps with a random action."""
+    prior: Literal["fitted", "standard"] = "fitted"
+    """p(z) that goals are imagined from: a Gaussian fitted to the encodings, or N(0, I)."""
+    practice_goals: Literal["imagined", "seen"] = "imagined"
+    """Goals of practice episodes: samples of the prior (line 4), or what was seen."""
     future: float = 0.5
-    """Share of goals relabelled with a later latent of the same episode."""
+    """Share of goals relabelled in hindsight, with a frame of the same episode."""
+    hindsight: Literal["future", "final", "episode"] = "future"
+    """Which frame that is: a later one, the last one, any (HER, section 4.5)."""
     imagined: float = 0.2
-    """Share relabelled with a sample of the prior."""
+    """Share relabelled with a sample of the prior (line 12)."""
     replayed: float = 0.3
-    """Share relabelled with any latent of the replay buffer."""
+    """Share relabelled with any latent of the replay buffer (HER's "random"). What is left keeps its episode's goal."""
 
     evaluate_every: int = 1_000
     """Online steps between two checkpoints with an evaluation (learning curve)."""
@@ -88,18 +131,22 @@ class TrainArgs:
             "threads": (1, 256),
             "image_size": (29, 512),
             "exploration_steps": (1, 10**9),
-            "online_steps": (1, 10**9),
+            "online_steps": (0, 10**9),
             "sticky": (1, 1000),
             "latent_size": (1, 1024),
             "beta": (0, 1e6),
-            "vae_epochs": (1, 10_000),
+            "calibration": (0, 1e6),
+            "vae_updates": (1, 10**9),
             "vae_learning_rate": (0, 1),
-            "vae_batch": (2, 100_000),
+            "vae_batch": (4, 100_000),
             "fine_tune_every": (0, 10**9),
-            "fine_tune_batches": (1, 10**6),
+            "fine_tune_updates": (1, 10**6),
             "fine_tune_learning_rate": (0, 1),
             "learning_rate": (0, 1),
             "batch": (1, 100_000),
+            "rehearsal_updates": (0, 10**9),
+            "updates": (0, 10_000),
+            "warm_up": (0, 10**9),
             "gamma": (0, 1),
             "tau": (0, 1),
             "policy_delay": (1, 1000),
@@ -107,6 +154,7 @@ class TrainArgs:
             "gain": (0.01, 1),
             "action_penalty": (0, 1000),
             "noise": (0, 10),
+            "noise_theta": (0, 1),
             "epsilon": (0, 1),
             "future": (0, 1),
             "imagined": (0, 1),
@@ -122,11 +170,89 @@ class TrainArgs:
                 raise ValueError(f"{name} is {value}, expected {low:g} to {high:g}")
         if not 0 <= self.action_delay[0] <= self.action_delay[1]:
             raise ValueError(f"action_delay is {self.action_delay}, expected (min, max) with 0 <= min <= max")
-        if abs(self.future + self.imagined + self.replayed - 1) > 1e-9:
+        if self.future + self.imagined + self.replayed > 1 + 1e-9:
             shares = f"{self.future} + {self.imagined} + {self.replayed}"
-            raise ValueError(f"future + imagined + replayed is {shares}, expected a sum of 1")
+            raise ValueError(f"future + imagined + replayed is {shares}, expected a sum of at most 1")
+        if self.fine_tune_every and self.representation in ("pixels", "state"):
+            raise ValueError(
+                f"fine_tune_every is {self.fine_tune_every}, expected 0: no VAE makes {self.representation}"
+            )
+        if self.offline and self.online_steps:
+            raise ValueError(f"online_steps is {self.online_steps}, expected 0: offline training takes no step")
+        if self.rehearsal_updates and not self.keep_exploration:
+            raise ValueError(
+                f"rehearsal_updates is {self.rehearsal_updates}, expected 0: without keep_exploration there is nothing yet"
+            )
+        if not self.rehearsal_updates and not self.online_steps * self.updates:
+            raise ValueError("rehearsal_updates and online_steps are 0: nothing would be learned")
         if not self.hidden or min(self.hidden) < 1:
             raise ValueError(f"hidden is {self.hidden}, expected one or more widths above 0")
+
+
+METHODS: dict[Method, dict[str, Any]] = {
+    "rig": {},
+    "rig-2018": {
+        "likelihood": "bernoulli",
+        "beta": 10 / 128,
+        "calibration": 0.0,
+        "vae_updates": 2_000,
+        "one_cycle": False,
+        "fine_tune_every": 0,
+        "hidden": (400, 300),
+        "layer_norm": False,
+        "tip": False,
+        "falling_rate": False,
+        "batch": 128,
+        "rehearsal_updates": 0,
+        "updates": 4,
+        "warm_up": 4_000,
+        "keep_exploration": False,
+        "gamma": 0.99,
+        "tau": 0.005,
+        "action_penalty": 0.0,
+        "noise": 0.2,
+        "noise_theta": 0.15,
+        "epsilon": 0.0,
+        "prior": "standard",
+        "future": 0.4,
+        "imagined": 0.5,
+        "replayed": 0.0,
+    },
+    "pixels": {"representation": "pixels", "latent_size": 64, "fine_tune_every": 0, "imagined": 0.0, "replayed": 0.5},
+    "oracle": {"representation": "state", "fine_tune_every": 0},
+}
+"""What each method changes of `TrainArgs`' defaults.
+
+rig-2018 is the published code's configuration (rlkit v0.1.2, examples/rig), but that its VAE trains for 2,000 updates
+instead of 39,000, and its actor sees g - z in place of g, which is the same to a linear layer.
+"""
+
+
+def preset(method: Method, **changes: Any) -> TrainArgs:
+    """The arguments of a method, with changes; `out` must be among them."""
+    return TrainArgs(**(METHODS[method] | {"method": method} | changes))
+
+
+@dataclass(frozen=True)
+class ExploreArgs:
+    """Record random steps in simulation, to train on with `rig train --offline`."""
+
+    out: Path
+    """New directory for the buffer."""
+    steps: int = 2_000
+    """Random steps, in whole episodes."""
+    env: str = "RigSawyerReachXY-v0"
+    """Gymnasium environment."""
+    scene: Scene = "plain"
+    """What the camera sees besides the arm."""
+    seed: int = 0
+    """Seed of actions and starts."""
+    image_size: int = 48
+    """Side of the square observation [pixels]."""
+    action_delay: tuple[float, float] = (0.02, 0.09)
+    """Range of the delay between an observation and the motion that answers it [s]."""
+    sticky: int = 10
+    """Steps for which a random action is held."""
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,8 @@ class VaeEntry:
     """Channels of the encoder's convolutions, from the image inwards."""
     file: str = VAE_FILE
     sha256: str = ""
+    likelihood: str = "gaussian"
+    """of a pixel given the latent: "gaussian" or "bernoulli" (see `vae.Vae`)"""
 
 
 @dataclass(frozen=True)
@@ -265,6 +267,7 @@ def _check(config: CheckpointConfig, where: Path) -> None:
             f"nowhere above workspace.high {config.workspace.high}",
         ),
     }
+    problems["vae.likelihood"] = (config.vae.likelihood in ("gaussian", "bernoulli"), "gaussian or bernoulli")
     for entry in ("vae", "policy"):
         file = getattr(config, entry).file
         problems[f"{entry}.file"] = (Path(file).name == file and file not in ("", ".", ".."), "a plain file name")
@@ -276,6 +279,10 @@ def _check(config: CheckpointConfig, where: Path) -> None:
             raise CheckpointError(f"{where}: {name} is {value!r}, expected {expected}")
 
 
+_LATER = frozenset({"likelihood"})
+"""Fields that older checkpoints lack; they are then what they were before there was a choice."""
+
+
 def _parse(kind: Any, value: Any, where: str) -> Any:
     """`value`, as json.loads gave it, as the type `kind`; raises CheckpointError naming the place otherwise.
 
@@ -283,10 +290,11 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
     """
     if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(value, dict):
         hints = typing.get_type_hints(kind)
-        missing = [name for name in hints if name not in value]
+        missing = [name for name in hints if name not in value and name not in _LATER]
         if missing:
             raise CheckpointError(f"{where}: {', '.join(missing)} missing")
-        return kind(**{name: _parse(hint, value[name], f"{where}: {name}") for name, hint in hints.items()})
+        present = {name: hint for name, hint in hints.items() if name in value}
+        return kind(**{name: _parse(hint, value[name], f"{where}: {name}") for name, hint in present.items()})
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple and isinstance(value, list):
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)

@@ -34,24 +34,25 @@ class Rollout:
 
 def roll_out(
     env: gymnasium.Env,
-    encode: Callable[[np.ndarray], np.ndarray],
+    encode: Callable[[dict[str, np.ndarray], np.ndarray], np.ndarray],
     act: Callable[[np.ndarray, np.ndarray], np.ndarray],
     goals: int,
     seed: int,
 ) -> list[Rollout]:
     """Whole episodes without noise towards held-out random goals, each shown as a picture.
 
-    encode: image uint8 [S, S, 3] -> latent float32 [L]; act: latent, goal -> action float32 [A].
+    encode: observation (image uint8 [S, S, 3], tool position [3]), first image of the episode -> latent float32 [L];
+    act: latent, goal -> action float32 [A].
     """
     world: Any = env.unwrapped
     rollouts = []
     for episode_seed in HELD_OUT_SEEDS + np.random.default_rng((HELD_OUT_SEEDS, seed)).integers(2**30, size=goals):
         observation, info = env.reset(seed=int(episode_seed))
-        goal_image = world.render_goal(observation["desired_goal"])
-        start, goal = observation["image"], encode(goal_image)
+        start, goal_image = observation["image"], world.render_goal(observation["desired_goal"])
+        goal = encode({"image": goal_image, "observation": observation["desired_goal"]}, start)
         distances, over = [info["distance"]], False
         while not over:
-            observation, _, terminated, truncated, info = env.step(act(encode(observation["image"]), goal))
+            observation, _, terminated, truncated, info = env.step(act(encode(observation, start), goal))
             distances.append(info["distance"])
             over = terminated or truncated
         rollouts.append(Rollout(start, goal_image, observation["image"], np.array(distances)))
@@ -73,8 +74,9 @@ def evaluate(args: EvalArgs, make_env: EnvFactory) -> dict:
         args.env or training["env"],
         image_size=policy.config.camera.image_size,
         action_delay=tuple(training["action_delay"]),
+        scene=training["scene"],
     )
-    rollouts = roll_out(env, lambda image: encoder.encode(image)[0], policy.act, args.goals, args.seed)
+    rollouts = roll_out(env, lambda seen, _: encoder.encode(seen["image"])[0], policy.act, args.goals, args.seed)
     env.close()
     result = figures(rollouts, policy.config.action.period_s)
     print(sentence(result))

@@ -6,9 +6,10 @@ import numpy as np
 
 
 def summary(seconds: Sequence[float], distances_mm: Sequence[float]) -> dict:
-    """One entry per goal in each argument -> `goals, mean_mm, median_mm, p90_mm, within_20mm, within_60mm, each`.
+    """One entry per goal in each argument -> `goals, mean_mm, median_mm, p90_mm, within_10mm, within_20mm,
+    within_60mm, each`.
 
-    The two `within` are numbers of goals.
+    The `within` are numbers of goals.
     """
     distances = np.asarray(distances_mm, dtype=float)
     return {
@@ -16,6 +17,7 @@ def summary(seconds: Sequence[float], distances_mm: Sequence[float]) -> dict:
         "mean_mm": round(float(distances.mean()), 2),
         "median_mm": round(float(np.median(distances)), 2),
         "p90_mm": round(float(np.percentile(distances, 90)), 2),
+        "within_10mm": int((distances <= 10).sum()),
         "within_20mm": int((distances <= 20).sum()),
         "within_60mm": int((distances <= 60).sum()),
         "each": [

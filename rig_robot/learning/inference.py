@@ -73,7 +73,8 @@ class Encoder:
             x = np.tile(bias, (next_side, next_side, 1))
             for row, column in np.ndindex(kernel, kernel):
                 x[row : row + stride * side : stride, column : column + stride * side : stride] += spread[row, column]
-        return ((x + self._mean_image).clip(0, 1) * 255).round().astype(np.uint8)
+        x = 1 / (1 + np.exp(-x)) if self.config.vae.likelihood == "bernoulli" else x + self._mean_image
+        return (x.clip(0, 1) * 255).round().astype(np.uint8)
 
     def imagine(self, rng: np.random.Generator) -> Array:
         """An imagined goal, z ~ p(z) (RIG, Algorithm 1, line 4): float32 [L]."""

@@ -4,32 +4,32 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 from rig_robot.learning.evaluate import Rollout
 from rig_robot.learning.relabeling import Prior
-from rig_robot.learning.vae import Vae, to_images, to_pixels
+from rig_robot.learning.replay_buffer import Frames
+from rig_robot.learning.representations import Latent
 
 COLUMNS = 10
 
 
-@torch.inference_mode()
-def reconstructions(path: Path, vae: Vae, images: np.ndarray) -> None:
-    """Images (uint8 [N, S, S, 3]) above what the VAE makes of their latents."""
-    decoded = to_images(vae.decode(vae.encode(to_pixels(images))[0]))
+def reconstructions(path: Path, representation: Latent, seen: Frames) -> None:
+    """Images above what the VAE makes of their latents."""
+    images, decoded = seen.images, representation.decode(representation.encode(seen), seen.contexts)
     rows = [
         part for i in range(0, len(images), COLUMNS) for part in (images[i : i + COLUMNS], decoded[i : i + COLUMNS])
     ]
     _grid(path, rows, "Camera images, and below each its reconstruction from the latent")
 
 
-@torch.inference_mode()
-def imagined_goals(path: Path, vae: Vae, prior: Prior, rng: np.random.Generator, count: int = 40) -> None:
-    """Samples of the prior, decoded."""
-    decoded = to_images(vae.decode(torch.from_numpy(prior.sample(rng, count))))
+def imagined_goals(
+    path: Path, representation: Latent, prior: Prior, context: np.ndarray, rng: np.random.Generator, count: int = 40
+) -> None:
+    """Samples of the prior, decoded; context: uint8 [S, S, 3], the first image of the scene that they are for."""
+    decoded = representation.decode(prior.sample(rng, count), np.repeat(context[None], count, axis=0))
     _grid(
         path, [decoded[i : i + COLUMNS] for i in range(0, count, COLUMNS)], "Imagined goals: samples of p(z), decoded"
     )

@@ -16,9 +16,11 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from rig_robot.learning.relabeling import Prior
+from rig_robot.learning.representations import Latent
 from rig_robot.learning.rig import Rig
 
 STATE_FILE = "state.safetensors"
+PROGRESS = ("explored", "seen", "rehearsed", "episodes")
 
 
 def save_state(directory: Path, rig: Rig, notes: dict) -> None:
@@ -27,13 +29,15 @@ def save_state(directory: Path, rig: Rig, notes: dict) -> None:
     size = rig.replay.size
     tensors |= {
         "replay.latents": rig.replay.latents[:size],
+        "replay.states": rig.replay.states[:size],
         "replay.actions": rig.replay.actions[:size],
         "replay.episode": rig.replay.episode[:size],
         "replay.first": rig.replay.first,
+        "replay.goals": rig.replay.goals,
         "prior.mean": rig.prior.mean,
         "prior.covariance": rig.prior.covariance,
     }
-    progress = {"explored": rig.explored, "vae_epochs": rig.vae_epochs, "episodes": rig.episodes}
+    progress = {name: getattr(rig, name) for name in PROGRESS}
     temporary = directory / f".{STATE_FILE}"
     contiguous = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     save_file(contiguous, temporary, {"progress": json.dumps(progress), "notes": json.dumps(notes)})
@@ -54,30 +58,36 @@ def load_state(directory: Path, rig: Rig) -> None:
     with safetensors.safe_open(directory / STATE_FILE, framework="np") as file:
         progress = json.loads(file.metadata()["progress"])
         saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    rig.explored, rig.vae_epochs, rig.episodes = progress["explored"], progress["vae_epochs"], progress["episodes"]
+    for name in PROGRESS:
+        setattr(rig, name, progress[name])
     size = len(saved["replay.latents"])
-    rig.replay.size, rig.replay.first = size, saved["replay.first"]
+    rig.replay.size, rig.replay.first, rig.replay.goals = size, saved["replay.first"], saved["replay.goals"]
+    rig.replay.states[:size] = saved["replay.states"]
     rig.replay.latents[:size] = saved["replay.latents"]
     rig.replay.actions[:size] = saved["replay.actions"]
     rig.replay.episode[:size] = saved["replay.episode"]
     rig.prior = Prior(saved["prior.mean"], saved["prior.covariance"])
     for name, optimiser in _optimisers(rig):
-        _begin(optimiser, any(key.startswith(f"{name}.") for key in saved))
+        _begin(optimiser, {int(key.split(".")[1]) for key in saved if key.startswith(f"{name}.")})
     with torch.no_grad():
         for name, tensor in _tensors(rig):
             tensor.copy_(torch.from_numpy(saved[name]))
 
 
 def _modules(rig: Rig) -> list[tuple[str, nn.Module]]:
-    return [("vae", rig.vae), ("td3", rig.td3)]
+    return [("representation", rig.representation), ("td3", rig.td3)]
 
 
 def _optimisers(rig: Rig) -> list[tuple[str, torch.optim.Adam]]:
-    return [
-        ("vae_optimiser", rig.vae_trainer.optimiser),
-        ("actor_optimiser", rig.td3.actor_optimiser),
-        ("critic_optimiser", rig.td3.critic_optimiser),
+    td3 = rig.td3
+    optimisers: list[tuple[str, torch.optim.Adam]] = [
+        ("actor_optimiser", td3.actor_optimiser),
+        ("critic_optimiser", td3.critic_optimiser),
+        ("value_optimiser", td3.value_optimiser),
     ]
+    if isinstance(rig.representation, Latent):
+        optimisers.append(("vae_optimiser", rig.representation.trainer.optimiser))
+    return optimisers
 
 
 def _tensors(rig: Rig) -> Iterator[tuple[str, torch.Tensor]]:
@@ -86,16 +96,21 @@ def _tensors(rig: Rig) -> Iterator[tuple[str, torch.Tensor]]:
         for name, tensor in module.state_dict().items():
             yield f"{prefix}.{name}", tensor
     for prefix, optimiser in _optimisers(rig):
-        for number, parameter in enumerate(optimiser.param_groups[0]["params"]):
+        for number, parameter in enumerate(_parameters(optimiser)):
             for name, tensor in optimiser.state.get(parameter, {}).items():
                 yield f"{prefix}.{number}.{name}", tensor
 
 
-def _begin(optimiser: torch.optim.Adam, stepped: bool) -> None:
-    """Make an Adam have the state tensors that its first step makes, to be filled."""
-    for parameter in optimiser.param_groups[0]["params"] if stepped else ():
-        optimiser.state[parameter] = {
-            "step": torch.zeros((), dtype=torch.float32),
-            "exp_avg": torch.zeros_like(parameter),
-            "exp_avg_sq": torch.zeros_like(parameter),
-        }
+def _begin(optimiser: torch.optim.Adam, stepped: set[int]) -> None:
+    """Make an Adam have the state tensors that the first steps of those parameters make, to be filled."""
+    for number, parameter in enumerate(_parameters(optimiser)):
+        if number in stepped:
+            optimiser.state[parameter] = {
+                "step": torch.zeros((), dtype=torch.float32),
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": torch.zeros_like(parameter),
+            }
+
+
+def _parameters(optimiser: torch.optim.Adam) -> list[torch.Tensor]:
+    return [parameter for group in optimiser.param_groups for parameter in group["params"]]

@@ -1,6 +1,7 @@
 """`rig train`: a run of RIG in an environment, with its progress, logs, checkpoints and pictures."""
 
 import dataclasses
+import json
 import shutil
 import time
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from rig_robot.learning import pictures
-from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.arguments import ExploreArgs, TrainArgs
 from rig_robot.learning.checkpoint import (
     ActionEntry,
     CameraEntry,
@@ -26,42 +27,73 @@ from rig_robot.learning.checkpoint import (
     activate,
     save,
 )
-from rig_robot.learning.evaluate import EnvFactory, Rollout, figures, roll_out, sentence
-from rig_robot.learning.replay_buffer import map_images
-from rig_robot.learning.rig import Log, Rig, frames
+from rig_robot.learning.evaluate import EnvFactory, figures, roll_out, sentence
+from rig_robot.learning.replay_buffer import ReplayBuffer, load_recorded, map_array
+from rig_robot.learning.representations import Latent, Log
+from rig_robot.learning.rig import EXPLORE, REHEARSAL_UNIT, Rig, explore, frames
 from rig_robot.learning.run_state import load_notes, load_state, save_state
 
 CHECKPOINTS, STATE, PICTURES, LOGS = "checkpoints", "state", "pictures", "tensorboard"
+HISTORY, ROLLOUTS = "history.json", "rollouts.npz"
 EVALUATION_SEED = 0
 """`rig eval` with its default seed and as many goals gives the figures that training printed."""
 PICTURED_ROLLOUTS = 6
 
 
 def train(args: TrainArgs, make_env: EnvFactory) -> Path:
-    """Run to the end, from the start or from where a killed run stopped; returns the last checkpoint."""
+    """Run to the end, from the start or from where a killed run stopped; returns the file of its history.
+
+    `args.out/history.json` is a list of evaluations, the last one last: `step` (of practice), `samples` (environment
+    steps so far, exploration included) and the figures of `figures.summary`. It is written when the run is finished.
+    """
+    history = args.out / HISTORY
+    if history.exists():
+        print(f"finished already: {history}")
+        return history
     torch.set_num_threads(args.threads)
-    env = make_env(args.env, image_size=args.image_size, action_delay=args.action_delay)
+    env = make_env(args.env, image_size=args.image_size, action_delay=args.action_delay, scene=args.scene)
     try:
-        return _Run(args, env).finish()
+        _Run(args, env).finish()
     finally:
         env.close()
+    return history
+
+
+def record(args: ExploreArgs, make_env: EnvFactory) -> None:
+    """`rig explore`: whole episodes of sticky random actions, to `args.out`."""
+    env = make_env(args.env, image_size=args.image_size, action_delay=args.action_delay, scene=args.scene)
+    horizon, (action_size,) = _horizon(env), env.action_space.shape or ()
+    episodes = args.steps // horizon
+    if not episodes:
+        raise ValueError(f"steps is {args.steps}, expected at least one episode of {horizon} steps")
+    room = episodes * (horizon + 1)
+    images = np.zeros((room, args.image_size, args.image_size, 3), np.uint8)
+    replay = ReplayBuffer(room, 1, action_size, images)
+    for episode in tqdm(range(episodes), desc="explore", unit="episode"):
+        explore(env, replay, args.sticky, horizon, np.random.default_rng((args.seed, EXPLORE, episode)))
+    env.close()
+    replay.save(args.out, {"env": args.env, "scene": args.scene, "action_delay": args.action_delay, "seed": args.seed})
+    print(f"{len(replay)} steps: {args.out}")
 
 
 class _Run:
     """One run and its directory."""
 
     def __init__(self, args: TrainArgs, env: gymnasium.Env) -> None:
-        horizon = env.spec.max_episode_steps if env.spec else None
-        if not horizon:
-            raise ValueError(f"{args.env} has no max_episode_steps: RIG learns from episodes of a known length")
-        for name in ("exploration_steps", "online_steps"):
-            if getattr(args, name) < horizon:
+        self.horizon = horizon = _horizon(env)
+        (action_size,) = env.action_space.shape or ()
+        recorded = load_recorded(args.offline)[0] if args.offline else None
+        if recorded:
+            steps, shapes = len(recorded["actions"]) - len(recorded["first"]), _shapes(args, action_size)
+            for name, shape in shapes.items():
+                if recorded[name].shape[1:] != shape:
+                    raise ValueError(f"{args.offline}: {name} are {recorded[name].shape[1:]}, expected {shape}")
+            args = dataclasses.replace(args, exploration_steps=steps)
+        for name in ("online_steps", "exploration_steps"):
+            if 0 < getattr(args, name) < horizon:
                 raise ValueError(f"{name} is {getattr(args, name)}, expected at least one episode of {horizon} steps")
-        self.args, self.env, self.horizon = args, env, horizon
+        self.args, self.env = args, env
         self.world: Any = env.unwrapped
-        self.last_checkpoint = args.out / CHECKPOINTS / _name(args.online_steps // horizon * horizon)
-        if self.last_checkpoint.exists():
-            return
         # The clocks go on from where a kill stopped them.
         fresh: dict[str, Any] = {"args": _plain(args), "history": [], "seconds": 0.0, "cpu_seconds": 0.0}
         saved = load_notes(args.out / STATE)
@@ -72,82 +104,103 @@ class _Run:
             raise ValueError(f"{args.out} holds an unfinished run with {was}: give the same, or another directory")
         for name in (STATE, PICTURES, CHECKPOINTS):
             (args.out / name).mkdir(parents=True, exist_ok=True)
-        images = map_images(args.out / STATE / "images.npy", frames(args, horizon), args.image_size)
-        (action_size,) = env.action_space.shape or ()
-        self.rig = Rig(args, action_size, horizon, images)
+        room = len(recorded["actions"]) if recorded else frames(args, horizon)
+        shape = (room, args.image_size, args.image_size, 3)
+        self.rig = Rig(args, action_size, horizon, map_array(args.out / STATE / "images.npy", shape))
         if saved:
             load_state(args.out / STATE, self.rig)
+        elif recorded:
+            self.rig.replay.extend(recorded)
+            self.rig.explored = args.exploration_steps // horizon
 
-    def finish(self) -> Path:
+    def finish(self) -> None:
         """Everything that is left to do."""
-        if self.last_checkpoint.exists():
-            print(f"finished already: {self.last_checkpoint}")
-            return self.last_checkpoint
+        args = self.args
         self.clocks = time.perf_counter(), time.process_time()
-        self.log = SummaryWriter(self.args.out / LOGS, purge_step=self.steps())
+        self.log = SummaryWriter(args.out / LOGS, purge_step=self.steps())
         self.bar: tqdm | None = None
         self.rig.run(self.env, self.report)
         self.log.close()
-        shutil.rmtree(self.args.out / STATE)
+        (args.out / f".{HISTORY}").write_text(json.dumps(self.notes["history"], indent=1) + "\n")
+        (args.out / f".{HISTORY}").rename(args.out / HISTORY)
+        shutil.rmtree(args.out / STATE)
         print(sentence(self.notes["history"][-1]))
-        print(f"checkpoint: {self.last_checkpoint}; pictures: {self.args.out / PICTURES}")
-        return self.last_checkpoint
+        if isinstance(self.rig.representation, Latent):
+            print(f"checkpoint: {args.out / CHECKPOINTS / _name(self.steps())}; pictures: {args.out / PICTURES}")
+        else:
+            print(f"history: {args.out / HISTORY}; no checkpoint: a robot has no {args.representation} to act on")
 
     def steps(self) -> int:
         """Practice steps done."""
         return self.rig.episodes * self.horizon
 
     def report(self, log: Log) -> None:
-        """After every episode and every pass: progress, logs, what is due at this step, then the state."""
-        rig, args = self.rig, self.args
-        exploring, passing = not rig.vae_epochs, not rig.episodes
-        if exploring:
-            self.advance("explore", rig.explored, args.exploration_steps // self.horizon, "episode")
-        elif passing:
-            self.advance("train VAE", rig.vae_epochs, args.vae_epochs, "pass")
-        else:
-            self.advance("practise", rig.episodes, args.online_steps // self.horizon, "episode")
+        """After every unit of work: progress, logs, what is due at this step, then the state."""
+        rig, args, horizon = self.rig, self.args, self.horizon
+        stages = (
+            ("practise", rig.episodes, args.online_steps // horizon, "episode"),
+            ("rehearse", rig.rehearsed, args.rehearsal_updates // REHEARSAL_UNIT, "unit"),
+            ("learn to see", rig.seen, rig.representation.units, "unit"),
+            ("explore", rig.explored, args.exploration_steps // horizon, "episode"),
+        )
+        stage, done, total, unit = next(entry for entry in stages if entry[1])
+        self.advance(stage, done, total, unit)
         for name, value in log.items():
-            self.log.add_scalar(f"first_{name}" if passing else name, value, self.steps() or rig.vae_epochs)
+            self.log.add_scalar(name if stage == "practise" else f"{stage}/{name}", value, self.steps() or done)
 
-        last = rig.episodes == args.online_steps // self.horizon
-        if not exploring and not passing:
-            before, now = (rig.episodes - 1) * self.horizon // args.evaluate_every, self.steps() // args.evaluate_every
-            if last or now > before:
-                self.evaluate(args.final_goals if last else args.evaluation_goals)
+        last = all(done >= total for _, done, total, _ in stages)
+        if stage == "practise":
+            before, now = (rig.episodes - 1) * horizon // args.evaluate_every, self.steps() // args.evaluate_every
+        else:
+            before = now = 0
+        if last or now > before:
+            self.evaluate(args.final_goals if last else args.evaluation_goals)
         self.tick()
         save_state(args.out / STATE, rig, self.notes)
 
     def evaluate(self, goals: int) -> None:
         """Measure the policy on held-out goals; write a checkpoint and the pictures."""
-        rollouts = roll_out(self.env, self.rig.encode, self.rig.act, goals, EVALUATION_SEED)
+        rig, out = self.rig, self.args.out
+        rollouts = roll_out(self.env, rig.encode, rig.act, goals, EVALUATION_SEED)
         result = {key: value for key, value in figures(rollouts, self.world.period).items() if key != "each"}
-        self.notes["history"].append({"step": self.steps(), **result})
+        samples = len(rig.replay)
+        self.tick()
+        spent = {key: round(self.notes[key], 1) for key in ("seconds", "cpu_seconds")}
+        self.notes["history"].append({"step": self.steps(), "samples": samples, **result, **spent})
         for key, value in result.items():
             self.log.add_scalar(f"evaluation/{key}", value, self.steps())
-        self.draw(rollouts)
+        pictures.learning_curve(out / PICTURES / "learning_curve.png", self.notes["history"])
+        pictures.rollouts(out / PICTURES / "rollouts.png", rollouts[:PICTURED_ROLLOUTS], self.world.period)
+        arrays: dict[str, Any] = {
+            name: np.stack([getattr(rollout, name) for rollout in rollouts]) for name in ("start", "goal", "end")
+        }
+        distances = 1000 * np.stack([rollout.distances for rollout in rollouts])
+        np.savez_compressed(out / ROLLOUTS, **arrays, first_mm=distances[:, 0], last_mm=distances[:, -1])
+        if isinstance(rig.representation, Latent):
+            self.draw(rig.representation)
+            directory = out / CHECKPOINTS / _name(self.steps())
+            if not directory.exists():  # it does when a kill came between it and the saving of the state: the same one
+                save(directory, self.config(result), *self.tensors(rig.representation))
+            activate(directory)
         self.tick()
-        directory = self.args.out / CHECKPOINTS / _name(self.steps())
-        if not directory.exists():  # it does when a kill came between it and the saving of the state: the same one
-            save(directory, self.config(result), *self.tensors())
-        activate(directory)
 
-    def draw(self, rollouts: list[Rollout]) -> None:
+    def draw(self, representation: Latent) -> None:
+        """What the VAE sees and imagines."""
         rig, directory = self.rig, self.args.out / PICTURES
         rng = np.random.default_rng(self.args.seed)
-        chosen = rig.replay.images[rng.integers(rig.replay.size, size=2 * pictures.COLUMNS)]
-        pictures.reconstructions(directory / "reconstructions.png", rig.vae, chosen)
-        pictures.imagined_goals(directory / "imagined_goals.png", rig.vae, rig.prior, rng)
-        pictures.learning_curve(directory / "learning_curve.png", self.notes["history"])
-        pictures.rollouts(directory / "rollouts.png", rollouts[:PICTURED_ROLLOUTS], self.world.period)
+        chosen = rig.replay.frames(rng.integers(rig.replay.size, size=2 * pictures.COLUMNS))
+        pictures.reconstructions(directory / "reconstructions.png", representation, chosen)
+        pictures.imagined_goals(
+            directory / "imagined_goals.png", representation, rig.prior, rig.replay.images[rig.replay.first[-1]], rng
+        )
 
-    def tensors(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    def tensors(self, representation: Latent) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Those of vae.safetensors and of policy.safetensors (actor, and what goes with it to learn on)."""
-        vae = {name: tensor.numpy() for name, tensor in self.rig.vae.state_dict().items()}
+        vae = {name: tensor.numpy() for name, tensor in representation.vae.state_dict().items()}
         policy = {
             name: tensor.numpy()
             for name, tensor in self.rig.td3.state_dict().items()
-            if name.startswith(("actor.", "critics.", "predictor."))
+            if name.startswith(("actor.", "critics.", "predictor.", "value."))
         }
         return vae, policy
 
@@ -159,7 +212,7 @@ class _Run:
         return CheckpointConfig(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seed=args.seed,
-            vae=VaeEntry(args.latent_size, args.channels),
+            vae=VaeEntry(args.latent_size, args.channels, likelihood=args.likelihood),
             policy=PolicyEntry(args.hidden),
             camera=CameraEntry(width, height, tuple(world.crop), args.image_size),
             action=ActionEntry(
@@ -172,7 +225,7 @@ class _Run:
             workspace=WorkspaceEntry(tuple(low), tuple(high)),
             latent_prior=PriorEntry(tuple(prior.mean.tolist()), tuple(tuple(row) for row in prior.covariance.tolist())),
             training=_plain(args)
-            | {"step": self.steps(), "exploration_images": len(self.rig.explored_images())}
+            | {"step": self.steps(), "samples": len(self.rig.replay)}
             | {key: round(self.notes[key], 1) for key in ("seconds", "cpu_seconds")},
             figures=result,
         )
@@ -194,6 +247,18 @@ class _Run:
         self.clocks = now
 
 
+def _horizon(env: gymnasium.Env) -> int:
+    horizon = env.spec.max_episode_steps if env.spec else None
+    if not horizon:
+        raise ValueError(f"{env} has no max_episode_steps: RIG learns from episodes of a known length")
+    return horizon
+
+
+def _shapes(args: TrainArgs, action_size: int) -> dict[str, tuple[int, ...]]:
+    """What a recorded buffer's frames must be like."""
+    return {"images": (args.image_size, args.image_size, 3), "actions": (action_size,), "states": (3,)}
+
+
 def _name(steps: int) -> str:
     return f"step-{steps:06d}"
 
@@ -201,4 +266,5 @@ def _name(steps: int) -> str:
 def _plain(args: TrainArgs) -> dict[str, Any]:
     """The arguments as JSON holds them, without the directory."""
     fields = {name: value for name, value in dataclasses.asdict(args).items() if name != "out"}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+    json_types = {tuple: list, type(args.out): str}
+    return {name: json_types.get(type(value), lambda same: same)(value) for name, value in fields.items()}

@@ -6,6 +6,7 @@ not what stays (the room).
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,14 +14,26 @@ from torch import Tensor, nn
 
 from rig_robot.learning.architecture import KERNELS, LOG_VARIANCE_RANGE, STRIDES, sides
 
+Likelihood = Literal["gaussian", "bernoulli"]
+
 
 class Vae(nn.Module):
     """Convolutional encoder, Gaussian latent, transposed-convolution decoder."""
 
     mean_image: Tensor
+    conditional = False
+    """whether encoder and decoder look at a context"""
 
-    def __init__(self, image_size: int, latent_size: int, channels: Sequence[int] = (16, 32, 64)) -> None:
+    def __init__(
+        self,
+        image_size: int,
+        latent_size: int,
+        channels: Sequence[int] = (16, 32, 64),
+        likelihood: Likelihood = "gaussian",
+    ) -> None:
+        """likelihood: of a pixel given the latent. "bernoulli" is the original's: sigmoid, and no mean image."""
         super().__init__()
+        self.likelihood = likelihood
         if len(channels) != len(KERNELS):
             raise ValueError(f"channels is {tuple(channels)}: {len(KERNELS)} numbers wanted")
         self.image_size, self.latent_size = image_size, latent_size
@@ -42,13 +55,18 @@ class Vae(nn.Module):
         )
         self.register_buffer("mean_image", torch.full((3, image_size, image_size), 0.5))
 
-    def encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """pixels: float32 [B, 3, S, S] in [0, 1] -> mean and log-variance, float32 [B, L] each."""
+    def encode(self, pixels: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """pixels: float32 [B, 3, S, S] in [0, 1] -> mean and log-variance, float32 [B, L] each.
+
+        context: what a conditional VAE looks at besides; this one does not.
+        """
         mean, log_variance = self.encoder(pixels - self.mean_image).chunk(2, dim=1)
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
-    def decode(self, latents: Tensor) -> Tensor:
+    def decode(self, latents: Tensor, context: Tensor | None = None) -> Tensor:
         """latents: float32 [B, L] -> pixels: float32 [B, 3, S, S], about [0, 1]."""
+        if self.likelihood == "bernoulli":
+            return torch.sigmoid(self.decoder(latents))
         return self.decoder(latents) + self.mean_image
 
 
