@@ -50,7 +50,7 @@ def draw(path: Path, curves: Mapping[str, list[list[Evaluation]]], bits: int) ->
         success = np.array([[point.success for point in run] for run in runs]) * 100
         label = "no hindsight (plain DQN)" if strategy == "none" else f"HER, {strategy}"
         # Two strategies that both fail lie on each other: dashes let the lower one show.
-        style = {"none": "--", "random": "-"}.get(strategy, "-")
+        style = "--" if strategy == "none" else "-"
         (line,) = axes.plot(episodes, success.mean(axis=0), style, label=label, linewidth=2)
         axes.fill_between(episodes, success.min(axis=0), success.max(axis=0), color=line.get_color(), alpha=0.2)
     axes.set(
