@@ -15,6 +15,7 @@ import tyro
 
 from rig_robot.bringup import SimOptions, simulation, simulation_environment
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
+from rig_robot.learning.compare import CompareArgs, compare
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ def main() -> None:
         | Annotated[GoalOptions, tyro.conf.subcommand("goal")]
         | Annotated[TrainArgs, tyro.conf.subcommand("train", default=_defaults(sys.argv[1:]))]
         | Annotated[ExploreArgs, tyro.conf.subcommand("explore")]
+        | Annotated[CompareArgs, tyro.conf.subcommand("compare")]
         | Annotated[EvalArgs, tyro.conf.subcommand("eval"), tyro.conf.PositionalRequiredArgs],
         prog="rig",
         description="A robot arm that reaches what a goal image shows (RIG).",
@@ -102,6 +104,10 @@ def _explore(args: ExploreArgs) -> int:
     return 0
 
 
+def _compare(args: CompareArgs) -> int:
+    return compare(args, _environment)
+
+
 def _eval(args: EvalArgs) -> int:
     from rig_robot.learning.evaluate import evaluate
 
@@ -114,6 +120,7 @@ _COMMANDS: dict[type, Callable[[Any], int]] = {
     GoalOptions: _goal,
     TrainArgs: _train,
     ExploreArgs: _explore,
+    CompareArgs: _compare,
     EvalArgs: _eval,
 }
 

@@ -62,6 +62,7 @@ def test_without_a_running_system_it_says_so(picture: Path) -> None:
         (("eval", "/no/where", "--goals", "0"), "goals"),
         (("goal", "/no/picture.png"), "/no/picture.png"),
         (("train", "--out", "/tmp", "--gamma", "2"), "gamma"),
+        (("compare", "--seeds", "0"), "seeds"),
     ],
 )
 def test_a_bad_argument_is_named_in_one_line(arguments: tuple, named: str) -> None:
@@ -69,7 +70,7 @@ def test_a_bad_argument_is_named_in_one_line(arguments: tuple, named: str) -> No
     assert done.returncode == 2 and named in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("command", ["sim", "goal", "train", "eval"])
+@pytest.mark.parametrize("command", ["sim", "goal", "train", "explore", "compare", "eval"])
 def test_every_command_explains_its_arguments(command: str) -> None:
     done = rig(command, "--help")
     assert done.returncode == 0 and "--help" in done.stdout
