@@ -1,9 +1,9 @@
 """The conditional VAE: imagines goals in the scene at hand, p(x | z, y) (CC-RIG; Nair et al. 2019, arXiv 1910.11670).
 
-The context y, an image of the episode, shows the scene: its colours, what lies on the table. It also shows an arm, which
-must not be in what is imagined. So the decoder paints two layers. The lower one is the context without its arm, made from
-y alone; the upper one is an arm, made from z alone, with a mask that says what it covers. What no arm covers comes
-straight from the context, in colours that training need never have met.
+The context y, an image of the episode, shows the scene: its colours, what lies on the table. The arm in it is not to be
+in what is imagined. So the decoder paints two layers. The lower one is the context without its arm, made from y alone;
+the upper one is an arm, made from z alone, with a mask that says what it covers. What no arm covers comes straight from
+the context, in colours that training need never have met.
 """
 
 from collections.abc import Sequence
