@@ -166,7 +166,7 @@ def each(result: dict) -> Iterator[tuple[str, str, int, dict[str, list[float]]]]
 
 def table(result: dict, seeds: int) -> Iterator[str]:
     """For people; the ratio says how many times as far off the original's configuration ends."""
-    yield f"final distance [mm] to 100 held-out goals, mean over seeds 0 to {seeds - 1}"
+    yield f"final distance [mm] to 100 held-out goals, mean over seeds {', '.join(map(str, range(seeds)))}"
     yield f"{'':4} {'method':13} {'steps':>6} {'mean':>6} {'median':>7} {'p90':>6}  {'mean of each seed':26} target"
     for task, method, budget, lists in each(result):
         mean, median, p90 = (statistics.mean(lists[name]) for name in FIGURES)
