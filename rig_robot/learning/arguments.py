@@ -34,9 +34,9 @@ class TrainArgs:
 
     offline: Path | None = None
     """A buffer that `rig explore` recorded, to learn from in place of the robot: no step is taken but to evaluate."""
-    exploration_steps: int = 10_000
+    exploration_steps: int = 1_500
     """Random steps, before anything is learned, that give the VAE its first images (line 1)."""
-    online_steps: int = 5_000
+    online_steps: int = 500
     """Steps of practice towards imagined goals (lines 3 to 17)."""
     sticky: int = 10
     """Steps for which a random action is held: white noise covers half as much of the workspace."""
@@ -45,15 +45,15 @@ class TrainArgs:
     """What states and goals are made of: latents of a VAE, or of one that is told the scene; pixels; tool positions."""
     latent_size: int = 4
     """Numbers in a latent (with pixels: principal axes that are kept)."""
-    channels: tuple[int, int, int] = (16, 32, 64)
+    channels: tuple[int, int, int] = (8, 16, 32)
     """Channels of the VAE's convolutions."""
     likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
     """Of a pixel given the latent."""
     beta: float = 20.0
     """Weight of the KL term against the reconstruction (gaussian: whose pixels have a standard deviation of 0.1)."""
-    calibration: float = 0.0
+    calibration: float = 500.0
     """Weight of the wish that latents move in proportion to the robot's own actions; 0: a VAE and nothing else."""
-    vae_updates: int = 625
+    vae_updates: int = 800
     """Gradient steps of the first training of the VAE (line 2)."""
     vae_learning_rate: float = 1e-3
     """Peak learning rate of that training."""
@@ -61,7 +61,7 @@ class TrainArgs:
     """Let that rate rise and fall again; constant otherwise."""
     vae_batch: int = 128
     """Images per VAE update."""
-    fine_tune_every: int = 15
+    fine_tune_every: int = 5
     """Episodes between two fine-tunings of the VAE (line 16); 0: never."""
     fine_tune_updates: int = 40
     """VAE updates per fine-tuning, each half exploration images, half replay images."""
@@ -80,16 +80,16 @@ class TrainArgs:
     """Let it fall linearly to 5 % of that."""
     batch: int = 256
     """Transitions per update of the critics."""
-    rehearsal_updates: int = 0
+    rehearsal_updates: int = 3_000
     """Updates on the exploration's transitions before practice begins."""
-    updates: int = 1
+    updates: int = 4
     """Updates per step of practice."""
     warm_up: int = 0
     """First steps of practice without updates."""
     keep_exploration: bool = True
     """Learn from the exploration's transitions as well as from practice."""
-    gamma: float = 0.97
-    """Discount per step. Latent distances have dead ends; the less far the policy looks, the more of them hold it."""
+    gamma: float = 0.9
+    """Discount per step. Without calibration latent distances have dead ends: the policy must then look further."""
     tau: float = 0.01
     """Share of the networks that the target networks take over per update of the actor."""
     policy_delay: int = 2
@@ -119,7 +119,7 @@ class TrainArgs:
     replayed: float = 0.3
     """Share relabelled with any latent of the replay buffer (HER's "random"). What is left keeps its episode's goal."""
 
-    evaluate_every: int = 1_000
+    evaluate_every: int = 250
     """Online steps between two checkpoints with an evaluation (learning curve)."""
     evaluation_goals: int = 20
     """Goals of each of those."""
@@ -192,6 +192,7 @@ class TrainArgs:
 METHODS: dict[Method, dict[str, Any]] = {
     "rig": {},
     "rig-2018": {
+        "channels": (16, 32, 64),
         "likelihood": "bernoulli",
         "beta": 10 / 128,
         "calibration": 0.0,

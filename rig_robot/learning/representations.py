@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.conditional_vae import ConditionalVae
 from rig_robot.learning.replay_buffer import Frames, ReplayBuffer
 from rig_robot.learning.td3 import falling
 from rig_robot.learning.vae import Vae, to_images, to_pixels
@@ -28,6 +29,8 @@ class Representation(nn.Module):
     """L, numbers in the vector"""
     units: int
     """units of work that it takes to learn"""
+    deployable = False
+    """whether a robot's encoder node can do the same"""
 
     def fit(self, replay: ReplayBuffer, unit: int, rng: np.random.Generator) -> Log:
         """One unit of learning on all that is in the buffer."""
@@ -115,7 +118,7 @@ class Latent(Representation):
     def __init__(self, vae: Vae, args: TrainArgs, action_size: int) -> None:
         super().__init__()
         self.args, self.size, self.units = args, args.latent_size, max(1, args.vae_updates // UNIT)
-        self.vae = vae
+        self.vae, self.deployable = vae, not vae.conditional
         self.calibration = Calibration(args.latent_size, action_size) if args.calibration else None
         self.trainer = VaeTrainer(vae, args.beta, self.calibration, args.calibration)
 
@@ -176,5 +179,7 @@ def make(args: TrainArgs, action_size: int) -> Representation:
         return State(args, action_size)
     if args.representation == "pixels":
         return Pixels(args, action_size)
+    if args.representation == "conditional":
+        return Latent(ConditionalVae(args.image_size, args.latent_size, args.channels), args, action_size)
     vae = Vae(args.image_size, args.latent_size, args.channels, args.likelihood)
     return Latent(vae, args, action_size)

@@ -27,7 +27,7 @@ from rig_robot.learning.checkpoint import (
     activate,
     save,
 )
-from rig_robot.learning.evaluate import EnvFactory, figures, roll_out, sentence
+from rig_robot.learning.evaluate import EnvFactory, Rollout, figures, roll_out, sentence
 from rig_robot.learning.replay_buffer import ReplayBuffer, load_recorded, map_array
 from rig_robot.learning.representations import Latent, Log
 from rig_robot.learning.rig import EXPLORE, REHEARSAL_UNIT, Rig, explore, frames
@@ -125,10 +125,10 @@ class _Run:
         (args.out / f".{HISTORY}").rename(args.out / HISTORY)
         shutil.rmtree(args.out / STATE)
         print(sentence(self.notes["history"][-1]))
-        if isinstance(self.rig.representation, Latent):
+        if self.rig.representation.deployable:
             print(f"checkpoint: {args.out / CHECKPOINTS / _name(self.steps())}; pictures: {args.out / PICTURES}")
         else:
-            print(f"history: {args.out / HISTORY}; no checkpoint: a robot has no {args.representation} to act on")
+            print(f"history: {args.out / HISTORY}; no checkpoint: robots act on latents of a plain VAE")
 
     def steps(self) -> int:
         """Practice steps done."""
@@ -154,12 +154,12 @@ class _Run:
         else:
             before = now = 0
         if last or now > before:
-            self.evaluate(args.final_goals if last else args.evaluation_goals)
+            self.evaluate(args.final_goals if last else args.evaluation_goals, last)
         self.tick()
         save_state(args.out / STATE, rig, self.notes)
 
-    def evaluate(self, goals: int) -> None:
-        """Measure the policy on held-out goals; write a checkpoint and the pictures."""
+    def evaluate(self, goals: int, last: bool) -> None:
+        """Measure the policy on held-out goals and write a checkpoint; the last time with pictures, which take long."""
         rig, out = self.rig, self.args.out
         rollouts = roll_out(self.env, rig.encode, rig.act, goals, EVALUATION_SEED)
         result = {key: value for key, value in figures(rollouts, self.world.period).items() if key != "each"}
@@ -169,24 +169,28 @@ class _Run:
         self.notes["history"].append({"step": self.steps(), "samples": samples, **result, **spent})
         for key, value in result.items():
             self.log.add_scalar(f"evaluation/{key}", value, self.steps())
-        pictures.learning_curve(out / PICTURES / "learning_curve.png", self.notes["history"])
-        pictures.rollouts(out / PICTURES / "rollouts.png", rollouts[:PICTURED_ROLLOUTS], self.world.period)
+        if last:
+            self.draw(rollouts)
         arrays: dict[str, Any] = {
             name: np.stack([getattr(rollout, name) for rollout in rollouts]) for name in ("start", "goal", "end")
         }
         distances = 1000 * np.stack([rollout.distances for rollout in rollouts])
         np.savez_compressed(out / ROLLOUTS, **arrays, first_mm=distances[:, 0], last_mm=distances[:, -1])
-        if isinstance(rig.representation, Latent):
-            self.draw(rig.representation)
+        if isinstance(rig.representation, Latent) and rig.representation.deployable:
             directory = out / CHECKPOINTS / _name(self.steps())
             if not directory.exists():  # it does when a kill came between it and the saving of the state: the same one
                 save(directory, self.config(result), *self.tensors(rig.representation))
             activate(directory)
         self.tick()
 
-    def draw(self, representation: Latent) -> None:
-        """What the VAE sees and imagines."""
+    def draw(self, rollouts: list[Rollout]) -> None:
+        """How the policy improved and where it ends; what the VAE sees and imagines."""
         rig, directory = self.rig, self.args.out / PICTURES
+        pictures.learning_curve(directory / "learning_curve.png", self.notes["history"])
+        pictures.rollouts(directory / "rollouts.png", rollouts[:PICTURED_ROLLOUTS], self.world.period)
+        representation = rig.representation
+        if not isinstance(representation, Latent):
+            return
         rng = np.random.default_rng(self.args.seed)
         chosen = rig.replay.frames(rng.integers(rig.replay.size, size=2 * pictures.COLUMNS))
         pictures.reconstructions(directory / "reconstructions.png", representation, chosen)
