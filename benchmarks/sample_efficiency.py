@@ -43,22 +43,26 @@ def half(budget: int, **changes: Any) -> Setup:
     return Setup(budget // 2, budget - budget // 2, changes)
 
 
+FEW = Setup(750, 250)
+SOME = Setup(3_500, 1_500, {"updates": 2})
+MANY = Setup(10_000, 5_000, {"updates": 1})
+
 SETUPS: dict[str, dict[str, dict[int, Setup]]] = {
     "xy": {
-        "rig": {1_000: half(1_000), 5_000: half(5_000), 15_000: Setup(10_000, 5_000)},
-        "oracle": {1_000: half(1_000), 5_000: half(5_000), 15_000: Setup(10_000, 5_000)},
+        "rig": {1_000: FEW, 5_000: SOME, 15_000: MANY},
+        "oracle": {1_000: FEW, 5_000: SOME, 15_000: MANY},
         # The original practises 4,000 random steps before it learns: more than the small budgets have.
         "rig-2018": {
             1_000: half(1_000, warm_up=100),
             5_000: half(5_000, warm_up=500),
             15_000: Setup(10_000, 5_000),
         },
-        "offline-2000": {2_000: Setup(2_000, 0, {"rehearsal_updates": 4_000})},
+        "offline-2000": {2_000: Setup(2_000, 0, {"rehearsal_updates": 5_000})},
     },
     "xyz": {
-        "rig": {20_000: half(20_000)},
-        "oracle": {20_000: half(20_000)},
-        "rig-2018": {20_000: half(20_000)},
+        # Three dimensions need more of the latent, and more of the VAE, than two.
+        "rig": {20_000: half(20_000, updates=1, latent_size=6, channels=(16, 32, 64), vae_updates=1_600)},
+        "oracle": {20_000: half(20_000, updates=1)},
     },
 }
 """Task -> method -> steps in all -> how they are spent."""

@@ -73,7 +73,7 @@ def test_a_run_leaves_a_checkpoint_that_acts_and_pictures(run: Path) -> None:
     assert config.camera.crop == (0.125, 0.0, 0.75, 1.0) and config.training["online_steps"] == 300
     latent, _ = Encoder(last(run)).encode(np.zeros((48, 48, 3), np.uint8))
     assert np.isfinite(Policy(last(run)).act(latent, latent)).all()
-    for name in ("reconstructions", "imagined_goals", "learning_curve", "rollouts"):
+    for name in ("reconstructions", "imagined_goals", "learning_curve", "rollouts", "values"):
         assert (run / "pictures" / f"{name}.png").stat().st_size > 5000
     assert list((run / "tensorboard").iterdir())
     assert sum(file.stat().st_size for file in last(run).iterdir()) < 5_000_000

@@ -180,9 +180,7 @@ class TrainArgs:
         if self.offline and self.online_steps:
             raise ValueError(f"online_steps is {self.online_steps}, expected 0: offline training takes no step")
         if self.rehearsal_updates and not self.keep_exploration:
-            raise ValueError(
-                f"rehearsal_updates is {self.rehearsal_updates}, expected 0: without keep_exploration there is nothing yet"
-            )
+            raise ValueError(f"rehearsal_updates is {self.rehearsal_updates}, expected 0 without keep_exploration")
         if not self.rehearsal_updates and not self.online_steps * self.updates:
             raise ValueError("rehearsal_updates and online_steps are 0: nothing would be learned")
         if not self.hidden or min(self.hidden) < 1:

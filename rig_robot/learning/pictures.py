@@ -70,6 +70,34 @@ def rollouts(path: Path, episodes: Sequence[Rollout], period: float) -> None:
     figure.savefig(path, dpi=110)
 
 
+def values(
+    path: Path, places: np.ndarray, goals: np.ndarray, learnt: dict[str, np.ndarray], edges: tuple[np.ndarray, ...]
+) -> None:
+    """What the robot thinks of each place on the table, for several goals.
+
+    places: true positions [rows * columns, 2] (m) of a grid whose cells lie between `edges` (x, y); goals: [G, 2] (m);
+    learnt: name -> values [G, places].
+    """
+    names, shape = list(learnt), tuple(len(edge) - 1 for edge in edges)
+    figure = Figure(figsize=(3.1 * len(goals) + 0.6, 2.5 * len(names) + 0.4), layout="constrained")
+    grid = figure.subplots(len(names), len(goals), squeeze=False, sharex=True, sharey=True)
+    for row, name in zip(grid, names, strict=True):
+        low, high = learnt[name].min(), learnt[name].max()
+        for axes, goal, shown in zip(row, goals, learnt[name], strict=True):
+            drawn = axes.pcolormesh(edges[1], edges[0], shown.reshape(shape), vmin=low, vmax=high)
+            best = places[shown.argmax()]
+            axes.plot(*goal[::-1], "x", color="tab:red", markersize=9, mew=2, label="goal")
+            axes.plot(*best[::-1], "o", mfc="none", color="white", markersize=9, label="highest value")
+            axes.set_aspect("equal")
+        row[0].set_ylabel(f"{name}\nx [m]")
+        figure.colorbar(drawn, ax=row, shrink=0.8)
+    for axes in grid[-1]:
+        axes.set_xlabel("y [m]")
+    grid[0][0].legend(loc="lower left", fontsize="small", framealpha=0.6)
+    figure.suptitle("Value of a place on the table, for several goals")
+    figure.savefig(path, dpi=110)
+
+
 def _grid(path: Path, rows: Sequence[np.ndarray], title: str) -> None:
     figure = Figure(figsize=(COLUMNS, len(rows) + 0.5), layout="constrained")
     figure.suptitle(title)

@@ -28,7 +28,7 @@ from rig_robot.learning.checkpoint import (
     save,
 )
 from rig_robot.learning.evaluate import EnvFactory, Rollout, figures, roll_out, sentence
-from rig_robot.learning.replay_buffer import ReplayBuffer, load_recorded, map_array
+from rig_robot.learning.replay_buffer import Frames, ReplayBuffer, load_recorded, map_array
 from rig_robot.learning.representations import Latent, Log
 from rig_robot.learning.rig import EXPLORE, REHEARSAL_UNIT, Rig, explore, frames
 from rig_robot.learning.run_state import load_notes, load_state, save_state
@@ -38,6 +38,8 @@ HISTORY, ROLLOUTS = "history.json", "rollouts.npz"
 EVALUATION_SEED = 0
 """`rig eval` with its default seed and as many goals gives the figures that training printed."""
 PICTURED_ROLLOUTS = 6
+VALUE_CELLS = (15, 20)
+"""cells of the picture of values, along x and y"""
 
 
 def train(args: TrainArgs, make_env: EnvFactory) -> Path:
@@ -188,6 +190,7 @@ class _Run:
         rig, directory = self.rig, self.args.out / PICTURES
         pictures.learning_curve(directory / "learning_curve.png", self.notes["history"])
         pictures.rollouts(directory / "rollouts.png", rollouts[:PICTURED_ROLLOUTS], self.world.period)
+        self.draw_values()
         representation = rig.representation
         if not isinstance(representation, Latent):
             return
@@ -197,6 +200,29 @@ class _Run:
         pictures.imagined_goals(
             directory / "imagined_goals.png", representation, rig.prior, rig.replay.images[rig.replay.first[-1]], rng
         )
+
+    def draw_values(self) -> None:
+        """V(s, g) and Q(s, pi(s, g), g) over the table, for four goals, with the arm at rest at each place."""
+        low, high = (bound[:2] for bound in (self.world.workspace_low, self.world.workspace_high))
+        edges = tuple(np.linspace(low[i], high[i], VALUE_CELLS[i] + 1) for i in range(2))
+        centres = [(edge[1:] + edge[:-1]) / 2 for edge in edges]
+        places = np.stack(np.meshgrid(*centres, indexing="ij"), axis=-1).reshape(-1, 2)
+        goals = low + (high - low) * np.array([[0.25, 0.25], [0.25, 0.75], [0.75, 0.25], [0.6, 0.6]])
+        height = (self.world.workspace_low[2] + self.world.workspace_high[2]) / 2
+        where = np.c_[np.concatenate((places, goals)), np.full(len(places) + len(goals), height)]
+        images = np.stack([self.world.render_goal(position) for position in where])
+        scene = np.repeat(images[:1], len(images), axis=0)
+        latents = torch.from_numpy(self.rig.representation.encode(Frames(images, where.astype(np.float32), scene)))
+        seen, td3 = latents[: len(places)], self.rig.td3
+        learnt: dict[str, list[np.ndarray]] = {"V(s, g)": [], "Q(s, pi(s, g), g)": []}
+        with torch.inference_mode():
+            for goal in latents[len(places) :].unsqueeze(1).expand(-1, len(places), -1):
+                action = td3.actor(seen, goal)
+                (q,) = td3.values(td3.critics[:1], seen, action, goal, td3.aim(seen, action))
+                for values, name in zip((td3.value(seen, goal), q), learnt, strict=True):
+                    learnt[name].append(values.numpy())
+        stacked = {name: np.stack(values) for name, values in learnt.items()}
+        pictures.values(self.args.out / PICTURES / "values.png", places, goals, stacked, edges)
 
     def tensors(self, representation: Latent) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Those of vae.safetensors and of policy.safetensors (actor, and what goes with it to learn on)."""
