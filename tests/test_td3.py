@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.networks import Mlp
 from rig_robot.learning.td3 import Batch, Td3
 
 torch.set_num_threads(1)  # more fight with whatever else runs
@@ -110,3 +111,34 @@ def test_without_the_tip_the_critics_say_all() -> None:
     torch.testing.assert_close(value, td3.critics[0](data.latent, data.action, data.goal))
     log = td3.update(data, torch.zeros(8, 2), with_actor=True)
     assert "td3/prediction_loss" not in log and torch.isfinite(log["td3/actor_loss"])
+
+
+@pytest.mark.parametrize("layer_norm", [True, False])
+def test_gradients_by_hand_are_those_of_autograd(layer_norm: bool) -> None:
+    torch.manual_seed(0)
+    network = Mlp(5, (16, 8), 3, layer_norm)
+    plain = torch.nn.Sequential(*network)  # the same layers, run by torch itself
+    x, slope = torch.randn(32, 5, requires_grad=True), torch.randn(32, 3)
+    expected = torch.autograd.grad(plain(x), [*network.weights, x], slope)
+    found = torch.autograd.grad(network(x), [*network.weights, x], slope)
+    torch.testing.assert_close(network(x), plain(x))
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("tip", [True, False])
+def test_the_actor_climbs_the_slope_of_the_value(tip: bool) -> None:
+    torch.manual_seed(0)
+    td3, data = Td3(2, 2, dataclasses.replace(ARGS, tip=tip)), batch(np.random.default_rng(0), 32)
+    action = data.action.clone().requires_grad_()
+    (value,) = td3.values(td3.critics[:1], data.latent, action, data.goal, td3.aim(data.latent, action))
+    with torch.no_grad():
+        q, slope = td3.climb(data.latent, data.action, data.goal)
+    torch.testing.assert_close(q, value.detach())
+    torch.testing.assert_close(slope, torch.autograd.grad(value.sum(), action)[0])
+    action = td3.actor(data.latent, data.goal)
+    (value,) = td3.values(td3.critics[:1], data.latent, action, data.goal, td3.aim(data.latent, action))
+    loss = ARGS.action_penalty * action.square().sum(dim=1).mean() - value.mean()
+    expected = torch.autograd.grad(loss, td3.actor.layers.weights)
+    with torch.no_grad():
+        td3.update_actor(data.latent, data.goal)
+    torch.testing.assert_close(td3.actor_optimiser.slopes, list(expected))

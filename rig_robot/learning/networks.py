@@ -44,7 +44,8 @@ class Mlp(nn.Sequential):
         for weight, bias, *norm in self.by_layer[:-1]:
             output = torch.mm(x, weight.t()).add_(bias)
             if norm:
-                normal, mean, scale = torch.native_layer_norm(output, bias.shape, *norm, 1e-5)
+                factor, shift = norm
+                normal, mean, scale = torch.native_layer_norm(output, bias.shape, factor, shift, 1e-5)
                 kept.append((x, output, mean, scale))
                 output = normal
             else:
@@ -56,8 +57,8 @@ class Mlp(nn.Sequential):
 
     def gradients(
         self, kept: Kept, slope: Tensor, into: Sequence[Tensor] | None = None, inputs: bool = False
-    ) -> Tensor | None:
-        """The backward pass. slope: dL/dy, [B, out]. Returns dL/dx, [B, width], if `inputs` are wanted.
+    ) -> Tensor:
+        """The backward pass. slope: dL/dy, [B, out]. Returns dL/dx, [B, width], if `inputs` says that it is wanted.
 
         into: where to write dL/d(each of `weights`); None if those are not wanted.
         """
@@ -81,7 +82,7 @@ class Mlp(nn.Sequential):
             if number or inputs:
                 slope = torch.mm(slope, weight)
             output = x
-        return slope if inputs else None
+        return slope
 
 
 class _Node(torch.autograd.Function):
@@ -98,7 +99,7 @@ class _Node(torch.autograd.Function):
         _, inputs, weights, *_ = ctx.needs_input_grad
         into = [torch.empty_like(weight) for weight in ctx.network.weights] if weights else None
         slope = ctx.network.gradients(ctx.kept, *slopes, into, inputs)
-        return None, slope, *(into or [None] * len(ctx.network.weights))
+        return None, slope if inputs else None, *(into or (None for _ in ctx.network.weights))
 
 
 class Actor(nn.Module):

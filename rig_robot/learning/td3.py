@@ -53,7 +53,8 @@ class Td3(nn.Module):
         self.args = args
         sizes = (latent_size, action_size, args.hidden)
         self.actor = Actor(*sizes)
-        self.critics = nn.ModuleList(Critic(*sizes, args.layer_norm) for _ in range(2))
+        twins = [Critic(*sizes, args.layer_norm) for _ in range(2)]
+        self.critics, self.critic_layers = nn.ModuleList(twins), [critic.layers for critic in twins]
         self.predictor = Predictor(*sizes)
         self.value = Value(latent_size, args.hidden, args.layer_norm)
         for regression in (self.critics, self.predictor, self.value):
@@ -114,7 +115,7 @@ class Td3(nn.Module):
         miss = 0.0 if aim is None else torch.linalg.vector_norm(aim - goal, dim=1)
         to_learn, inputs = (wanted + miss).unsqueeze(1), Critic.inputs(latent, action, goal)
         slopes = iter(self.critic_optimiser.slopes)
-        losses = [fit(critic.layers, inputs, to_learn, slopes) for critic in self.critics]
+        losses = [fit(layers, inputs, to_learn, slopes) for layers in self.critic_layers]
         log = {"critic_loss": losses[0] + losses[1], "q": wanted.mean()}
         if self.args.tip:
             inputs = Predictor.inputs(latent, before, action)
@@ -148,7 +149,7 @@ class Td3(nn.Module):
     def climb(self, latent: Tensor, action: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
         """Q(z, a, g) of the first critic, [B], and dQ/da, [B, A]."""
         size, actions = latent.shape[1], action.shape[1]
-        layers = self.critics[0].layers
+        layers = self.critic_layers[0]
         q, kept = layers.run(Critic.inputs(latent, action, goal))
         q, slope = q.squeeze(1), layers.gradients(kept, torch.ones_like(q), inputs=True)
         slope = slope[:, size : size + actions]

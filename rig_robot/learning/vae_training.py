@@ -31,7 +31,8 @@ def loss(
     """
     mean, log_variance = vae.encode(pixels, context)
     reconstruction = vae.decode(reparametrise(mean, log_variance, noise), context)
-    squared_error = (reconstruction - pixels).square().sum() / len(pixels)
+    found, wanted = in_memory_order(reconstruction), in_memory_order(pixels)
+    squared_error = functional.mse_loss(found, wanted, reduction="sum") / len(pixels)
     if vae.likelihood == "bernoulli":
         misfit = functional.binary_cross_entropy(reconstruction, pixels, reduction="sum") / len(pixels)
     else:
@@ -39,6 +40,11 @@ def loss(
     divergence = kl_divergence(mean, log_variance).mean()
     log = {"vae/squared_error": squared_error.detach(), "vae/kl": divergence.detach()}
     return misfit + beta * divergence, mean, log
+
+
+def in_memory_order(pixels: Tensor) -> Tensor:
+    """[B, 3, S, S] -> [B, S, S, 3]: `mse_loss` lays out its gradient anew, and here that is as pixels lie already."""
+    return pixels.permute(0, 2, 3, 1)
 
 
 def reparametrise(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
