@@ -143,8 +143,11 @@ def save(directory: Path, config: CheckpointConfig, vae: Tensors, policy: Tensor
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
 
-    vae_bytes = safetensors.numpy.save(dict(vae))
-    policy_bytes = safetensors.numpy.save(dict(policy))
+    # safetensors writes an array's memory as it lies, in whatever order that is.
+    vae_bytes, policy_bytes = (
+        safetensors.numpy.save({name: np.asarray(value, order="C") for name, value in tensors.items()})
+        for tensors in (vae, policy)
+    )
     vae_sha256 = hashlib.sha256(vae_bytes).hexdigest()
     config = dataclasses.replace(
         config,

@@ -55,9 +55,6 @@ class Vae(nn.Module):
             nn.Linear(latent_size, features), _Unflatten(1, (channels[-1], sizes[-1], sizes[-1])), *up
         )
         self.register_buffer("mean_image", torch.full((3, image_size, image_size), 0.5))
-        for parameter in self.parameters():
-            if parameter.dim() == 4:  # as `to_pixels` has them
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
     def encode(self, pixels: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """pixels: float32 [B, 3, S, S] in [0, 1] -> mean and log-variance, float32 [B, L] each.
