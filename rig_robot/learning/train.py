@@ -28,6 +28,7 @@ from rig_robot.learning.checkpoint import (
     save,
 )
 from rig_robot.learning.evaluate import EnvFactory, Rollout, figures, roll_out, sentence
+from rig_robot.learning.memory import keep_freed_memory
 from rig_robot.learning.replay_buffer import Frames, ReplayBuffer, load_recorded, map_array
 from rig_robot.learning.representations import Latent, Log
 from rig_robot.learning.rig import EXPLORE, REHEARSAL_UNIT, Rig, explore, frames
@@ -53,6 +54,7 @@ def train(args: TrainArgs, make_env: EnvFactory) -> Path:
         print(f"finished already: {history}")
         return history
     torch.set_num_threads(args.threads)
+    keep_freed_memory()
     env = make_env(args.env, image_size=args.image_size, action_delay=args.action_delay, scene=args.scene)
     try:
         _Run(args, env).finish()
