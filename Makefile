@@ -45,7 +45,7 @@ $(STAMP): setup.py $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) torch
-	$(BIN)/pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) -e '.[ros,dev]'
+	$(BIN)/pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) -e '.[ros,dev,scale]'
 	touch $@
 
 system:

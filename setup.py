@@ -60,6 +60,7 @@ setup(
     extras_require={
         "ros": ["ros-rclpy[fastrtps]", "ros-common-interfaces"],
         "realsense": ["pyrealsense2"],
+        "scale": ["ray"],
         "dev": [
             "hypothesis",
             "mypy",

@@ -54,7 +54,6 @@ SETUPS: dict[str, dict[str, dict[int, Setup]]] = {
         # The original practises 4,000 random steps before it learns: more than the small budgets have.
         "rig-2018": {
             1_000: half(1_000, warm_up=100),
-            5_000: half(5_000, warm_up=500),
             15_000: Setup(10_000, 5_000),
         },
         "offline-2000": {2_000: Setup(2_000, 0, {"rehearsal_updates": 5_000})},

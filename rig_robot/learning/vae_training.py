@@ -91,7 +91,7 @@ class Calibration(nn.Module):
         done = moves.total + torch.sigmoid(self.late) * (moves.before_first - moves.before_second)
         missed = (second - first - done @ self.moves.T).square().sum(dim=1)
         spread = torch.cat((first, second)).var(dim=0).sum()
-        return ((missed + 1e-4) / (spread + 1e-4)).sqrt().mean()
+        return (missed / spread.clamp(min=1e-8) + 1e-4).sqrt().mean()
 
 
 class VaeTrainer:
