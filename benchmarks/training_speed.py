@@ -30,11 +30,11 @@ import tyro
 from torch import Tensor, nn
 
 from rig_robot.learning.arguments import TrainArgs, preset
-from rig_robot.learning.memory import keep_freed_memory
 from rig_robot.learning.relabeling import Prior
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.vae import Vae
 from rig_robot.learning.vae_training import VaeTrainer
+from rig_robot.memory import keep_large_blocks
 
 ACTIONS, HORIZON, EPISODES = 2, 50, 100
 SETTINGS = {
@@ -202,7 +202,7 @@ def race(parts: dict[str, tuple[Work, int]], turns: int) -> dict[str, tuple[floa
 def main(args: Args) -> None:
     torch.set_num_threads(1)
     if args.keep:
-        keep_freed_memory()
+        keep_large_blocks()
     result: dict[str, float] = {}
     for title, settings in SETTINGS.items():
         torch.manual_seed(0)

@@ -28,11 +28,11 @@ from rig_robot.learning.checkpoint import (
     save,
 )
 from rig_robot.learning.evaluate import EnvFactory, Rollout, figures, roll_out, sentence
-from rig_robot.learning.memory import keep_freed_memory
 from rig_robot.learning.replay_buffer import Frames, ReplayBuffer, load_recorded, map_array
 from rig_robot.learning.representations import Latent, Log
 from rig_robot.learning.rig import EXPLORE, REHEARSAL_UNIT, Rig, explore, frames
 from rig_robot.learning.run_state import load_notes, load_state, save_state
+from rig_robot.memory import keep_large_blocks
 
 CHECKPOINTS, STATE, PICTURES, LOGS = "checkpoints", "state", "pictures", "tensorboard"
 HISTORY, ROLLOUTS = "history.json", "rollouts.npz"
@@ -54,7 +54,7 @@ def train(args: TrainArgs, make_env: EnvFactory) -> Path:
         print(f"finished already: {history}")
         return history
     torch.set_num_threads(args.threads)
-    keep_freed_memory()
+    keep_large_blocks()
     env = make_env(args.env, image_size=args.image_size, action_delay=args.action_delay, scene=args.scene)
     try:
         _Run(args, env).finish()
