@@ -76,7 +76,8 @@ class Calibration(nn.Module):
     them, up to that matrix, the plane (or space) that the tool moves in. No position is needed, and no label.
 
     .. note:: The norm of what is missed, not its square: at the edge of the workspace the arm does not do what it is
-       told, and those pairs shall not bend the rest. In units of the latents' spread: else they would shrink to please.
+       told, and those pairs shall not bend the rest. And in units of what was asked: else latents that shrink, or say
+       nothing but which episode it is, would please, too.
     """
 
     def __init__(self, latent_size: int, action_size: int) -> None:
@@ -87,11 +88,11 @@ class Calibration(nn.Module):
         """the share of an action that takes effect after the next frame, as a logit"""
 
     def forward(self, first: Tensor, second: Tensor, moves: Moves) -> Tensor:
-        """How far pairs of latents ([B, L] each) are from having moved as told: the mean, in their spread."""
+        """How far pairs of latents ([B, L] each) are from having moved as told: the mean, as a share of that."""
         done = moves.total + torch.sigmoid(self.late) * (moves.before_first - moves.before_second)
-        missed = (second - first - done @ self.moves.T).square().sum(dim=1)
-        spread = torch.cat((first, second)).var(dim=0).sum()
-        return (missed / spread.clamp(min=1e-8) + 1e-4).sqrt().mean()
+        asked = done @ self.moves.T
+        missed = (second - first - asked).square().sum(dim=1)
+        return (missed / asked.square().sum(dim=1).mean().clamp(min=1e-8) + 1e-4).sqrt().mean()
 
 
 class VaeTrainer:
