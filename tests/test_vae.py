@@ -83,33 +83,35 @@ def test_trained_latents_tell_where_things_are() -> None:
     assert error < 4
 
 
-def linear_error(weight: float) -> float:
-    """Mean distance [pixels] of places to the best linear reading of latents that were trained with that weight."""
-    torch.manual_seed(0)
-    rng, none = np.random.default_rng(0), torch.zeros(32, 2)
-
-    def drawn(places: np.ndarray) -> np.ndarray:
-        images = np.full((len(places), 48, 48, 3), 100, np.uint8)
-        for image, (row, column) in zip(images, places, strict=True):
-            image[row : row + 8, column : column + 8] = 255
-        return images
-
-    vae = Vae(48, 2, (8, 16, 16))
-    vae.mean_image.copy_(to_pixels(drawn(rng.integers(0, 40, (500, 2)))).mean(dim=0))
-    trainer = VaeTrainer(vae, beta=1.0, calibration=Calibration(2, 2), weight=weight)
-    for step in range(300):
-        first, asked = rng.integers(0, 40, (32, 2)), rng.integers(-12, 13, (32, 2))
-        moves = Moves(torch.from_numpy(asked / 12).float(), none, none)
-        pairs = drawn(np.concatenate((first, np.clip(first + asked, 0, 39))))  # beyond the edge nothing moves
-        trainer.update(pairs, 3e-3 * one_cycle(step / 300), rng, moves)
-    places = rng.integers(0, 40, (500, 2))
-    latents = np.c_[encode(vae, drawn(places)), np.ones(500)]
-    fitted, *_ = np.linalg.lstsq(latents, places)
-    return float(np.linalg.norm(latents @ fitted - places, axis=1).mean())
-
-
 def test_calibrated_latents_move_in_proportion_to_what_was_done() -> None:
-    assert linear_error(100.0) < 4 < 0.6 * linear_error(0.0)
+    """One latent for each of 9 x 9 places, random at first; beyond the edge nothing moves, and that bends nothing."""
+    torch.manual_seed(0)
+    rng, none = np.random.default_rng(0), torch.zeros(64, 2)
+    latents, calibration = torch.nn.Parameter(torch.randn(9, 9, 2)), Calibration(2, 2)
+    optimiser = torch.optim.Adam([latents, *calibration.parameters()], 0.02)
+    for _ in range(800):
+        first, asked = rng.integers(0, 9, (64, 2)), rng.integers(-3, 4, (64, 2))
+        second = np.clip(first + asked, 0, 8)
+        moves = Moves(torch.from_numpy(asked).float(), none, none)
+        loss = calibration(latents[tuple(first.T)], latents[tuple(second.T)], moves)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    places = np.stack(np.meshgrid(np.arange(9), np.arange(9), indexing="ij"), axis=-1).reshape(-1, 2)
+    read = np.c_[latents.detach().reshape(-1, 2).numpy(), np.ones(81)]
+    fitted, *_ = np.linalg.lstsq(read, places)
+    assert np.linalg.norm(read @ fitted - places, axis=1).mean() < 0.5  # of a step from place to place
+
+
+def test_latents_that_do_not_move_are_not_calibrated() -> None:
+    """Shrunk to nothing, or saying only which episode it is: both would fulfil any wish with M = 0."""
+    torch.manual_seed(0)
+    calibration, none = Calibration(2, 2), torch.zeros(32, 2)
+    still = torch.randn(32, 2)
+    for size in (1.0, 1e-3):
+        with torch.no_grad():
+            calibration.moves.mul_(size)
+        assert calibration(size * still, size * still, Moves(torch.randn(32, 2), none, none)) > 0.5
 
 
 def test_a_late_share_of_the_action_before_counts_and_of_the_last_does_not() -> None:
