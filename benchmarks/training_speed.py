@@ -12,7 +12,7 @@ its own, and nothing else is computed.
 
 All run on one thread, in short turns, so that they meet the same machine. Figures are medians over the turns of CPU
 time, which is what the clock shows on a machine that does nothing else; wall-clock medians stand beside. rlkit's
-figures are for two cores of a like machine. The last line is one JSON object: the original's configuration, with 16
+figures are for one thread of a like machine. The last line is one JSON object: the original's configuration, with 16
 numbers to a latent (that the issue of speed was raised with).
 """
 

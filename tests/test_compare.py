@@ -116,7 +116,7 @@ def test_every_budget_of_the_benchmark_is_kept() -> None:
         )
     asked = {"xy": {"rig": {1_000, 5_000, 15_000}, "offline-2000": {2_000}}, "xyz": {"rig": {20_000}}}
     for task, methods in asked.items():
-        assert {"rig", "oracle", "rig-2018"} <= set(benchmark.SETUPS[task])
+        assert {"rig", "oracle"} <= set(benchmark.SETUPS[task])
         for method, budgets in methods.items():
             assert budgets <= set(benchmark.SETUPS[task][method])
 
