@@ -115,7 +115,7 @@ class Actor(nn.Module):
 
 
 class Critic(nn.Module):
-    """Q(z, a, g). LayerNorm: without it early learning is slower by half (docs/learning.md)."""
+    """Q(z, a, g). What LayerNorm is worth: docs/learning.md."""
 
     def __init__(self, latent_size: int, action_size: int, hidden: Sequence[int], layer_norm: bool = True) -> None:
         super().__init__()

@@ -3,6 +3,8 @@
 One interface, so that nothing that learns to act knows which it is. Distances in a representation are the reward.
 """
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -22,7 +24,7 @@ SPAN = 10
 Log = dict[str, float]
 
 
-class Representation(nn.Module):
+class Representation(nn.Module, ABC):
     """e(s): what was seen, as a vector. Made with `units` units of work on D, the explored frames."""
 
     size: int
@@ -32,13 +34,13 @@ class Representation(nn.Module):
     deployable = False
     """whether a robot's encoder node can do the same"""
 
+    @abstractmethod
     def fit(self, replay: ReplayBuffer, unit: int, rng: np.random.Generator) -> Log:
         """One unit of learning on all that is in the buffer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, frames: Frames) -> Tensor:
         """frames -> float32 [B, L]."""
-        raise NotImplementedError
 
     @torch.inference_mode()
     def encode(self, frames: Frames) -> np.ndarray:
