@@ -11,8 +11,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CONSTRAINTS := constraints.txt constraints-$(ROS).txt
 
-# What the wheels need of Debian: EGL and Mesa to render, the libraries of OpenCV's windows.
-DEBIAN := libegl1 libgl1-mesa-dri libgl1 libglib2.0-0
+# What the wheels need of Debian: EGL and Mesa to render, the libraries of OpenCV's windows, librealsense's USB.
+DEBIAN := libegl1 libgl1-mesa-dri libgl1 libglib2.0-0 libusb-1.0-0
 
 .DEFAULT_GOAL := help
 .PHONY: help sim test lint format clean system
@@ -45,7 +45,7 @@ $(STAMP): setup.py $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) torch
-	$(BIN)/pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) -e '.[ros,dev,scale]'
+	$(BIN)/pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) -e '.[ros,dev,scale,realsense]'
 	touch $@
 
 system:

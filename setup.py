@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 PACKAGE = "rig_robot"
 
@@ -30,7 +30,7 @@ setup(
     maintainer="rig_robot maintainers",
     maintainer_email="maintainers@example.com",
     python_requires=">=3.11",
-    packages=["rig_robot", "rig_robot.learning", "rig_robot.nodes", "rig_robot.robot", "rig_sim"],
+    packages=find_packages(include=["rig_robot", "rig_robot.*"]) + ["rig_sim"],
     # Only rig_sim is mapped: an entry for rig_robot would break `colcon build --symlink-install`.
     package_dir={"rig_sim": "sim"},
     package_data={"rig_robot": ["checkpoints/**/*"], "rig_sim": ["assets/*.xml"]},
@@ -39,7 +39,9 @@ setup(
         (f"share/{PACKAGE}", ["package.xml"]),
         (f"share/{PACKAGE}/launch", files("launch/*.launch.py")),
         (f"share/{PACKAGE}/config", files("config/*.yaml")),
+        (f"share/{PACKAGE}/config/arms", files("config/arms/*")),
         (f"share/{PACKAGE}/config/dds", files("config/dds/*.xml")),
+        (f"share/{PACKAGE}/policies", files("policies/*.xml")),
     ],
     install_requires=[
         "daqp",
@@ -51,6 +53,7 @@ setup(
         "opencv-python",
         "pillow",
         "pyyaml",
+        "rosbags",
         "safetensors",
         "tensorboard",
         "torch",
