@@ -1,17 +1,10 @@
 """The whole system in simulation: `ros2 launch rig_robot sim.launch.py goals:=10`; `--show-args` explains them all."""
 
-from pathlib import Path
+from launch import LaunchDescription
+from rig_robot.bringup import SHIPPED_CHECKPOINT, SimOptions, simulation, simulation_environment
+from rig_robot.launching import Arguments, System, description, path
 
-from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, RegisterEventHandler
-from launch.event_handlers import OnProcessExit, OnShutdown
-from launch.events import Shutdown
-from launch_ros.actions import Node
-
-from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from rig_robot.bringup import SHIPPED_CHECKPOINT, NodeSpec, SimOptions, simulation, simulation_environment
-from rig_robot.shared_memory import sweep
-
-ARGUMENTS = {
+ARGUMENTS: Arguments = {
     "checkpoint": (
         SHIPPED_CHECKPOINT,
         "Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH.",
@@ -28,55 +21,21 @@ ARGUMENTS = {
 
 def generate_launch_description() -> LaunchDescription:
     """Return the launch description; the nodes are those of `rig_robot.bringup.simulation`."""
-    arguments = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*arguments, OpaqueFunction(function=_system)])
+    return description(ARGUMENTS, _system)
 
 
-def _system(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    given = {name: context.launch_configurations[name] for name in ARGUMENTS}
+def _system(given: dict[str, str], environment: dict[str, str]) -> System:
     options = SimOptions(
         checkpoint=given["checkpoint"],
-        config=_path(given["config"]),
+        config=path(given["config"]),
         namespace=given["namespace"],
         goals=int(given["goals"]),
         seed=int(given["seed"]),
         headless=given["headless"].lower() in ("true", "1", "yes"),
-        json=_path(given["json"]),
-        images=_path(given["images"]),
+        json=path(given["json"]),
+        images=path(given["images"]),
     )
-    sweep()
-    variables = simulation_environment(context.environment)
-    entities: list[LaunchDescriptionEntity] = [
-        RegisterEventHandler(OnShutdown(on_shutdown=lambda *_: sweep() and None))
-    ]
-    if variables:
-        told = " ".join(f"{name}={value}" for name, value in variables.items())
-        entities.append(LogInfo(msg=f"simulation: {told}; set the same in another terminal to talk to it"))
-    for spec in simulation(options):
-        entities += _entities(spec, variables, dict(context.environment))
-    return entities
-
-
-def _entities(spec: NodeSpec, variables: dict[str, str], given: dict[str, str]) -> list[LaunchDescriptionEntity]:
-    node = Node(
-        package="rig_robot",
-        executable=spec.name,
-        name=spec.name,
-        namespace=spec.namespace,
-        parameters=[spec.parameters],
-        additional_env={**variables, **spec.environment(given), "PYTHONUNBUFFERED": "1"},
-        output="screen",
-        respawn=not spec.vital,
-        respawn_delay=1.0,
-    )
-    if not spec.vital:
-        return [node]
-    over = EmitEvent(event=Shutdown(reason=f"{spec.name} has ended"))
-    return [node, RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[over]))]
-
-
-def _path(text: str) -> Path | None:
-    return Path(text) if text else None
+    variables = simulation_environment(environment)
+    told = " ".join(f"{name}={value}" for name, value in variables.items())
+    notice = [f"simulation: {told}; set the same in another terminal to talk to it"] if told else []
+    return System(simulation(options), variables, notice)

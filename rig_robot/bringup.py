@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,11 +12,21 @@ from typing import Any
 import yaml
 
 from rig_robot.learning.checkpoint import CheckpointError, read_config, resolve
-from rig_robot.resources import locate, share
+from rig_robot.resources import SCHEME, locate, share
 
 SHIPPED_CHECKPOINT = "package://rig_robot/checkpoints/sawyer_reach_xy"
 SIMULATION_DOMAIN = "77"
 """ROS domain of simulations, unless the user has set ROS_DOMAIN_ID: they must not meet a real robot's topics."""
+
+ROBOT_NODES = ("camera", "encoder", "goal", "policy", "arm")
+NODES = ("sim", *ROBOT_NODES, "sim_goals")
+
+ARM_MUST_SAY = (
+    *("description", "joints", "tool", "rest", "workspace_low", "workspace_high"),
+    *("table_height", "collision_margin", "tool_speed", "tool_acceleration", "turn_speed", "posture_speed"),
+    *("approach_rate", "joint_speed", "joint_acceleration", "tracking_error", "singularity_slow", "singularity_stop"),
+)
+"""What an arm's preset or configuration must say: there is no default for a bound."""
 
 DDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 """Where Fast DDS 3 (Kilted) and 2 (Jazzy) look for their profile."""
@@ -116,18 +126,10 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
         raise BringupError(f"goals is {options.goals}: must be a number of goals, 0 for no end, or -1 for none")
     if options.seed < 0:
         raise BringupError(f"seed is {options.seed}: must be 0 or more")
-    try:
-        checkpoint = resolve(locate(options.checkpoint))
-        axes = read_config(checkpoint).action.axes
-    except (CheckpointError, ValueError) as error:
-        raise BringupError(f"checkpoint: {error}") from None
+    checkpoint, axes = _checkpoint(options.checkpoint)
     config = read_parameters(options.config or share("config", "sim.yaml"), NODES)
-    namespace = options.namespace.strip("/")
-    with_checkpoint = {"checkpoint": str(checkpoint)}
-
-    def node(name: str, module: str, parameters: Parameters | None = None, **kind: bool) -> NodeSpec:
-        return NodeSpec(name, module, {**config.get(name, {}), **(parameters or {})}, namespace, **kind)
-
+    with_checkpoint = {"checkpoint": checkpoint}
+    node = _maker(config, options.namespace)
     nodes = [
         node("sim", "rig_sim.robot_node", {"axes": "xyz" if "z" in axes else "xy"}, vital=True, sends_frames=True),
         node("camera", "rig_robot.nodes.camera", with_checkpoint),
@@ -147,7 +149,130 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
     return nodes
 
 
-NODES = ("sim", "camera", "encoder", "goal", "policy", "arm", "sim_goals")
+@dataclass(frozen=True)
+class RobotOptions:
+    """What a real robot must be told: nothing here has a default that moves an arm."""
+
+    config: Path
+    """Parameters of the nodes: your edited copy of config/robot.yaml."""
+    checkpoint: str
+    """Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH."""
+    namespace: str = ""
+    """ROS namespace of all nodes."""
+
+
+def robot(options: RobotOptions) -> list[NodeSpec]:
+    """Return the nodes of a real robot; its arm's controller and perhaps its camera's driver run beside them.
+
+    Raises:
+        BringupError: If the configuration, the arm's preset or the checkpoint is not usable.
+    """
+    checkpoint, _ = _checkpoint(options.checkpoint)
+    with_checkpoint = {"checkpoint": checkpoint}
+    config = read_parameters(options.config, ROBOT_NODES)
+    config["arm"] = arm = arm_parameters(config.get("arm", {}), options.config)
+    if missing := [name for name in ARM_MUST_SAY if name not in arm]:
+        raise BringupError(
+            f"configuration {options.config}: the arm does not say {', '.join(missing)}: name a preset "
+            f"(arm: {{preset: NAME}}, one of {', '.join(presets())}) or say them; no bound has a default"
+        )
+    node = _maker(config, options.namespace)
+    takes_frames_from_a_driver = config.get("camera", {}).get("source", "topic") == "topic"
+    # The arm refuses twists in another frame than its own.
+    frame = {name: arm[name] for name in ("base_frame",) if name in arm}
+    return [
+        node("camera", "rig_robot.nodes.camera", with_checkpoint, sends_frames=not takes_frames_from_a_driver),
+        node("encoder", "rig_robot.nodes.encoder", with_checkpoint),
+        node("goal", "rig_robot.nodes.goal", with_checkpoint),
+        node("policy", "rig_robot.nodes.policy", with_checkpoint | frame),
+        node("arm", "rig_robot.nodes.arm", with_checkpoint, vital=True),
+    ]
+
+
+def robot_notice(nodes: list[NodeSpec], given: Mapping[str, str]) -> list[str]:
+    """Return what a person should read when a real robot's nodes start in the environment `given`."""
+    arm = next(node for node in nodes if node.name == "arm")
+    root = f"/{arm.namespace}/" if arm.namespace else "/"
+    domain = given.get("ROS_DOMAIN_ID", "0")
+    joints = arm.parameters["joints"]
+    topic = arm.parameters.get("command_topic") or "its usual topic"
+    interface = arm.parameters.get("interface", "joint_trajectory")
+    namespace = f" --namespace {arm.namespace}" if arm.namespace else ""
+    return [
+        f"arm: {Path(arm.parameters['description']).stem}, joints {joints[0]} to {joints[-1]}",
+        f"commands: {interface} on {topic if topic.startswith('/') else root + topic}, ROS domain {domain}",
+        "nothing moves until you arm it. Have the hardware's stop in your hand, then, in another terminal:",
+        f"  goal:  ROS_DOMAIN_ID={domain} rig goal PICTURE{namespace}",
+        f"  reach: ros2 param set {root}policy mode reach",
+        f"  arm:   ros2 service call {root}arm/arm std_srvs/srv/SetBool '{{data: true}}'",
+        f"  stop:  ros2 service call {root}arm/estop std_srvs/srv/Trigger, or Ctrl-C here",
+    ]
+
+
+def presets() -> list[str]:
+    """Return the names of the arms that come with the package."""
+    return sorted(file.stem for file in share("config", "arms").glob("*.yaml"))
+
+
+def arm_parameters(given: Parameters, file: Path) -> Parameters:
+    """Return an arm's parameters: what the preset that it names says, replaced by what it says itself.
+
+    Args:
+        given: The arm's entry of the configuration.
+        file: The configuration; a preset or description with a relative path is looked for beside the file that
+            names it.
+
+    Raises:
+        BringupError: If there is no such preset.
+    """
+    said = _with_description(given, file)
+    if (preset := said.pop("preset", None)) is None:
+        return said
+    source = _preset_file(str(preset), file)
+    try:
+        content = yaml.safe_load(source.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise BringupError(f"arm preset {source}: {error}") from None
+    if not isinstance(content, dict):
+        raise BringupError(f"arm preset {source}: must be a mapping of the arm's parameters")
+    return _with_description(content, source) | said
+
+
+def _preset_file(preset: str, file: Path) -> Path:
+    if preset.endswith((".yaml", ".yml")):
+        return file.parent / preset
+    if preset not in presets():
+        raise BringupError(
+            f"configuration {file}: there is no arm preset {preset!r}; there are {', '.join(presets())}, "
+            "or the path of your own YAML file"
+        )
+    return share("config", "arms", f"{preset}.yaml")
+
+
+def _with_description(parameters: Parameters, file: Path) -> Parameters:
+    """Return a copy in which a description with a relative path has become one that is found from anywhere."""
+    description = parameters.get("description")
+    if not isinstance(description, str) or description == "topic" or description.startswith(SCHEME):
+        return dict(parameters)
+    return parameters | {"description": str((file.parent / Path(description).expanduser()).absolute())}
+
+
+def _checkpoint(place: str) -> tuple[str, tuple[str, ...]]:
+    """Return a checkpoint's directory and the axes that it moves along."""
+    try:
+        directory = resolve(locate(place))
+        return str(directory), read_config(directory).action.axes
+    except (CheckpointError, ValueError) as error:
+        raise BringupError(f"checkpoint: {error}") from None
+
+
+def _maker(config: dict[str, Parameters], namespace: str) -> Callable[..., NodeSpec]:
+    """Return a function that makes a node of its name, its module and what it is told beyond the configuration."""
+
+    def node(name: str, module: str, parameters: Parameters | None = None, **kind: bool) -> NodeSpec:
+        return NodeSpec(name, module, {**config.get(name, {}), **(parameters or {})}, namespace.strip("/"), **kind)
+
+    return node
 
 
 def read_parameters(file: Path, nodes: tuple[str, ...]) -> dict[str, Parameters]:

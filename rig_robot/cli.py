@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from rig_robot.bringup import SimOptions, simulation, simulation_environment
+from rig_robot.bringup import RobotOptions, SimOptions, robot, robot_notice, simulation, simulation_environment
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
 from rig_robot.learning.compare import CompareArgs, compare
 
@@ -34,6 +34,7 @@ def main() -> None:
     """Run the command that the arguments name; exit 2 with one line where they cannot be right."""
     command = tyro.cli(
         Annotated[SimOptions, tyro.conf.subcommand("sim", description="Run the whole system in simulation.")]
+        | Annotated[RobotOptions, tyro.conf.subcommand("robot", description="Run a real robot's nodes, disarmed.")]
         | Annotated[GoalOptions, tyro.conf.subcommand("goal")]
         | Annotated[TrainArgs, tyro.conf.subcommand("train", default=_defaults(sys.argv[1:]))]
         | Annotated[ExploreArgs, tyro.conf.subcommand("explore")]
@@ -68,6 +69,14 @@ def _sim(options: SimOptions) -> int:
             "simulation: set the same in another terminal to talk to it, or set your own before `rig sim`", flush=True
         )
     return Runner(nodes, environment).run()
+
+
+def _robot(options: RobotOptions) -> int:
+    from rig_robot.runner import Runner
+
+    nodes = robot(options)
+    print("\n".join(robot_notice(nodes, os.environ)), flush=True)
+    return Runner(nodes, {}).run()
 
 
 def _goal(options: GoalOptions) -> int:
@@ -117,6 +126,7 @@ def _eval(args: EvalArgs) -> int:
 
 _COMMANDS: dict[type, Callable[[Any], int]] = {
     SimOptions: _sim,
+    RobotOptions: _robot,
     GoalOptions: _goal,
     TrainArgs: _train,
     ExploreArgs: _explore,

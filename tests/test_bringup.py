@@ -15,11 +15,10 @@ import pytest
 import yaml
 
 from rig_robot import bringup
-from rig_robot.bringup import BringupError, NodeSpec, SimOptions, simulation
+from rig_robot.bringup import BringupError, NodeSpec, RobotOptions, SimOptions, robot, robot_notice, simulation
 from rig_robot.resources import NotFound, locate, share
 from rig_robot.runner import command
 
-LAUNCH_FILE = share("launch", "sim.launch.py")
 HAS_LAUNCH = importlib.util.find_spec("launch_ros") is not None
 
 
@@ -36,6 +35,7 @@ def recorded_launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.SimpleNam
 
     Where the real ones can be imported, `test_the_real_launch_...` below uses those.
     """
+    monkeypatch.delitem(sys.modules, "rig_robot.launching", raising=False)
     names = {
         "launch": ("LaunchContext", "LaunchDescription", "LaunchDescriptionEntity"),
         "launch.actions": (
@@ -59,25 +59,31 @@ def recorded_launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.SimpleNam
             setattr(kinds, name, kind)
         monkeypatch.setitem(sys.modules, module_name, module)
     yield kinds
+    sys.modules.pop("rig_robot.launching", None)  # made of the recorders
 
 
-def load_launch_file() -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location("sim_launch", LAUNCH_FILE)
+def load_launch_file(system: str) -> types.ModuleType:
+    file = share("launch", f"{system}.launch.py")
+    spec = importlib.util.spec_from_file_location(f"{system}_launch", file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def launched(kinds: types.SimpleNamespace, checkpoint: Path, **arguments: str) -> list[Any]:
-    """The entities that the launch file makes with these arguments beside its defaults."""
-    module = load_launch_file()
+def launched(system: str, **arguments: str) -> list[Any]:
+    """The entities that the launch file of a system makes with these arguments beside its defaults."""
+    module = load_launch_file(system)
     description = module.generate_launch_description()
     declared, function = description.args[0][:-1], description.args[0][-1]
     given = {entity.args[0]: entity.kwargs["default_value"] for entity in declared}
-    given |= {"checkpoint": str(checkpoint)} | arguments
+    given |= arguments
     context = types.SimpleNamespace(launch_configurations=given, environment=dict(os.environ))
     return function.kwargs["function"](context)
+
+
+def nodes_of(entities: list[Any]) -> list[Any]:
+    return [entity for entity in entities if type(entity).__name__ == "Node"]
 
 
 def as_command(node: Any) -> dict[str, Any]:
@@ -120,7 +126,7 @@ def executable_of(module: str) -> str:
     "arguments", [{}, {"namespace": "left", "goals": "3", "seed": "7"}, {"goals": "-1"}, {"images": "out", "json": "f"}]
 )
 def test_launch_and_runner_start_the_same_nodes(recorded_launch, checkpoint: Path, arguments: dict) -> None:
-    nodes = [entity for entity in launched(recorded_launch, checkpoint, **arguments) if type(entity).__name__ == "Node"]
+    nodes = nodes_of(launched("sim", checkpoint=str(checkpoint), **arguments))
     options = SimOptions(
         checkpoint=str(checkpoint),
         namespace=arguments.get("namespace", ""),
@@ -132,8 +138,23 @@ def test_launch_and_runner_start_the_same_nodes(recorded_launch, checkpoint: Pat
     assert [as_command(node) for node in nodes] == [from_command_line(spec) for spec in simulation(options)]
 
 
-def test_every_argument_of_rig_sim_is_one_of_the_launch_file(recorded_launch) -> None:
-    assert set(load_launch_file().ARGUMENTS) == {field.name for field in dataclasses.fields(SimOptions)}
+@pytest.mark.parametrize("namespace", ["", "left"])
+def test_launch_and_runner_start_the_same_robot(recorded_launch, checkpoint: Path, namespace: str) -> None:
+    config = share("config", "robot.yaml")
+    entities = launched("robot", checkpoint=str(checkpoint), config=str(config), namespace=namespace)
+    specs = robot(RobotOptions(config, str(checkpoint), namespace))
+    assert [as_command(node) for node in nodes_of(entities)] == [from_command_line(spec) for spec in specs]
+    told = [entity.kwargs["msg"] for entity in entities if type(entity).__name__ == "LogInfo"]
+    assert told == robot_notice(specs, os.environ)
+
+
+@pytest.mark.parametrize(("system", "options"), [("sim", SimOptions), ("robot", RobotOptions)])
+def test_every_argument_of_the_command_is_one_of_the_launch_file(recorded_launch, system: str, options: type) -> None:
+    arguments = load_launch_file(system).ARGUMENTS
+    fields = dataclasses.fields(options)
+    assert set(arguments) == {field.name for field in fields}
+    required = {field.name for field in fields if field.default is dataclasses.MISSING}
+    assert {name for name, (default, _) in arguments.items() if default is None} == required
 
 
 @pytest.mark.skipif(not HAS_LAUNCH, reason="launch_ros is not installed here (it comes with a full ROS 2)")
@@ -143,7 +164,7 @@ def test_the_real_launch_describes_the_same_nodes(checkpoint: Path) -> None:
     from launch import LaunchContext
 
     context = LaunchContext()
-    for entity in load_launch_file().generate_launch_description().entities:
+    for entity in load_launch_file("sim").generate_launch_description().entities:
         context.launch_configurations["checkpoint"] = str(checkpoint)
         made = entity.visit(context)
     nodes = [entity for entity in made or () if isinstance(entity, Node)]
@@ -222,3 +243,81 @@ def test_the_simulated_camera_is_the_one_that_the_checkpoint_was_trained_with(
     (trained / "config.json").write_text(json.dumps(config))
     nodes = {node.name: node for node in simulation(SimOptions(checkpoint=str(trained)))}
     assert nodes["sim"].parameters["axes"] == "".join(axes)
+
+
+def robot_config(tmp_path: Path, arm: str, rest: str = "") -> Path:
+    file = tmp_path / "my_robot.yaml"
+    file.write_text(f"arm: {arm}\n{rest}")
+    return file
+
+
+def arm_of(checkpoint: Path, config: Path) -> dict[str, Any]:
+    return {spec.name: spec.parameters for spec in robot(RobotOptions(config, str(checkpoint)))}["arm"]
+
+
+def test_what_stands_beside_the_preset_replaces_it(checkpoint: Path, tmp_path: Path) -> None:
+    plain = arm_of(checkpoint, robot_config(tmp_path, "{preset: sawyer}"))
+    mine = arm_of(checkpoint, robot_config(tmp_path, "{preset: sawyer, tool_speed: 0.05, joints: [a, b]}"))
+    assert "preset" not in mine
+    assert mine == plain | {"tool_speed": 0.05, "joints": ["a", "b"]}
+
+
+def test_a_preset_of_ones_own_is_found_beside_the_configuration_and_its_description_beside_the_preset(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    sawyer = yaml.safe_load(share("config", "arms", "sawyer.yaml").read_text())
+    (tmp_path / "arms").mkdir()
+    (tmp_path / "arms" / "mine.yaml").write_text(yaml.safe_dump(sawyer | {"description": "mine.urdf"}))
+    arm = arm_of(checkpoint, robot_config(tmp_path, "{preset: arms/mine.yaml}"))
+    assert arm["description"] == str(tmp_path / "arms" / "mine.urdf")
+    arm = arm_of(checkpoint, robot_config(tmp_path, "{preset: arms/mine.yaml, description: other.urdf}"))
+    assert arm["description"] == str(tmp_path / "other.urdf")
+
+
+@pytest.mark.parametrize("description", ["topic", "package://rig_sim/assets/sawyer.xml", "/some/where/arm.urdf"])
+def test_a_description_that_is_no_relative_path_stays(checkpoint: Path, tmp_path: Path, description: str) -> None:
+    arm = arm_of(checkpoint, robot_config(tmp_path, f"{{preset: sawyer, description: '{description}'}}"))
+    assert arm["description"] == description
+
+
+@pytest.mark.parametrize(
+    ("arm", "named"),
+    [
+        ("{preset: ur7}", "'ur7'; there are .*sawyer"),
+        ("{preset: nowhere.yaml}", "nowhere.yaml"),
+        ("{preset: 3}", "'3'; there are"),
+        ("{preset: list.yaml}", "list.yaml: must be a mapping"),
+        ("{}", "workspace_low, workspace_high.*preset"),
+        ("{preset: lacking.yaml}", "does not say tool_speed:"),
+    ],
+)
+def test_an_arm_that_is_not_wholly_described_is_refused(checkpoint: Path, tmp_path: Path, arm: str, named: str) -> None:
+    sawyer = yaml.safe_load(share("config", "arms", "sawyer.yaml").read_text())
+    del sawyer["tool_speed"]
+    (tmp_path / "lacking.yaml").write_text(yaml.safe_dump(sawyer))
+    (tmp_path / "list.yaml").write_text("- arm")
+    with pytest.raises(BringupError, match=named):
+        robot(RobotOptions(robot_config(tmp_path, arm), str(checkpoint)))
+
+
+@pytest.mark.parametrize(("source", "large"), [("topic", set()), ("realsense", {"camera"}), ("v4l2", {"camera"})])
+def test_a_camera_that_owns_its_device_gets_the_large_segment(
+    checkpoint: Path, tmp_path: Path, source: str, large: set[str]
+) -> None:
+    config = robot_config(tmp_path, "{preset: sawyer}", f"camera: {{source: {source}}}")
+    assert {spec.name for spec in robot(RobotOptions(config, str(checkpoint))) if spec.sends_frames} == large
+
+
+def test_the_policys_twists_are_in_the_frame_that_the_arm_takes(checkpoint: Path, tmp_path: Path) -> None:
+    config = robot_config(tmp_path, "{preset: sawyer, base_frame: fr3_link0}", "policy: {base_frame: base}")
+    parameters = {spec.name: spec.parameters for spec in robot(RobotOptions(config, str(checkpoint)))}
+    assert parameters["policy"]["base_frame"] == parameters["arm"]["base_frame"] == "fr3_link0"
+
+
+def test_a_robot_says_what_it_drives_and_how_to_stop_it(checkpoint: Path, tmp_path: Path) -> None:
+    config = robot_config(tmp_path, "{preset: sawyer, command_topic: my_controller/joint_trajectory}")
+    specs = robot(RobotOptions(config, str(checkpoint), "left"))
+    told = "\n".join(robot_notice(specs, {"ROS_DOMAIN_ID": "42"}))
+    for part in ("sawyer", "/left/my_controller/joint_trajectory", "domain 42", "/left/arm/estop", "/left/arm/arm"):
+        assert part in told
+    assert "domain 0" in "\n".join(robot_notice(specs, {}))

@@ -11,6 +11,7 @@ import pytest
 from ros_harness import Listener, node_process
 from sensor_msgs.msg import Image
 
+from rig_robot.bringup import SHIPPED_CHECKPOINT
 from rig_robot.ros import LATCHED
 
 
@@ -58,6 +59,8 @@ def test_without_a_running_system_it_says_so(picture: Path) -> None:
     [
         (("sim", "--checkpoint", "/no/where"), "/no/where"),
         (("sim", "--goals", "-5"), "-5"),
+        (("robot", "--config", "/no/robot.yaml", "--checkpoint", SHIPPED_CHECKPOINT), "/no/robot.yaml"),
+        (("robot", "--config", "/no/robot.yaml", "--checkpoint", "/no/where"), "/no/where"),
         (("eval", "/no/where"), "/no/where"),
         (("eval", "/no/where", "--goals", "0"), "goals"),
         (("goal", "/no/picture.png"), "/no/picture.png"),
@@ -70,7 +73,7 @@ def test_a_bad_argument_is_named_in_one_line(arguments: tuple, named: str) -> No
     assert done.returncode == 2 and named in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("command", ["sim", "goal", "train", "explore", "compare", "eval"])
+@pytest.mark.parametrize("command", ["sim", "robot", "goal", "train", "explore", "compare", "eval"])
 def test_every_command_explains_its_arguments(command: str) -> None:
     done = rig(command, "--help")
     assert done.returncode == 0 and "--help" in done.stdout
