@@ -1,28 +1,41 @@
 """Laws of the safety filter: whatever comes in, what goes out is finite, in the box, slow enough, and stops."""
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rig_robot.robot.kinematics import TOOL_DOWN
-from rig_robot.robot.safety import FACE_MARGIN, BoundsMissing, Limits, SafetyFilter
-from rig_sim.world import HOME, SPEED_LIMITS, WORKSPACE_HIGH, WORKSPACE_LOW, kinematics
+from rig_robot.robot.kinematics import SLACK, TOOL_DOWN, Kinematics, Margin
+from rig_robot.robot.safety import FACE_MARGIN, BoundsMissing, JointCommand, Limits, SafetyFilter, TwistFilter
+from rig_sim.world import HOME, JOINTS, ROBOT, SPEED_LIMITS, WORKSPACE_HIGH, WORKSPACE_LOW, kinematics
 
-ARM = kinematics()
+SEQUENCES = int(os.environ.get("RIG_SEQUENCES", "60"))
+"""Random sequences through the filter; `RIG_SEQUENCES=10000 pytest tests/test_safety.py -k sequence` for many."""
+
+FREE = kinematics()
+"""The arm without margins: for setting tests up."""
+MARGIN = Margin(distance=0.02, table=-0.01, approach_rate=6.0)
+ARM = Kinematics(ROBOT, JOINTS, "tool", rest=HOME, posture_speed=0.5, margin=MARGIN)
 LIMITS = Limits(
     low=WORKSPACE_LOW,
     high=WORKSPACE_HIGH,
     tool_speed=0.3,
+    tool_acceleration=4.0,
+    turn_speed=1.0,
     approach_rate=6.0,
     joint_speed=SPEED_LIMITS,
     joint_acceleration=np.full(7, 15.0),
+    singularity_slow=17.0,
+    singularity_stop=30.0,
     max_age=0.25,
     tracking_error=0.2,
 )
-CENTRE = ARM.solve(HOME, (WORKSPACE_LOW + WORKSPACE_HIGH) / 2, TOOL_DOWN)
+WIDE = dataclasses.replace(LIMITS, low=np.array([-0.3, -1.3, -0.5]), high=np.array([1.3, 1.3, 1.3]))
+"""A box in which the arm can reach its table, itself and its singularities."""
+CENTRE = FREE.solve(HOME, (WORKSPACE_LOW + WORKSPACE_HIGH) / 2, TOOL_DOWN)
 DT = 0.02
 
 anything = st.floats(allow_nan=True, allow_infinity=True, width=64)
@@ -38,22 +51,45 @@ def started(limits: Limits = LIMITS, ramp: float = 0.0, at: np.ndarray = CENTRE)
     return safety
 
 
-@settings(max_examples=60, deadline=None)
+def check(limits: Limits, before: np.ndarray, moving: np.ndarray, command: JointCommand, dt: float) -> None:
+    """The laws of one command, given the one before it."""
+    after = command.position
+    assert np.isfinite(after).all() and np.isfinite(command.velocity).all()
+    assert limits.outside(ARM.forward(after)) <= limits.outside(ARM.forward(before)), command
+    assert ARM.clearance(after) >= min(MARGIN.distance, ARM.clearance(before)), command
+    assert ARM.condition(after) <= max(limits.singularity_stop, ARM.condition(before)), command
+    assert (after >= ARM.lower).all() and (after <= ARM.upper).all()
+    assert (np.abs(after - before) <= limits.joint_speed * dt + 1e-9).all()
+    np.testing.assert_allclose(command.velocity, (after - before) / dt, atol=1e-6)
+    sudden = np.abs(command.velocity - moving) > limits.joint_acceleration * dt + 1e-6
+    # Only what is forbidden may cost a harder stop than the joints' accelerations allow.
+    assert not sudden.any() or not command.velocity.any()
+
+
+def follow(safety: SafetyFilter, sequence: list) -> None:
+    for velocity, age, dt in sequence:
+        before, moving = safety.position, safety.velocity
+        check(safety.limits, before, moving, safety.step(velocity, age, dt), dt)
+
+
+@settings(max_examples=SEQUENCES, deadline=None)
 @given(steps, st.tuples(*[st.floats(0.0, 1.0)] * 3))
 def test_no_sequence_of_commands_leaves_the_bounds(sequence: list, corner: tuple) -> None:
     place = WORKSPACE_LOW + np.array(corner) * (WORKSPACE_HIGH - WORKSPACE_LOW)
-    safety = started(at=ARM.solve(HOME, place, TOOL_DOWN))
-    for velocity, age, dt in sequence:
-        before, moving = safety.position, safety.velocity
-        command = safety.step(velocity, age, dt)
-        assert np.isfinite(command.position).all() and np.isfinite(command.velocity).all()
-        assert LIMITS.outside(ARM.forward(command.position)) <= LIMITS.outside(ARM.forward(before)), command
-        assert (command.position >= ARM.lower).all() and (command.position <= ARM.upper).all()
-        assert (np.abs(command.position - before) <= SPEED_LIMITS * dt + 1e-9).all()
-        np.testing.assert_allclose(command.velocity, (command.position - before) / dt, atol=1e-6)
-        sudden = np.abs(command.velocity - moving) > LIMITS.joint_acceleration * dt + 1e-6
-        # Only the box may cost a harder stop than the joints' accelerations allow.
-        assert not sudden.any() or not command.velocity.any()
+    follow(started(at=FREE.solve(HOME, place, TOOL_DOWN)), sequence)
+
+
+@settings(max_examples=SEQUENCES, deadline=None)
+@given(steps, st.lists(st.floats(0.0, 1.0), min_size=7, max_size=7), st.booleans())
+def test_no_sequence_makes_any_posture_worse_than_it_is(sequence: list, fractions: list, wide: bool) -> None:
+    posture = ARM.lower + np.array(fractions) * (ARM.upper - ARM.lower)
+    follow(started(WIDE if wide else LIMITS, at=posture), sequence)
+
+
+@settings(max_examples=SEQUENCES, deadline=None)
+@given(velocities, st.floats(0.0, 0.2), st.floats(0.005, 0.05))
+def test_a_sequence_of_one_command_kept_up_for_seconds_leaves_no_bound(velocity: tuple, age: float, dt: float) -> None:
+    follow(started(WIDE), [(velocity, age, dt)] * 100)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
@@ -93,12 +129,84 @@ def test_the_tool_brakes_before_a_face_and_stays_at_it() -> None:
 
 def test_a_tool_outside_the_box_may_only_come_back() -> None:
     outside = np.array([0.60, 0.26, 0.20])
-    safety = started(at=ARM.solve(HOME, outside, TOOL_DOWN))
+    safety = started(at=FREE.solve(HOME, outside, TOOL_DOWN))
     for _ in range(20):
         assert LIMITS.outside(ARM.forward(safety.step([0.0, 0.2, 0.0], 0.0, DT).position)) <= 0.06 + 1e-4
     for _ in range(60):
         command = safety.step([0.0, -0.2, 0.0], 0.0, DT)
     assert LIMITS.outside(ARM.forward(command.position)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("velocity", "why"),
+    [([0.0, 0.0, -0.3], "table"), ([-0.3, 0.0, 0.1], "itself"), ([0.3, 0.0, 0.0], "singularity")],
+)
+def test_the_arm_slows_before_its_table_itself_and_a_singularity_and_stays_there(velocity: list, why: str) -> None:
+    safety = started(WIDE)
+    hard = 0
+    for _ in range(300):
+        command = safety.step(velocity, 0.0, DT)
+        hard += command.note.startswith("stopped")
+    clearance, condition = ARM.clearance(command.position), ARM.condition(command.position)
+    assert np.abs(safety.velocity).max() < 0.1
+    if why == "singularity":
+        assert 20.0 < condition <= LIMITS.singularity_stop and "singularity" in command.note
+    else:
+        assert clearance == pytest.approx(MARGIN.distance + SLACK, abs=1e-3)
+    assert hard < 15, "it had to be stopped again and again: the slowing before that came too late"
+
+
+def test_an_arm_near_a_singularity_may_leave_it_at_full_speed() -> None:
+    safety, back = started(WIDE), [-0.3, 0.0, 0.0]
+    for _ in range(300):
+        safety.step([0.3, 0.0, 0.0], 0.0, DT)
+    start = ARM.forward(safety.position)
+    for _ in range(40):
+        command = safety.step(back, 0.0, DT)
+    assert np.linalg.norm(ARM.forward(command.position) - start) > 0.1
+
+
+def test_a_tool_that_is_turned_otherwise_turns_no_faster_than_it_may() -> None:
+    slow = dataclasses.replace(LIMITS, turn_speed=0.2)
+    tilted = CENTRE.copy()
+    tilted[5] += 0.4
+    safety = started(slow, at=tilted)
+
+    def turned() -> float:
+        return 2 * np.arccos(min(1.0, abs(ARM.pose(safety.position)[1] @ TOOL_DOWN)))
+
+    begin = turned()
+    for _ in range(25):
+        safety.step([0.0, 0.0, 0.0], 0.0, DT)
+    assert begin - turned() == pytest.approx(0.2 * 25 * DT, rel=0.25)
+    for _ in range(150):
+        safety.step([0.0, 0.0, 0.0], 0.0, DT)
+    assert turned() < 0.01
+
+
+def test_the_elbow_leans_to_its_rest_no_faster_than_it_may() -> None:
+    place = ARM.forward(CENTRE)
+    swung = CENTRE.copy()
+    swung[2] += 0.5  # the elbow aside: what the tool does not need
+    swung = Kinematics(ROBOT, JOINTS, "tool", rest=swung).solve(swung, place, TOOL_DOWN)
+    assert np.abs(swung - CENTRE).max() > 0.2
+    safety = started(at=swung)
+    for _ in range(200):
+        command = safety.step([0.0, 0.0, 0.0], 0.0, DT)
+        assert np.abs(command.velocity).max() < 0.6
+    assert np.abs(safety.position - CENTRE).max() < 0.05
+    assert np.linalg.norm(ARM.forward(safety.position) - place) < 1e-3
+
+
+def test_the_tools_acceleration_is_limited() -> None:
+    gentle = dataclasses.replace(LIMITS, tool_acceleration=0.5)
+    safety = started(gentle)
+    places = [ARM.forward(safety.position)]
+    for velocity in [[0.2, 0.0, 0.0]] * 25 + [[-0.2, 0.0, 0.0]] * 25:
+        places.append(ARM.forward(safety.step(velocity, 0.0, DT).position))
+    speeds = np.diff(np.array(places), axis=0)[:, 0] / DT
+    assert np.abs(np.diff(speeds)).max() <= 0.5 * DT * 1.2
+    assert speeds.max() == pytest.approx(0.2, rel=0.1)
 
 
 def test_joint_speed_limits_slow_all_joints_together() -> None:
@@ -148,6 +256,11 @@ def test_a_bound_that_is_missing_or_none_is_refused_by_name(name: str, bad: str)
         dataclasses.replace(LIMITS, **{name: wrong})
 
 
+def test_a_singularity_that_begins_after_its_end_is_refused() -> None:
+    with pytest.raises(BoundsMissing, match="singularity_slow"):
+        dataclasses.replace(LIMITS, singularity_slow=30.0)
+
+
 def test_a_box_inside_out_is_refused() -> None:
     with pytest.raises(BoundsMissing, match="workspace"):
         dataclasses.replace(LIMITS, low=WORKSPACE_HIGH, high=WORKSPACE_LOW)
@@ -161,3 +274,51 @@ def test_a_bound_for_another_number_of_joints_is_refused() -> None:
 def test_an_arm_outside_its_joint_limits_does_not_start() -> None:
     with pytest.raises(ValueError, match="joint limits"):
         started(at=ARM.upper + 1.0)
+
+
+def servo(limits: Limits = LIMITS, ramp: float = 0.0) -> TwistFilter:
+    safety = TwistFilter(FREE, limits, TOOL_DOWN, ramp=ramp, timeout=0.1)
+    safety.start(CENTRE)
+    return safety
+
+
+@settings(max_examples=SEQUENCES, deadline=None)
+@given(steps)
+def test_no_sequence_of_twists_for_servo_leaves_the_bounds(sequence: list) -> None:
+    """Servo is an arm here that does at once as it is told."""
+    safety, place, before = servo(), FREE.forward(CENTRE), np.zeros(3)
+    for velocity, age, dt in sequence:
+        command = safety.step(velocity, age, dt)
+        assert np.isfinite(command.linear).all() and np.isfinite(command.angular).all()
+        assert np.linalg.norm(command.linear) <= LIMITS.tool_speed + 1e-9
+        assert np.linalg.norm(command.angular) <= LIMITS.turn_speed + 1e-9
+        # Even where this is the last command and Servo goes on with it until it gives up.
+        assert LIMITS.outside(safety.target + 0.1 * command.linear) == 0.0
+        faster = np.linalg.norm(command.linear) > np.linalg.norm(before) + LIMITS.tool_acceleration * dt + 1e-9
+        assert not faster
+        before, place = command.linear, place + command.linear * min(dt, 0.1)
+        safety.observe(FREE.solve(CENTRE, place, TOOL_DOWN))
+
+
+def test_a_stop_is_a_zero_twist() -> None:
+    safety = servo()
+    for _ in range(20):
+        safety.step([0.2, 0.0, 0.0], 0.0, DT)
+    assert safety.moving
+    for _ in range(5):
+        command = safety.step([0.2, 0.0, 0.0], 1.0, DT)
+    assert not command.linear.any() and not command.angular.any() and not safety.moving
+    assert "old" in command.note
+
+
+def test_servo_is_asked_to_turn_the_tool_back() -> None:
+    tilted = CENTRE.copy()
+    tilted[5] += 0.2
+    safety = servo()
+    safety.observe(tilted)
+    command = safety.step([0.0, 0.0, 0.0], 0.0, DT)
+    before = FREE.pose(tilted)[1]
+    turn = np.concatenate([[1.0], 0.5 * DT * command.angular])  # a small rotation as a quaternion
+    w, v = turn[0], turn[1:]
+    after = np.concatenate([[w * before[0] - v @ before[1:]], w * before[1:] + before[0] * v + np.cross(v, before[1:])])
+    assert abs(after @ TOOL_DOWN) / np.linalg.norm(after) > abs(before @ TOOL_DOWN)

@@ -1,11 +1,13 @@
 """When the arm may move: arming, the emergency stop, the watchdog, and what disarms."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from test_safety import CENTRE, started
 
 from rig_robot.freshness import Arrival, ClockJump
-from rig_robot.robot.safety import JointCommand
+from rig_robot.robot.safety import BoundsMissing, JointCommand
 from rig_robot.robot.supervisor import ArmState, ArmSupervisor, Refused, Timing
 
 PERIOD = 0.02
@@ -15,9 +17,14 @@ VELOCITY = np.array([0.2, 0.0, 0.0])
 class Arm:
     """A supervisor, a perfectly following arm, and time that passes when told."""
 
-    def __init__(self, timing: Timing = Timing(), held: dict[int, float] | None = None) -> None:  # noqa: B008
+    def __init__(
+        self,
+        timing: Timing = Timing(),  # noqa: B008
+        held: dict[int, float] | None = None,
+        park: np.ndarray | None = None,
+    ) -> None:
         self.safety = started()
-        self.supervisor = ArmSupervisor(self.safety, timing, held or {}, ClockJump())
+        self.supervisor = ArmSupervisor(self.safety, timing, held or {}, ClockJump(), park)
         self.time = 100.0
         self.clock_offset = 0.0
         self.measured = CENTRE
@@ -120,8 +127,10 @@ def test_the_emergency_stop_latches_until_reset_and_leaves_the_arm_disarmed() ->
     arm = Arm().armed()
     arm.tell_twist()
     arm.tick()
-    held = arm.supervisor.estop("button")
-    assert held is not None and not held.velocity.any()
+    arm.supervisor.estop("button")
+    arm.tell_twist()
+    arm.tick(0.2)
+    assert not arm.supervisor.braking
     arm.tell_twist()
     assert arm.tick(0.2) is None
     with pytest.raises(Refused, match="emergency stop"):
@@ -134,8 +143,29 @@ def test_the_emergency_stop_latches_until_reset_and_leaves_the_arm_disarmed() ->
 
 def test_the_emergency_stop_latches_on_a_disarmed_arm_too() -> None:
     arm = Arm()
-    assert arm.supervisor.estop("button") is None
-    assert arm.supervisor.state is ArmState.ESTOPPED
+    arm.supervisor.estop("button")
+    assert arm.supervisor.state is ArmState.ESTOPPED and arm.tick(0.2) is None
+
+
+@pytest.mark.parametrize("how", ["estop", "disarm"])
+def test_an_arm_that_is_stopped_in_motion_brakes_as_its_joints_may_and_is_not_armed_before_it_rests(how: str) -> None:
+    arm = Arm().armed()
+    for _ in range(5):
+        arm.tell_twist()
+        arm.tick(0.1)
+    moving = arm.safety.velocity
+    assert np.abs(moving).max() > 0.1
+    getattr(arm.supervisor, how)("a test")
+    assert arm.supervisor.braking
+    command = arm.tick()
+    assert command is not None
+    assert (np.abs(command.velocity - moving) <= arm.safety.limits.joint_acceleration * PERIOD + 1e-9).all()
+    if how == "disarm" and arm.supervisor.braking:
+        with pytest.raises(Refused, match="coming to rest"):
+            arm.supervisor.arm(arm.time)
+    arm.tick(0.2)
+    assert not arm.supervisor.braking and not arm.safety.velocity.any()
+    assert arm.tick(0.5) is None, "an arm that rests is sent nothing more"
 
 
 def test_resetting_what_is_not_stopped_is_refused() -> None:
@@ -161,8 +191,8 @@ def test_a_jump_of_the_clock_disarms(jump: float) -> None:
     arm.tell_twist()
     arm.tick(0.1)
     arm.clock_offset = jump
-    command = arm.tick()
-    assert command is not None and not command.velocity.any()
+    command = arm.tick(0.1)
+    assert not arm.safety.velocity.any() and command is None
     assert arm.supervisor.state is ArmState.DISARMED and "jump" in arm.supervisor.reason
 
 
@@ -200,3 +230,57 @@ def test_after_a_pause_of_the_process_the_lost_time_is_not_made_up_for() -> None
     arm.tell_twist()
     arm.supervisor.tick(arm.time, arm.time)
     assert np.linalg.norm(arm.safety.target - before) < 0.2 * 0.1 + 0.01
+
+
+PARK = np.array([0.55, -0.1, 0.3])
+
+
+def parking() -> Arm:
+    arm = Arm(park=PARK).armed()
+    arm.supervisor.park(arm.time)
+    arm.tick(0.4)
+    assert arm.supervisor.state is ArmState.PARKING
+    return arm
+
+
+def test_parking_drives_to_the_park_position_and_disarms_there() -> None:
+    arm = parking()
+    arm.tell_twist(np.array([0.3, 0.3, 0.0]))  # what the policy says does not count
+    arm.tick(8.0)
+    assert arm.supervisor.state is ArmState.DISARMED and arm.supervisor.reason == "parked"
+    assert np.linalg.norm(arm.safety.target - PARK) < 3e-3 and not arm.supervisor.braking
+
+
+@pytest.mark.parametrize("how", ["disarm", "estop", "joints", "heartbeat"])
+def test_a_park_motion_that_is_aborted_leaves_the_arm_still(how: str) -> None:
+    arm = parking()
+    if how == "joints":
+        arm.joints_alive = False
+    elif how == "heartbeat":
+        arm.supervisor._timing = Timing(heartbeat=0.1)
+    else:
+        getattr(arm.supervisor, how)("aborted")
+    arm.tick(0.6)
+    held = arm.safety.position
+    assert not arm.safety.velocity.any() and np.linalg.norm(arm.safety.target - PARK) > 0.02
+    assert not arm.supervisor.state.armed and arm.supervisor.reason != "parked"
+    arm.joints_alive = True
+    arm.supervisor.heartbeat_arrived(arm.time)
+    arm.tick(1.0)
+    assert (arm.safety.position == held).all(), "it must not go on by itself"
+
+
+def test_parking_is_refused_where_there_is_no_place_or_the_arm_is_not_armed() -> None:
+    with pytest.raises(Refused, match="park"):
+        Arm().armed().supervisor.park(100.0)
+    with pytest.raises(Refused, match="arm it first"):
+        Arm(park=PARK).supervisor.park(100.0)
+    with pytest.raises(BoundsMissing, match="inside the workspace"):
+        Arm(park=np.array([0.0, 0.0, 1.0]))
+
+
+def test_a_park_motion_that_comes_no_nearer_is_given_up() -> None:
+    arm = parking()
+    arm.safety.limits = dataclasses.replace(arm.safety.limits, tool_speed=1e-6)
+    arm.tick(3.0)
+    assert arm.supervisor.state is ArmState.DISARMED and "given up" in arm.supervisor.reason

@@ -1,25 +1,35 @@
-"""The arm node: the one place that moves anything. Twists come in, filtered joint trajectories go out."""
+"""The arm node: the one place that moves anything. Twists come in, filtered commands go out."""
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.duration import Duration
-from rclpy.parameter import Parameter
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Header
 from std_srvs.srv import SetBool, Trigger
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from rig_robot.arm_parameters import (
+    declare_approach_rate,
+    declare_kinematics,
+    declare_limits,
+    declare_park,
+    declare_timing,
+)
+from rig_robot.controllers import Interface, JointPositionInterface, JointTrajectoryInterface, TwistInterface
 from rig_robot.freshness import Arrival, ClockJump, FromTheFuture
-from rig_robot.learning.checkpoint import ActionEntry, CheckpointConfig, read_config
+from rig_robot.learning.checkpoint import ActionEntry, read_config
 from rig_robot.resources import locate
-from rig_robot.robot.kinematics import TOOL_DOWN, Kinematics
-from rig_robot.robot.safety import JointCommand, Limits, SafetyFilter
-from rig_robot.robot.supervisor import ArmState, ArmSupervisor, Refused, Timing
+from rig_robot.robot.kinematics import TOOL_DOWN, Vector
+from rig_robot.robot.safety import Command, Filter, Limits, SafetyFilter, TwistFilter
+from rig_robot.robot.supervisor import ArmState, ArmSupervisor, Refused
 from rig_robot.ros import (
     COMMAND,
     ERROR,
@@ -36,7 +46,15 @@ from rig_robot.ros import (
 )
 
 AXES = "xyz"
-LEVELS = {ArmState.DISARMED: WARN, ArmState.WAITING: OK, ArmState.MOVING: OK, ArmState.ESTOPPED: ERROR}
+LONGEST_BRAKING = 0.5
+"""Time that the end of a motion may take [s]."""
+LEVELS = {
+    ArmState.DISARMED: WARN,
+    ArmState.WAITING: OK,
+    ArmState.MOVING: OK,
+    ArmState.PARKING: OK,
+    ArmState.ESTOPPED: ERROR,
+}
 
 
 class ArmNode(RigNode):
@@ -44,37 +62,39 @@ class ArmNode(RigNode):
 
     def __init__(self) -> None:
         super().__init__("arm")
-        self._joints = tuple(
-            self.declare("joints", Parameter.Type.STRING_ARRAY, "Names of the arm's joints, from the base outwards.")
-        )
         self._base_frame = self.declare("base_frame", "base", "Frame of twists and of the tool's pose.")
         rate = self.declare("rate", 100.0, "Commands to the controller a second [Hz].", low=10.0, high=1000.0)
         self._period = 1.0 / rate
-        self.declare("interface", "joint_trajectory", "What the controller takes.", choices=["joint_trajectory"])
         checkpoint = self.declare("checkpoint", "", "Checkpoint whose workspace and axes are used; none if empty.")
         config = read_config(locate(checkpoint)) if checkpoint else None
 
-        self._kinematics = self._declare_kinematics()
-        limits = self._declare_limits(config)
+        approach_rate = declare_approach_rate(self)
+        self._kinematics = declare_kinematics(self, approach_rate)
+        self._joints = self._kinematics.joints
+        limits = declare_limits(self, approach_rate, config)
         orientation = config.action.tool_orientation if config else TOOL_DOWN
         ramp = self.declare("ramp", 1.0, "Time over which commands fade in after arming [s].", low=0.0, high=10.0)
+        safety = self._declare_interface(limits, np.array(orientation), ramp)
         self._supervisor = ArmSupervisor(
-            SafetyFilter(self._kinematics, limits, orientation, ramp),
-            self._declare_timing(limits.max_age),
+            safety,
+            declare_timing(self, limits.max_age),
             _held(config.action) if config else {},
             ClockJump(rate=None if self.get_parameter("use_sim_time").value else 1.0),
+            declare_park(self),
         )
+        self._priority = self._take_priority()
         self._order: tuple[list[str], list[int]] | None = None
         self._measured: tuple[np.ndarray, object] | None = None
         self._rests_on = 0
         self._answered = 0
         self._told: tuple[ArmState, str] | None = None
 
-        topic = "joint_trajectory_controller/joint_trajectory"
-        self._controller = self.publisher(JointTrajectory, topic, COMMAND)
+        topic = self.declare("command_topic", "", "Where the controller listens; the interface's usual if empty.")
+        self._controller = self.publisher(self._interface.message, topic or self._interface.topic, COMMAND)
         self._pose = self.publisher(PoseStamped, "rig/ee_pose", STATE)
         self._status = self.publisher(DiagnosticStatus, "rig/arm/status", LATCHED)
-        self.subscribe(JointState, "joint_states", self._take_joints, STATE)
+        joint_states = self.declare("joint_states_topic", "joint_states", "Where the measured joints come from.")
+        self.subscribe(JointState, joint_states, self._take_joints, STATE)
         self.subscribe(TwistStamped, "rig/policy/twist", self._take_twist, COMMAND)
         self.subscribe(Header, "rig/operator/heartbeat", self._take_heartbeat, COMMAND)
         # A stop button may be latched or not; a transient-local subscriber alone would not hear a volatile one.
@@ -83,68 +103,49 @@ class ArmNode(RigNode):
         self.create_service(SetBool, "~/arm", self._serve_arm)
         self.create_service(Trigger, "~/estop", self._serve_estop)
         self.create_service(Trigger, "~/reset_estop", self._serve_reset)
+        self.create_service(Trigger, "~/park", self._serve_park)
         self.create_timer(self._period, self._tick)
         self.create_timer(0.5, self._publish_status)
         self._publish_status()
 
-    def _declare_kinematics(self) -> Kinematics:
-        description = self.declare(
-            "description", Parameter.Type.STRING, "The robot's MJCF or URDF: a path or package://NAME/PATH."
+    def _declare_interface(self, limits: Limits, orientation: Vector, ramp: float) -> Filter:
+        kind = self.declare(
+            "interface",
+            "joint_trajectory",
+            "What the controller takes.",
+            choices=["joint_trajectory", "joint_position", "twist"],
         )
-        tool = self.declare("tool", Parameter.Type.STRING, "Site or link of the description that is the tool.")
-        rest = self.declare(
-            "rest", Parameter.Type.DOUBLE_ARRAY, "Posture that a redundant arm leans to, a joint [rad]."
-        )
-        if len(rest) != len(self._joints):
-            raise BadParameter(f"parameter rest = {list(rest)}: needs one number a joint, {len(self._joints)}")
-        return Kinematics(locate(description), self._joints, tool, rest=list(rest))
-
-    def _declare_limits(self, config: CheckpointConfig | None) -> Limits:
-        double, doubles = Parameter.Type.DOUBLE, Parameter.Type.DOUBLE_ARRAY
-        low = np.array(self.declare("workspace_low", doubles, "Lower corner of the box of the tool, base frame [m]."))
-        high = np.array(self.declare("workspace_high", doubles, "Upper corner of that box [m]."))
-        limits = Limits(
-            low=low,
-            high=high,
-            tool_speed=self.declare("tool_speed", double, "Largest speed of the tool [m/s]."),
-            approach_rate=self.declare(
-                "approach_rate", double, "Speed towards a face of the box for each metre that it is away [1/s]."
-            ),
-            joint_speed=np.array(self.declare("joint_speed", doubles, "Largest speed of each joint [rad/s].")),
-            joint_acceleration=np.array(
-                self.declare("joint_acceleration", doubles, "Largest acceleration of each joint [rad/s^2].")
-            ),
-            tracking_error=self.declare(
-                "tracking_error", double, "Distance of a joint from its command that disarms [rad]."
-            ),
-            max_age=self.declare(
-                "watchdog", 0.25, "Age at which whatever moves the arm is stale [s].", low=0.05, high=2.0
-            ),
-        )
-        if config is None:
-            return limits
-        inner_low, inner_high = np.array(config.workspace.low), np.array(config.workspace.high)
-        if (inner_low < low - 1e-6).any() or (inner_high > high + 1e-6).any():
-            raise BadParameter(
-                f"the checkpoint's workspace {inner_low.tolist()} to {inner_high.tolist()} m is not inside "
-                f"workspace_low {low.tolist()} to workspace_high {high.tolist()}: take another checkpoint or box"
+        if kind == "twist":
+            if self._period > 0.02:
+                raise BadParameter(f"parameter rate = {1 / self._period:g}: MoveIt Servo needs 50 Hz or more")
+            self._interface: Interface = TwistInterface(self._base_frame)
+            timeout = self.declare(
+                "servo_timeout", 0.1, "MoveIt Servo's incoming_command_timeout [s].", low=0.01, high=1.0
             )
-        return limits
+            return TwistFilter(self._kinematics, limits, orientation, ramp, timeout)
+        if kind == "joint_position":
+            self._interface = JointPositionInterface()
+        else:
+            self._interface = JointTrajectoryInterface(self._joints, self._period)
+        return SafetyFilter(self._kinematics, limits, orientation, ramp)
 
-    def _declare_timing(self, watchdog: float) -> Timing:
-        return Timing(
-            watchdog=watchdog,
-            motion_time=self.declare(
-                "motion_time", 0.15, "How long one twist moves the arm when no other follows [s].", low=0.01, high=1.0
-            ),
-            heartbeat=self.declare(
-                "heartbeat",
-                0.0,
-                "Age at which the operator's heartbeat is stale [s]; 0: none needed.",
-                low=0.0,
-                high=5.0,
-            ),
+    def _take_priority(self) -> str:
+        """Ask the kernel to run this process before all ordinary ones; return what came of it."""
+        priority = self.declare(
+            "realtime_priority", 0, "SCHED_FIFO priority of this process; 0: an ordinary one.", low=0, high=98
         )
+        if priority == 0:
+            return "ordinary"
+        try:
+            for thread in Path("/proc/self/task").iterdir():  # the middleware's have been started already
+                os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
+        except PermissionError:
+            self._warn(
+                f"realtime_priority {priority} is not allowed: add `@realtime - rtprio 98` to "
+                "/etc/security/limits.d/realtime.conf and yourself to that group; goes on without"
+            )
+            return "ordinary, not allowed more"
+        return f"SCHED_FIFO {priority}"
 
     def _take_joints(self, message: JointState) -> None:
         if self._order is None or self._order[0] != message.name:
@@ -183,35 +184,42 @@ class ArmNode(RigNode):
 
     def _take_estop(self, message: Bool) -> None:
         if message.data:
-            self._send(self._supervisor.estop("rig/estop"))
-            self._publish_status()
+            self._supervisor.estop("rig/estop")
+            self._come_to_rest()
 
     def _serve_arm(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        try:
-            if request.data:
-                self._supervisor.arm(time.monotonic())
-            else:
-                self._send(self._supervisor.disarm("by service"))
-            response.success, response.message = True, self._supervisor.state.value
-        except Refused as refusal:
-            response.success, response.message = False, str(refusal)
-        self._publish_status()
-        return response
+        if request.data:
+            return self._answer(response, lambda: self._supervisor.arm(time.monotonic()))
+        return self._answer(response, lambda: self._supervisor.disarm("by service"))
 
     def _serve_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._send(self._supervisor.estop("by service"))
-        response.success, response.message = True, self._supervisor.state.value
-        self._publish_status()
-        return response
+        return self._answer(response, lambda: self._supervisor.estop("by service"))
 
     def _serve_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._answer(response, self._supervisor.reset_estop)
+
+    def _serve_park(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._answer(response, lambda: self._supervisor.park(time.monotonic()))
+
+    def _answer(self, response: Any, act: Callable[[], None]) -> Any:
+        """Do as a service asks, and say so only once it is done: an arm that was disarmed is at rest by then."""
         try:
-            self._supervisor.reset_estop()
+            act()
+            self._come_to_rest()
             response.success, response.message = True, self._supervisor.state.value
         except Refused as refusal:
             response.success, response.message = False, str(refusal)
         self._publish_status()
         return response
+
+    def _come_to_rest(self) -> None:
+        """Send until an arm that may not move any more has come to rest; that takes a tenth of a second or two."""
+        end = time.monotonic() + LONGEST_BRAKING
+        self._send(self._supervisor.tick(self.now(), time.monotonic()))
+        while self._supervisor.braking and time.monotonic() < end:
+            time.sleep(self._period)
+            self._send(self._supervisor.tick(self.now(), time.monotonic()))
+        self._publish_status()
 
     def _tick(self) -> None:
         self._send(self._supervisor.tick(self.now(), time.monotonic()))
@@ -222,13 +230,9 @@ class ArmNode(RigNode):
         if measured is not None:
             self._publish_pose(*measured)
 
-    def _send(self, command: JointCommand | None) -> None:
-        if command is None:
-            return
-        point = JointTrajectoryPoint(positions=command.position.tolist(), velocities=command.velocity.tolist())
-        # Two periods: long enough to bridge a late command, short enough that a dead node leaves the arm still.
-        point.time_from_start = Duration(seconds=2.0 * self._period).to_msg()
-        self._controller.publish(JointTrajectory(joint_names=list(self._joints), points=[point]))
+    def _send(self, command: Command | None) -> None:
+        if command is not None:
+            self._controller.publish(self._interface.write(command, self.get_clock().now().to_msg()))
 
     def _publish_pose(self, position: np.ndarray, stamp: object) -> None:
         place, turn = self._kinematics.pose(position)
@@ -250,11 +254,11 @@ class ArmNode(RigNode):
 
     def health(self) -> tuple[bytes, str, dict[str, object]]:
         state, reason = self._supervisor.state, self._supervisor.reason
-        return LEVELS[state], state.value, {"reason": reason}
+        return LEVELS[state], state.value, {"reason": reason, "scheduling": self._priority}
 
     def stop(self) -> None:
-        self._send(self._supervisor.disarm("the arm node was stopped"))
-        self._publish_status()
+        self._supervisor.disarm("the arm node was stopped")
+        self._come_to_rest()
         self._controller.wait_for_all_acked(Duration(seconds=0.2))
 
     def _arrival(self, stamp: object, what: str) -> Arrival | None:

@@ -3,7 +3,11 @@
 The base frame is the world frame of the description: the arm's base stands at its origin in a robot MJCF or URDF.
 """
 
+from __future__ import annotations
+
+import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import mink
@@ -20,34 +24,88 @@ LIMIT_GAIN = 0.95
 """Share of the way to a joint limit that one step may take."""
 
 
+HORIZON = 0.1
+"""Links that are further than this from where they may not be [m] are not looked after."""
+
+
+SLACK = 1e-3
+"""How far before a margin links are stopped [m]: the steps of a moving arm are not endlessly small."""
+
+
 class NotReached(Exception):
     """No joint position puts the tool at the pose asked for."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """What the links keep free around them.
+
+    Attributes:
+        distance: Kept between links that are not neighbours, and between links and the table [m].
+        table: Height of the table's top in the base frame [m].
+        approach_rate: Speed at which two may close in for each metre beyond that distance [1/s].
+    """
+
+    distance: float
+    table: float
+    approach_rate: float
 
 
 class Kinematics:
     """The kinematic chain from an arm's base to its tool.
 
     Args:
-        description: an MJCF or URDF file of the robot. Only bodies, joints and sites are read: meshes may be missing.
+        description: an MJCF or URDF of the robot: a file, or its text. Bodies, joints and sites are read and, with a
+            `margin`, collision shapes that are no meshes: meshes may be missing.
         joints: the arm's joints, in the order that all joint vectors here have. All other joints stay at zero.
         tool: the site (MJCF) or, where there is no such site, the link (URDF) that is the tool.
         rest: joint position [n] (rad) that a redundant arm leans to; the middle of the joint ranges by default.
+        tool_offset: where the tool is in that site's or link's frame [3] (m).
+        posture_speed: how fast a joint leans to its rest position (rad/s).
+        margin: what the links keep free; None where nobody needs to know.
     """
 
-    def __init__(self, description: Path, joints: Sequence[str], tool: str, rest: ArrayLike | None = None) -> None:
-        model = _chain(description, joints)
+    def __init__(
+        self,
+        description: Path | str,
+        joints: Sequence[str],
+        tool: str,
+        rest: ArrayLike | None = None,
+        tool_offset: ArrayLike = (0.0, 0.0, 0.0),
+        posture_speed: float = np.inf,
+        margin: Margin | None = None,
+    ) -> None:
+        spec = _chain(description, joints, with_shapes=margin is not None)
+        self._frame, self._kind = _add_tool(spec, tool, np.asarray(tool_offset, dtype=np.float64))
+        if margin is not None:
+            spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 1], pos=[0, 0, margin.table])
+        self._model = model = spec.compile()
         self.joints = tuple(joints)
         self._index = np.array([model.joint(name).qposadr[0] for name in joints])
         limits = model.jnt_range[[model.joint(name).id for name in joints]]
         self.lower: Vector = limits[:, 0].copy()
         self.upper: Vector = limits[:, 1].copy()
-        self._frame, self._kind = tool, _kind_of(model, tool)
         self._configuration = mink.Configuration(model)
-        self._place = mink.FrameTask(tool, self._kind, position_cost=1.0, orientation_cost=0.3)
+        self._place = mink.FrameTask(self._frame, self._kind, position_cost=1.0, orientation_cost=0.3)
         # The rest posture settles what the tool's pose leaves free. At this cost it moves the tool by some micrometres.
         self._posture = mink.PostureTask(model, cost=1e-3)
-        self._posture.set_target(self._full((self.lower + self.upper) / 2 if rest is None else rest))
-        self._limits = [mink.ConfigurationLimit(model, gain=LIMIT_GAIN)]
+        self._rest = (self.lower + self.upper) / 2 if rest is None else np.asarray(rest, dtype=np.float64)
+        if self._rest.shape != self.lower.shape:
+            raise ValueError(f"rest = {self._rest.tolist()}: must have one number for each of the {len(joints)} joints")
+        self._posture_speed = posture_speed
+        self._limits: list[mink.Limit] = [mink.ConfigurationLimit(model, gain=LIMIT_GAIN)]
+        self.margin = margin
+        self._pairs: list[tuple[int, int]] = []
+        if margin is not None:
+            self._configuration.update(self._full(self._rest))
+            self._pairs = _pairs(model, self._configuration.data, margin.distance)
+            self._apart = mink.CollisionAvoidanceLimit(
+                model,
+                [([one], [other]) for one, other in self._pairs],
+                minimum_distance_from_collisions=margin.distance + SLACK,
+                collision_detection_distance=margin.distance + HORIZON,
+            )
+            self._limits.append(self._apart)
 
     def pose(self, q: ArrayLike) -> tuple[Vector, Vector]:
         """Tool pose at joint position q [n] (rad): position [3] (m) and quaternion [4] (w x y z) in the base frame."""
@@ -58,6 +116,47 @@ class Kinematics:
     def forward(self, q: ArrayLike) -> Vector:
         """Tool position [3] (m) in the base frame at joint position q [n] (rad)."""
         return self.pose(q)[0]
+
+    @property
+    def has_shapes(self) -> bool:
+        """Whether the links have shapes that the margin can be kept between."""
+        return bool(self._pairs)
+
+    def condition(self, q: ArrayLike) -> float:
+        """Condition number of the tool's Jacobian (m and rad, as MoveIt Servo's) at q [n] (rad): large near a
+        singularity, where some tool motion takes boundless joint motion."""
+        self._configuration.update(self._full(q))
+        jacobian = self._configuration.get_frame_jacobian(self._frame, self._kind)
+        singular = np.linalg.svd(jacobian, compute_uv=False)
+        return float(singular[0] / max(singular[min(len(self.joints), 6) - 1], 1e-12))
+
+    def clearance(self, q: ArrayLike) -> float:
+        """Smallest distance (m) at q [n] (rad) between links that are not neighbours, or a link and the table.
+
+        No more than the margin and `HORIZON`; infinite without a margin. Negative where shapes meet.
+        """
+        if self.margin is None:
+            return np.inf
+        return float(self._distances(q, self.margin).min(initial=self.margin.distance + HORIZON))
+
+    def _distances(self, q: ArrayLike, margin: Margin) -> Vector:
+        """Distance (m) of each pair of shapes that must stay apart; what is far is as far as one looks."""
+        self._configuration.update(self._full(q))
+        data, far = self._configuration.data, margin.distance + HORIZON
+        return np.array([mujoco.mj_geomDistance(self._model, data, *pair, far, None) for pair in self._pairs])
+
+    def _share(self, start: Vector, end: Vector, dt: float) -> float:
+        """Share (0 to 1) of a move from start to end (rad) in dt (s) that brings no shapes together too fast."""
+        if self.margin is None:
+            return 1.0
+        closing = -self._distances(end, self.margin)
+        before = self._distances(start, self.margin)  # last, so that the model is left where the move begins
+        closing += before
+        part = min(self.margin.approach_rate * dt, 1.0)
+        # mink's bound is a speed where its unknown is a displacement (as that of `ConfigurationLimit`): hence times dt.
+        self._apart.gain = part * dt
+        allowed = part * np.maximum(before - self.margin.distance - SLACK, 0.0) + 1e-9
+        return float((allowed / np.maximum(closing, allowed)).min(initial=1.0))
 
     def step(self, q: ArrayLike, position: ArrayLike, quaternion: ArrayLike, dt: float) -> Vector:
         """One step of differential inverse kinematics.
@@ -77,13 +176,20 @@ class Kinematics:
             mink.SO3(np.asarray(quaternion, float)), np.asarray(position, float)
         )
         self._place.set_target(goal)
+        lean = self._posture_speed * dt
+        away = self._rest - start
+        # Shortened, not clipped: the direction decides where the arm comes to rest.
+        self._posture.set_target(self._full(start + away * min(1.0, lean / max(float(np.abs(away).max()), 1e-12))))
         tasks = [self._place, self._posture]
         problem = mink.build_ik(self._configuration, tasks, dt, damping=1e-8, limits=[])
         move = np.linalg.solve(problem.P, -problem.q)[self._index]
-        # Away from joint limits this is the answer. Near them, other joints must make up for the one that stops.
-        if (move > LIMIT_GAIN * (self.upper - start)).any() or (move < LIMIT_GAIN * (self.lower - start)).any():
+        # Away from limits this is the answer. Near them, other joints must make up for what may not move.
+        limited = (move > LIMIT_GAIN * (self.upper - start)).any() or (move < LIMIT_GAIN * (self.lower - start)).any()
+        if limited or self._share(start, start + move, dt) < 1.0:
             velocity = mink.solve_ik(self._configuration, tasks, dt, solver="daqp", damping=1e-8, limits=self._limits)
             move = velocity[self._index] * dt
+            # The solver sees one point of each pair; an edge that tilts towards the table is another.
+            move = self._share(start, start + move, dt) * move
         return np.clip(start + move, self.lower, self.upper)
 
     def solve(
@@ -137,31 +243,70 @@ class Kinematics:
         return full
 
 
-def _chain(description: Path, joints: Sequence[str]) -> mujoco.MjModel:
-    """The description as a model of nothing but the named joints."""
-    if not Path(description).is_file():
+def _chain(description: Path | str, joints: Sequence[str], with_shapes: bool) -> mujoco.MjSpec:
+    """The description, of nothing but the named joints and, where asked for, the shapes that may collide."""
+    if isinstance(description, str) and description.lstrip().startswith("<"):
+        spec, named = mujoco.MjSpec.from_string(description), "the robot description"
+    elif Path(description).is_file():
+        spec, named = mujoco.MjSpec.from_file(str(description)), str(description)
+    else:
         raise FileNotFoundError(f"robot description {description} does not exist")
-    spec = mujoco.MjSpec.from_file(str(description))
-    # Kinematics needs no shapes (their meshes may be missing), no motors and no other joints (a head, fingers).
-    for unneeded in (*spec.geoms, *spec.actuators, *spec.sensors, *spec.keys, *spec.meshes):
+    # No motors, no other joints (a head, fingers), and nothing of a mesh, whose file may be missing.
+    for unneeded in (*spec.actuators, *spec.sensors, *spec.keys):
         spec.delete(unneeded)
+    for geom in spec.geoms:
+        shape = geom.type not in (mujoco.mjtGeom.mjGEOM_MESH, mujoco.mjtGeom.mjGEOM_HFIELD, mujoco.mjtGeom.mjGEOM_SDF)
+        if with_shapes and shape and (geom.contype or geom.conaffinity):
+            geom.contype = geom.conaffinity = 1  # who may meet whom is for us to say
+        else:
+            spec.delete(geom)
+    for mesh in spec.meshes:
+        spec.delete(mesh)
     names = [joint.name for joint in spec.joints]
     if missing := [name for name in joints if name not in names]:
-        raise ValueError(f"{description} has no joint {', '.join(missing)}; it has {', '.join(names)}")
+        raise ValueError(f"{named} has no joint {', '.join(missing)}; it has {', '.join(names)}")
     for joint in spec.joints:
         if joint.name not in joints:
             spec.delete(joint)
     spec.compiler.fusestatic = False  # or the link that is the tool might be gone
     spec.compiler.boundmass = spec.compiler.boundinertia = 1e-3  # moving bodies must weigh something to compile
-    return spec.compile()
+    return spec
 
 
-def _kind_of(model: mujoco.MjModel, tool: str) -> str:
-    """Whether the tool is a site or a body of the model."""
-    for kind, of in (("site", mujoco.mjtObj.mjOBJ_SITE), ("body", mujoco.mjtObj.mjOBJ_BODY)):
-        if mujoco.mj_name2id(model, of, tool) >= 0:
-            return kind
-    raise ValueError(f"the robot has no site or body {tool!r}")
+def _add_tool(spec: mujoco.MjSpec, tool: str, offset: Vector) -> tuple[str, str]:
+    """Name and kind (site or body) of the tool, for which a site is added where it is off the one that is named."""
+    site = next((site for site in spec.sites if site.name == tool), None)
+    body = spec.body(tool) if site is None else site.parent
+    if body is None:
+        raise ValueError(f"the robot has no site or body {tool!r}")
+    if offset.shape != (3,) or not np.isfinite(offset).all():
+        raise ValueError(f"tool_offset = {offset.tolist()}: must be three finite numbers in m")
+    if not offset.any():
+        return (tool, "body") if site is None else (tool, "site")
+    place, turn = (np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0])) if site is None else (site.pos, site.quat)
+    moved = np.empty(3)
+    mujoco.mju_rotVecQuat(moved, offset, turn / np.linalg.norm(turn))
+    name = f"{tool} with offset"
+    body.add_site(name=name, pos=place + moved, quat=turn)
+    return name, "site"
+
+
+def _pairs(model: mujoco.MjModel, data: mujoco.MjData, distance: float) -> list[tuple[int, int]]:
+    """The shapes that must stay apart: of links that are not neighbours, and of links and the table.
+
+    Links that are nearer to each other than the distance in the rest posture (`data`) always are, or their shapes are
+    too thick: they are left out. The table is not: a rest posture in it is for the user to mend.
+    """
+    chosen = []
+    for one, other in itertools.combinations(range(model.ngeom), 2):
+        first, second = (model.body_weldid[model.geom_bodyid[geom]] for geom in (one, other))
+        above_first, above_second = (model.body_weldid[model.body_parentid[link]] for link in (first, second))
+        if first in (second, above_second) or second == above_first:
+            continue
+        is_table = mujoco.mjtGeom.mjGEOM_PLANE in (model.geom_type[one], model.geom_type[other])
+        if is_table or mujoco.mj_geomDistance(model, data, one, other, 2 * distance, None) > distance:
+            chosen.append((one, other))
+    return chosen
 
 
 def _text(vector: Vector) -> str:

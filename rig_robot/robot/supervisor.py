@@ -1,7 +1,8 @@
 """When an arm may move: armed or not, stopped or not, and whether what its commands rest on is still alive.
 
 Nothing moves unless armed; an e-stop latches and leaves the arm disarmed; whatever goes stale stops the arm; a clock
-that jumps or an arm that does not follow disarms. No ROS here: the node tells what arrived and asks at each tick.
+that jumps or an arm that does not follow disarms. An arm that is told to stop brakes and then holds. No ROS here: the
+node tells what arrived and asks at each tick.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ import numpy as np
 
 from rig_robot.freshness import Arrival, ClockJump
 from rig_robot.robot.kinematics import Vector
-from rig_robot.robot.safety import JointCommand, SafetyFilter
+from rig_robot.robot.safety import BoundsMissing, Command, Filter
+
+PARKED = 2e-3
+"""Distance from the park position that counts as there [m]."""
+PARK_RATE = 2.0
+"""Speed for each metre to the park position [1/s]; at most half of the tool's."""
+PARK_PATIENCE = 2.0
+"""Time without getting a millimetre nearer after which a park motion is given up [s]."""
 
 
 class ArmState(Enum):
@@ -23,11 +31,12 @@ class ArmState(Enum):
     DISARMED = "disarmed: nothing moves; call the arm service"
     WAITING = "armed: holds still, no fresh command"
     MOVING = "armed: follows the policy's commands"
+    PARKING = "armed: drives to its park position, then disarms; disarm to abort"
     ESTOPPED = "emergency stop: reset it, then arm again"
 
     @property
     def armed(self) -> bool:
-        return self in (ArmState.WAITING, ArmState.MOVING)
+        return self in (ArmState.WAITING, ArmState.MOVING, ArmState.PARKING)
 
 
 class Refused(Exception):
@@ -57,19 +66,32 @@ class ArmSupervisor:
         timing: What is alive for how long.
         held: Axes (0 x, 1 y, 2 z) that the policy does not drive and the place [m] where each is kept.
         clock: Watches ROS time against the steady clock.
+        park: Where the tool is parked, base frame, [3] m; None where there is no such place.
+
+    Raises:
+        BoundsMissing: If the park position is not inside the workspace box.
     """
 
-    def __init__(self, safety: SafetyFilter, timing: Timing, held: Mapping[int, float], clock: ClockJump) -> None:
+    def __init__(
+        self, safety: Filter, timing: Timing, held: Mapping[int, float], clock: ClockJump, park: Vector | None = None
+    ) -> None:
+        if park is not None and not (park.shape == (3,) and safety.limits.outside(park) == 0.0):
+            raise BoundsMissing(
+                f"park = {park.tolist()}: must be a place [x, y, z] in m inside the workspace from "
+                f"{safety.limits.low.tolist()} to {safety.limits.high.tolist()}"
+            )
         self._safety = safety
         self._timing = timing
         self._held = dict(held)
         self._clock = clock
+        self._park = park
         self.state = ArmState.DISARMED
         self.reason = "after start"
         self._joints: tuple[Vector, Arrival] | None = None
         self._twist: tuple[Vector, Arrival] | None = None
         self._heartbeat: float | None = None
         self._ticked: float | None = None
+        self._nearest = (np.inf, 0.0)  # to the park position [m], and when [s, steady clock]
 
     def joints_arrived(self, position: Vector, arrival: Arrival) -> None:
         """Take a measured joint position, [n] rad."""
@@ -83,6 +105,11 @@ class ArmSupervisor:
         """Take a sign of life of the operator; aged by its arrival [s, steady clock]."""
         self._heartbeat = steady
 
+    @property
+    def braking(self) -> bool:
+        """Whether a disarmed arm is still coming to rest: `tick` goes on sending until it is."""
+        return not self.state.armed and self._safety.moving
+
     def arm(self, steady: float) -> None:
         """Arm at the measured position.
 
@@ -93,6 +120,8 @@ class ArmSupervisor:
             raise Refused(f"the emergency stop is latched ({self.reason}): reset it first")
         if self.state.armed:
             return
+        if self.braking:
+            raise Refused("the arm is still coming to rest: try again")
         if (stale := self._joints_stale(steady)) is not None:
             raise Refused(stale)
         if (absent := self._operator_absent(steady)) is not None:
@@ -106,19 +135,28 @@ class ArmSupervisor:
         self._ticked = steady
         self._become(ArmState.WAITING, "armed at the measured position")
 
-    def disarm(self, reason: str) -> JointCommand | None:
-        """Disarm; return the command that makes the arm hold, None if it was not armed."""
-        if not self.state.armed:
-            return None
-        self._become(ArmState.DISARMED, reason)
-        return self._hold(self._safety.position, reason)
+    def park(self, steady: float) -> None:
+        """Drive to the park position, whatever the policy says, and disarm there.
 
-    def estop(self, reason: str) -> JointCommand | None:
-        """Latch the emergency stop; return the command that makes the arm hold, None if it was not armed."""
-        held = self._hold(self._safety.position, reason) if self.state.armed else None
+        Raises:
+            Refused: If the arm is not armed or has no park position.
+        """
+        if self._park is None:
+            raise Refused("there is no park position: give the parameter park, [x, y, z] in m inside the workspace")
+        if not self.state.armed:
+            raise Refused(f"the arm is {self.state.name.lower()} ({self.reason}): arm it first")
+        self._nearest = (np.inf, steady)
+        self._become(ArmState.PARKING, "on the way to the park position")
+
+    def disarm(self, reason: str) -> None:
+        """Disarm; an arm in motion brakes."""
+        if self.state.armed:
+            self._become(ArmState.DISARMED, reason)
+
+    def estop(self, reason: str) -> None:
+        """Latch the emergency stop; an arm in motion brakes."""
         if self.state is not ArmState.ESTOPPED:
             self._become(ArmState.ESTOPPED, reason)
-        return held
 
     def reset_estop(self) -> None:
         """Release the emergency stop; the arm stays disarmed.
@@ -130,7 +168,7 @@ class ArmSupervisor:
             raise Refused(f"there is no emergency stop to reset; the arm is {self.state.name.lower()}")
         self._become(ArmState.DISARMED, "emergency stop was reset")
 
-    def tick(self, ros_now: float, steady: float) -> JointCommand | None:
+    def tick(self, ros_now: float, steady: float) -> Command | None:
         """Return what to send now, None for nothing.
 
         Args:
@@ -138,25 +176,29 @@ class ArmSupervisor:
             steady: Steady clock [s].
         """
         jump = self._clock.check(ros_now, steady)
-        if not self.state.armed:
-            return None
         if jump:
-            return self.disarm(f"the clock jumped by {jump:+.3f} s")
-        assert self._joints is not None and self._ticked is not None
+            self.disarm(f"the clock jumped by {jump:+.3f} s")
+        if self._joints is None or self._ticked is None:
+            return None
         dt = steady - self._ticked
         if dt <= 0.0:
             return None
         self._ticked = steady
         # After a pause of this process the arm has stopped by itself; the time that was lost is not made up for.
         dt = min(dt, 0.1)
+        if not self.state.armed:
+            return self._safety.brake(dt, self.reason) if self.braking else None
         measured = self._joints[0]
-        error = self._safety.tracking_error(measured)
-        if error > self._safety.limits.tracking_error:
-            allowed = self._safety.limits.tracking_error
+        error, allowed = self._safety.observe(measured), self._safety.limits.tracking_error
+        if error > allowed:
             reason = f"a joint is {error:.3f} rad from its command, at most {allowed} rad is allowed"
             self._become(ArmState.DISARMED, reason)
-            return self._hold(measured, reason) if np.isfinite(measured).all() else None
+            # Where the arm stands against something, its own place is the one that asks for no force.
+            known = bool(np.isfinite(measured).all())
+            return self._safety.hold(measured, reason) if known else self._safety.brake(dt, reason)
         stop = self._joints_stale(steady) or self._operator_absent(steady)
+        if self.state is ArmState.PARKING:
+            return self._drive_to_park(stop, steady, dt)
         velocity, age, waiting = self._wanted(steady)
         if stop is not None:
             age, waiting = float("inf"), stop
@@ -165,6 +207,24 @@ class ArmSupervisor:
             self._become(ArmState.MOVING, command.note)
         else:
             self._become(ArmState.WAITING, waiting)
+        return command
+
+    def _drive_to_park(self, stop: str | None, steady: float, dt: float) -> Command:
+        assert self._park is not None
+        if stop is not None:
+            self.disarm(f"the park motion was aborted: {stop}")
+            return self._safety.brake(dt, self.reason)
+        way = self._park - self._safety.target
+        distance, speed = float(np.linalg.norm(way)), 0.5 * self._safety.limits.tool_speed
+        if distance < PARKED:
+            self.disarm("parked")
+            return self._safety.brake(dt, self.reason)
+        if distance < self._nearest[0] - 1e-3:
+            self._nearest = (distance, steady)
+        command = self._safety.step(way * min(PARK_RATE, speed / distance), 0.0, dt)
+        if steady - self._nearest[1] > PARK_PATIENCE:
+            why = command.note or "the arm does not move"
+            self.disarm(f"the park motion was given up {1000 * distance:.0f} mm away: {why}")
         return command
 
     def _wanted(self, steady: float) -> tuple[Vector, float, str | None]:
@@ -196,9 +256,6 @@ class ArmSupervisor:
         if self._heartbeat is None or steady - self._heartbeat > self._timing.heartbeat:
             return f"no operator heartbeat within {self._timing.heartbeat} s"
         return None
-
-    def _hold(self, position: Vector, reason: str) -> JointCommand:
-        return JointCommand(position, np.zeros_like(position), reason)
 
     def _become(self, state: ArmState, reason: str) -> None:
         self.state, self.reason = state, reason
