@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import difflib
 import os
 import signal
 import socket
@@ -162,6 +163,19 @@ class RigNode(Node):
             raise BadParameter(f"parameter {name} must be given: {text}")
         return value
 
+    def refuse_unknown_parameters(self) -> None:
+        """Refuse parameters that were given but that this node does not have: a bound with a typo must not go unseen.
+
+        Raises:
+            BadParameter: Names them, and what may have been meant.
+        """
+        declared = [name for name in self._parameters if not name.startswith("qos_overrides.")]
+        for name in self._parameter_overrides:
+            if name not in self._parameters and not name.startswith("qos_overrides."):
+                near = difflib.get_close_matches(name, declared, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"these are: {', '.join(sorted(declared))}"
+                raise BadParameter(f"parameter {name} is unknown to node {self.get_name()}: {hint}")
+
     def subscribe(self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile) -> Any:
         """Subscribe, and report a publisher whose QoS does not fit on /diagnostics."""
         events = SubscriptionEventCallbacks(
@@ -217,6 +231,7 @@ def run(node_type: Callable[[], RigNode]) -> None:
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = node_type()
+        node.refuse_unknown_parameters()
     except (ValueError, OSError) as error:
         # A value that cannot be right is for the person who set it: one line, no traceback.
         print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr, flush=True)  # noqa: PTH119

@@ -1,7 +1,8 @@
 """Runs a system's nodes as processes where there is no `ros2 launch`: prefixed output, restarts, nothing left behind.
 
-Each child asks the kernel to die with the runner. A guard process outlives them all: it waits on a pipe that ends with
-the runner, however that ends, sees that no child is left, and takes back the shared memory of the dead.
+Each child asks the kernel to be told to stop when the runner dies, so that the arm node still brakes the arm. A guard
+process outlives them all: it waits on a pipe that ends with the runner, however that ends, kills what does not stop,
+and takes back the shared memory of the dead.
 """
 
 from __future__ import annotations
@@ -105,8 +106,8 @@ class Runner:
     def _start(self, spec: NodeSpec, colour: int) -> None:
         parent = os.getpid()
 
-        def die_with_the_runner() -> None:
-            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        def stop_with_the_runner() -> None:
+            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
             if os.getppid() != parent:  # it died before we could ask
                 os._exit(1)
 
@@ -118,7 +119,7 @@ class Runner:
             stderr=subprocess.STDOUT,
             # A group of its own: Ctrl-C at the terminal is for the runner, which stops the nodes in order.
             process_group=0,
-            preexec_fn=die_with_the_runner,
+            preexec_fn=stop_with_the_runner,
         )
         self._tell_guard(process.pid)
         assert process.stdout is not None

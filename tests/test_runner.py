@@ -78,8 +78,11 @@ def test_a_node_that_does_not_listen_is_killed(module: str, monkeypatch, capfd) 
     assert "heart does not stop: killed" in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_process_outlives_the_runner(module: str, how: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("how", "deaf"), [(signal.SIGINT, ""), (signal.SIGTERM, ""), (signal.SIGKILL, ""), (signal.SIGKILL, "a")]
+)
+def test_no_process_outlives_the_runner(module: str, how: signal.Signals, deaf: str, monkeypatch) -> None:
+    monkeypatch.setenv("DEAF", deaf)
     script = (
         "from rig_robot.bringup import NodeSpec; from rig_robot.runner import Runner; import sys;"
         f"sys.exit(Runner([NodeSpec(n, {module!r}, vital=True) for n in ('a', 'b')], {{}}).run())"

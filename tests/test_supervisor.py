@@ -123,6 +123,20 @@ def test_joint_states_that_end_stop_the_arm() -> None:
     assert not arm.moving() and "joint states" in arm.supervisor.reason
 
 
+def test_an_arm_in_motion_is_not_sent_back_to_where_its_last_joint_state_was() -> None:
+    arm = Arm().armed()
+    arm.safety.limits = dataclasses.replace(arm.safety.limits, tracking_error=0.05)
+    for _ in range(10):
+        arm.tell_twist()
+        arm.tick()
+    before, arm.joints_alive = arm.safety.velocity, False
+    for _ in range(15):
+        arm.tell_twist()
+        arm.tick()
+        assert (arm.safety.velocity * before >= -1e-6).all(), "a joint turned back"
+    assert "joint states" in arm.supervisor.reason and not arm.safety.velocity.any()
+
+
 def test_the_emergency_stop_latches_until_reset_and_leaves_the_arm_disarmed() -> None:
     arm = Arm().armed()
     arm.tell_twist()

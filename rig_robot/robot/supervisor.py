@@ -17,6 +17,8 @@ from rig_robot.freshness import Arrival, ClockJump
 from rig_robot.robot.kinematics import Vector
 from rig_robot.robot.safety import BoundsMissing, Command, Filter
 
+YOUNG = 0.05
+"""Age up to which a joint state tells where the arm is now [s]."""
 PARKED = 2e-3
 """Distance from the park position that counts as there [m]."""
 PARK_RATE = 2.0
@@ -188,14 +190,8 @@ class ArmSupervisor:
         dt = min(dt, 0.1)
         if not self.state.armed:
             return self._safety.brake(dt, self.reason) if self.braking else None
-        measured = self._joints[0]
-        error, allowed = self._safety.observe(measured), self._safety.limits.tracking_error
-        if error > allowed:
-            reason = f"a joint is {error:.3f} rad from its command, at most {allowed} rad is allowed"
-            self._become(ArmState.DISARMED, reason)
-            # Where the arm stands against something, its own place is the one that asks for no force.
-            known = bool(np.isfinite(measured).all())
-            return self._safety.hold(measured, reason) if known else self._safety.brake(dt, reason)
+        if (hold := self._not_following(steady, dt)) is not None:
+            return hold
         stop = self._joints_stale(steady) or self._operator_absent(steady)
         if self.state is ArmState.PARKING:
             return self._drive_to_park(stop, steady, dt)
@@ -208,6 +204,21 @@ class ArmSupervisor:
         else:
             self._become(ArmState.WAITING, waiting)
         return command
+
+    def _not_following(self, steady: float, dt: float) -> Command | None:
+        """Give an arm up that is not where it was told to be; return what it is sent then, None if it follows."""
+        assert self._joints is not None
+        measured, arrival = self._joints
+        # An old measurement says where the arm was: it lags behind one in motion, and must not be gone back to.
+        if arrival.now(steady) > YOUNG:
+            return None
+        error, allowed = self._safety.observe(measured), self._safety.limits.tracking_error
+        if error <= allowed:
+            return None
+        self.disarm(f"a joint is {error:.3f} rad from its command, at most {allowed} rad is allowed")
+        # Where the arm stands against something, its own place is the one that asks for no force.
+        known = bool(np.isfinite(measured).all())
+        return self._safety.hold(measured, self.reason) if known else self._safety.brake(dt, self.reason)
 
     def _drive_to_park(self, stop: str | None, steady: float, dt: float) -> Command:
         assert self._park is not None

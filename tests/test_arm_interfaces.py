@@ -1,0 +1,188 @@
+"""What the arm node says to each kind of controller, where it gets its description from, and how it ends."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import TwistStamped
+from ros_harness import Listener, node_process
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray, String
+from std_srvs.srv import SetBool, Trigger
+from test_arm_node import PARAMETERS
+from trajectory_msgs.msg import JointTrajectory
+
+from rig_robot.robot.kinematics import TOOL_DOWN
+from rig_robot.ros import COMMAND, LATCHED
+from rig_sim.world import HOME, JOINTS, ROBOT, kinematics
+
+FREE = kinematics()
+START = FREE.solve(HOME, [0.6, 0.0, 0.2], TOOL_DOWN)
+PERIOD = 0.01
+
+
+class Arm:
+    """The arm node before an arm that is wherever the test says: only its joint states are there."""
+
+    def __init__(self, listener: Listener, kind: type, topic: str) -> None:
+        self.listener = listener
+        self.commands = listener.hear(kind, topic, COMMAND)
+        self.statuses = listener.hear(DiagnosticStatus, "rig/arm/status", LATCHED)
+        self.states = listener.node.create_publisher(JointState, "joint_states", COMMAND)
+        self.twists = listener.node.create_publisher(TwistStamped, "rig/policy/twist", COMMAND)
+        self.joints = START.copy()
+        listener.node.create_timer(PERIOD, self.tell)
+        listener.until_heard("rig/policy/twist", publishers=1, subscribers=1)
+        listener.until_heard("joint_states", publishers=1, subscribers=1)
+        listener.until_heard(topic, publishers=1, subscribers=1)
+
+    def tell(self) -> None:
+        """Say where the joints are; an arm that takes positions is where it was told to be."""
+        if self.commands and (told := joint_command(self.commands[-1])) is not None:
+            self.joints = told
+        message = JointState(name=list(JOINTS), position=self.joints.tolist())
+        message.header.stamp = self.listener.node.get_clock().now().to_msg()
+        self.states.publish(message)
+
+    def arm(self) -> None:
+        def armed() -> bool:
+            return self.listener.call(SetBool, "arm/arm", SetBool.Request(data=True)).success
+
+        self.listener.until(armed, "the arm is armed")
+
+    def drive(self, seconds: float, x: float, y: float) -> None:
+        for _ in range(round(seconds / 0.05)):
+            message = TwistStamped()
+            message.header.frame_id = "base"
+            message.header.stamp = self.listener.node.get_clock().now().to_msg()
+            message.twist.linear.x, message.twist.linear.y = x, y
+            self.twists.publish(message)
+            self.listener.spin(0.05)
+
+    def state(self) -> dict[str, str]:
+        return {item.key: item.value for item in self.statuses[-1].values}
+
+
+def joint_command(message: object) -> np.ndarray | None:
+    if isinstance(message, JointTrajectory):
+        return np.array(message.points[0].positions)
+    return np.array(message.data) if isinstance(message, Float64MultiArray) else None
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    node = Listener("bench")
+    yield node
+    node.close()
+
+
+def test_forward_command_controllers_get_joint_positions_that_follow_the_twist(listener: Listener) -> None:
+    with node_process("rig_robot.nodes.arm", PARAMETERS | {"interface": "joint_position"}):
+        arm = Arm(listener, Float64MultiArray, "forward_position_controller/commands")
+        arm.arm()
+        arm.drive(1.5, 0.05, 0.0)
+        arm.listener.spin(0.3)
+        moved = FREE.forward(arm.joints) - FREE.forward(START)
+        assert 0.03 < moved[0] < 0.08 and np.abs(moved[1:]).max() < 5e-3
+        assert all(len(command.data) == 7 for command in arm.commands)
+
+
+def test_servo_gets_a_stamped_stream_of_twists_and_a_zero_to_stop(listener: Listener) -> None:
+    with node_process("rig_robot.nodes.arm", PARAMETERS | {"interface": "twist"}):
+        arm = Arm(listener, TwistStamped, "servo_node/delta_twist_cmds")
+        arm.arm()
+        arm.drive(1.0, 0.1, 0.0)
+        speeds = np.array([command.twist.linear.x for command in arm.commands])
+        stamps = np.array([c.header.stamp.sec + 1e-9 * c.header.stamp.nanosec for c in arm.commands])
+        assert speeds.max() == pytest.approx(0.1, rel=0.05) and arm.commands[-1].header.frame_id == "base"
+        assert np.median(np.diff(stamps)) < 0.02, "Servo wants 50 Hz or more"
+        assert abs(time.time() - stamps[-1]) < 1.0
+        arm.listener.spin(0.6)
+        assert not arm.commands[-1].twist.linear.x, "a stop is a zero twist"
+        # This arm stands still at x = 0.6: what is asked for may not take it past the face at 0.75 before Servo stops.
+        arm.joints = FREE.solve(START, [0.74, 0.0, 0.2], TOOL_DOWN)
+        arm.listener.spin(0.1)
+        arm.commands.clear()
+        arm.drive(0.5, 0.3, 0.0)
+        assert max(command.twist.linear.x for command in arm.commands) <= 0.01 / 0.1
+
+
+def test_the_park_service_takes_the_tool_there_and_disarms(listener: Listener) -> None:
+    with node_process("rig_robot.nodes.arm", PARAMETERS | {"park": [0.62, 0.05, 0.25]}):
+        arm = Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory")
+        assert "arm it first" in listener.call(Trigger, "arm/park").message
+        arm.arm()
+        assert listener.call(Trigger, "arm/park").success and arm.state()["state"] == "parking"
+        listener.until(lambda: arm.state()["state"] == "disarmed", "the arm is parked", 10.0)
+        assert arm.state()["reason"] == "parked"
+        assert np.linalg.norm(FREE.forward(arm.joints) - [0.62, 0.05, 0.25]) < 3e-3
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, "service"])
+def test_an_arm_in_motion_is_braked_before_the_node_ends_or_the_service_answers(listener: Listener, how) -> None:
+    with node_process("rig_robot.nodes.arm", PARAMETERS) as node:
+        arm = Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory")
+        arm.arm()
+        arm.drive(1.0, 0.0, 0.2)
+        assert np.abs(arm.commands[-1].points[0].velocities).max() > 0.1
+        begin = len(arm.commands) - 1
+        if how == "service":
+            assert listener.call(Trigger, "arm/estop").success
+        else:
+            node.process.send_signal(how)
+            listener.until(lambda: not node.running(), "the node has ended", 5.0)
+            assert node.wait() == 0
+        listener.spin(0.1)
+        speeds = np.array([command.points[0].velocities for command in arm.commands[begin:]])
+        assert not speeds[-1].any(), "the last command must leave the arm at rest"
+        assert len(speeds) > 4, "it must brake, not stop dead"
+
+
+def test_the_description_is_taken_from_robot_state_publishers_topic(listener: Listener) -> None:
+    publisher = listener.node.create_publisher(String, "robot_description", LATCHED)
+    publisher.publish(String(data=ROBOT.read_text()))
+    with node_process("rig_robot.nodes.arm", PARAMETERS | {"description": "topic"}):
+        arm = Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory")
+        arm.arm()
+        arm.drive(0.8, 0.0, 0.1)
+        assert FREE.forward(arm.joints)[1] > 0.02
+
+
+def test_a_margin_without_shapes_to_keep_it_between_is_refused(tmp_path: Path) -> None:
+    links = "".join(f'<link name="l{i}"/>' for i in range(8))
+    joints = "".join(
+        f'<joint name="{name}" type="revolute"><parent link="l{i}"/><child link="l{i + 1}"/><axis xyz="0 0 1"/>'
+        '<origin xyz="0.1 0 0"/><limit lower="-1" upper="1" effort="1" velocity="1"/></joint>'
+        for i, name in enumerate(JOINTS)
+    )
+    description = tmp_path / "bare.urdf"
+    description.write_text(f'<robot name="bare">{links}{joints}</robot>')
+    parameters = PARAMETERS | {"description": str(description), "tool": "l7", "rest": [0.0] * 7}
+    with node_process("rig_robot.nodes.arm", parameters) as node:
+        assert node.wait() == 2 and "collision_margin" in node.output() and "Traceback" not in node.output()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"interface": "twist", "rate": 30.0}, "50 Hz"),
+        ({"park": [2.0, 0.0, 0.2]}, "park"),
+        ({"tool_offset": [0.0, 0.1]}, "tool_offset"),
+        ({"singularity_slow": 40.0}, "singularity_slow"),
+        ({"table_height": None}, "table_height"),
+    ],
+)
+def test_what_cannot_be_right_is_named(change: dict, named: str) -> None:
+    parameters = {name: value for name, value in (PARAMETERS | change).items() if value is not None}
+    with node_process("rig_robot.nodes.arm", parameters) as node:
+        assert node.wait() == 2 and named in node.output() and "Traceback" not in node.output(), node.output()
+
+
+def test_a_parameter_with_a_typo_is_refused_and_the_right_one_named() -> None:
+    with node_process("rig_robot.nodes.arm", PARAMETERS | {"workspace_hight": [1.0, 1.0, 1.0]}) as node:
+        assert node.wait() == 2
+        assert "workspace_hight is unknown to node arm: did you mean workspace_high?" in node.output()
