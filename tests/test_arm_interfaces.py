@@ -1,5 +1,6 @@
 """What the arm node says to each kind of controller, where it gets its description from, and how it ends."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -186,3 +187,11 @@ def test_a_parameter_with_a_typo_is_refused_and_the_right_one_named() -> None:
     with node_process("rig_robot.nodes.arm", PARAMETERS | {"workspace_hight": [1.0, 1.0, 1.0]}) as node:
         assert node.wait() == 2
         assert "workspace_hight is unknown to node arm: did you mean workspace_high?" in node.output()
+
+
+def test_real_time_priority_is_taken_where_it_may_be_and_its_refusal_told_where_not(listener: Listener) -> None:
+    with node_process("rig_robot.nodes.arm", PARAMETERS | {"realtime_priority": 7}) as node:
+        Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory")
+        threads = [int(task.name) for task in Path(f"/proc/{node.process.pid}/task").iterdir()]
+        policies = {os.sched_getscheduler(thread) for thread in threads}
+        assert policies == {os.SCHED_FIFO} or "not allowed" in node.output()

@@ -9,11 +9,13 @@ ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "nodes.md").read_text()
 SOURCES = [
     *sorted((ROOT / "rig_robot" / "nodes").glob("[a-z]*.py")),
+    ROOT / "rig_robot" / "arm_parameters.py",
     ROOT / "sim" / "robot_node.py",
     ROOT / "sim" / "goals_node.py",
 ]
 NAMED = (
     r"\.declare\(\s*\"([^\"]+)\"",
+    r"\bbounds?\(\s*\"([^\"]+)\"",
     r"(?:publisher|subscribe|_subscribe_twice|create_subscription)\(\s*\w+,\s*\"([^\"]+)\"",
     r"create_service\(\s*\w+,\s*\"([^\"]+)\"",
 )

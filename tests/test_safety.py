@@ -132,6 +132,10 @@ def test_a_tool_outside_the_box_may_only_come_back() -> None:
     safety = started(at=FREE.solve(HOME, outside, TOOL_DOWN))
     for _ in range(20):
         assert LIMITS.outside(ARM.forward(safety.step([0.0, 0.2, 0.0], 0.0, DT).position)) <= 0.06 + 1e-4
+    waiting = ARM.forward(safety.position)
+    for _ in range(20):
+        command = safety.step([0.0, 0.0, 0.0], 0.0, DT)
+    assert np.linalg.norm(ARM.forward(command.position) - waiting) < 1e-3, "nobody has asked it to come back"
     for _ in range(60):
         command = safety.step([0.0, -0.2, 0.0], 0.0, DT)
     assert LIMITS.outside(ARM.forward(command.position)) == 0.0
@@ -247,11 +251,18 @@ def test_when_commands_end_the_arm_stands_within_its_braking_time() -> None:
     assert (safety.step([0.2, 0.2, 0.0], 1.0, DT).position == held).all(), "a held arm must hold its last command"
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Limits)])
-@pytest.mark.parametrize("bad", ["missing", "nan"])
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        (field.name, bad)
+        for field in dataclasses.fields(Limits)
+        for bad in ("missing", "nan", "zero")
+        if bad != "zero" or field.name not in ("low", "high")  # 0 is a place like others
+    ],
+)
 def test_a_bound_that_is_missing_or_none_is_refused_by_name(name: str, bad: str) -> None:
     value = np.asarray(getattr(LIMITS, name), dtype=float)
-    wrong = np.array([]) if bad == "missing" else value * np.nan
+    wrong = {"missing": np.array([]), "nan": value * np.nan, "zero": value * 0.0}[bad]
     with pytest.raises(BoundsMissing, match=name):
         dataclasses.replace(LIMITS, **{name: wrong})
 
