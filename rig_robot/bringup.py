@@ -203,9 +203,9 @@ def robot_notice(nodes: list[NodeSpec], given: Mapping[str, str]) -> list[str]:
         f"commands: {interface} on {topic if topic.startswith('/') else root + topic}, ROS domain {domain}",
         "nothing moves until you arm it. Have the hardware's stop in your hand, then, in another terminal:",
         f"  goal:  ROS_DOMAIN_ID={domain} rig goal PICTURE{namespace}",
-        f"  reach: ros2 param set {root}policy mode reach",
-        f"  arm:   ros2 service call {root}arm/arm std_srvs/srv/SetBool '{{data: true}}'",
-        f"  stop:  ros2 service call {root}arm/estop std_srvs/srv/Trigger, or Ctrl-C here",
+        f"  reach: ROS_DOMAIN_ID={domain} rig tell reach{namespace}",
+        f"  arm:   ROS_DOMAIN_ID={domain} rig tell arm{namespace}",
+        f"  stop:  ROS_DOMAIN_ID={domain} rig tell stop{namespace}, or Ctrl-C here",
     ]
 
 

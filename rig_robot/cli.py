@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import tyro
 
 from rig_robot.bringup import RobotOptions, SimOptions, robot, robot_notice, simulation, simulation_environment
+from rig_robot.doctor.options import DoctorOptions
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
 from rig_robot.learning.compare import CompareArgs, compare
 
@@ -30,12 +31,26 @@ class GoalOptions:
     """Time to wait for the system and its answer [s]."""
 
 
+@dataclass(frozen=True)
+class TellOptions:
+    """Tell a running system: arm, disarm, stop (emergency stop), reset (it), park; reach, idle (the policy)."""
+
+    word: tyro.conf.Positional[typing.Literal["arm", "disarm", "stop", "reset", "park", "reach", "idle"]]
+    """What to tell it."""
+    namespace: str = ""
+    """ROS namespace of the robot."""
+    timeout: float = 10.0
+    """Time to wait for the system and its answer [s]."""
+
+
 def main() -> None:
     """Run the command that the arguments name; exit 2 with one line where they cannot be right."""
     command = tyro.cli(
         Annotated[SimOptions, tyro.conf.subcommand("sim", description="Run the whole system in simulation.")]
         | Annotated[RobotOptions, tyro.conf.subcommand("robot", description="Run a real robot's nodes, disarmed.")]
+        | Annotated[DoctorOptions, tyro.conf.subcommand("doctor")]
         | Annotated[GoalOptions, tyro.conf.subcommand("goal")]
+        | Annotated[TellOptions, tyro.conf.subcommand("tell")]
         | Annotated[TrainArgs, tyro.conf.subcommand("train", default=_defaults(sys.argv[1:]))]
         | Annotated[ExploreArgs, tyro.conf.subcommand("explore")]
         | Annotated[CompareArgs, tyro.conf.subcommand("compare")]
@@ -79,6 +94,12 @@ def _robot(options: RobotOptions) -> int:
     return Runner(nodes, {}).run()
 
 
+def _doctor(options: DoctorOptions) -> int:
+    from rig_robot.doctor import run
+
+    return run(options)
+
+
 def _goal(options: GoalOptions) -> int:
     from rig_robot.bringup import dds_profile
 
@@ -89,6 +110,17 @@ def _goal(options: GoalOptions) -> int:
     answer = send(options.picture, options.namespace, options.timeout)
     print(answer.text)
     return 0 if answer.accepted else 1
+
+
+def _tell(options: TellOptions) -> int:
+    from rig_robot.bringup import dds_profile
+
+    os.environ.update(simulation_environment() | dds_profile("small", os.environ))
+    from rig_robot.operate import tell
+
+    outcome = tell(options.word, options.namespace, options.timeout)
+    print(outcome.text)
+    return 0 if outcome.done else 1
 
 
 def _environment(name: str, **arguments: Any) -> Any:
@@ -127,7 +159,9 @@ def _eval(args: EvalArgs) -> int:
 _COMMANDS: dict[type, Callable[[Any], int]] = {
     SimOptions: _sim,
     RobotOptions: _robot,
+    DoctorOptions: _doctor,
     GoalOptions: _goal,
+    TellOptions: _tell,
     TrainArgs: _train,
     ExploreArgs: _explore,
     CompareArgs: _compare,

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import array
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage
 
 from rig_robot.pictures import from_compressed
 from rig_robot.ros import COMMAND, LATCHED
+from rig_robot.visit import Visit
 
 
 class Answer(NamedTuple):
@@ -33,29 +30,18 @@ def send(picture: Path, namespace: str = "", timeout: float = 10.0) -> Answer:
     """
     data = picture.read_bytes()
     from_compressed(data)  # what is no picture is better said here than by a robot
-    rclpy.init()
-    try:
-        node = Node("rig_goal_command", namespace=namespace.strip("/"))
+    with Visit("rig_goal_command", namespace, timeout) as visit:
         statuses: list[DiagnosticStatus] = []
-        node.create_subscription(DiagnosticStatus, "rig/goal/status", statuses.append, LATCHED)
-        publisher = node.create_publisher(CompressedImage, "rig/goal/image_in/compressed", COMMAND)
-
-        def spin_until(condition: Callable[[], object], seconds: float = timeout) -> bool:
-            end = time.monotonic() + seconds
-            while not condition() and time.monotonic() < end:
-                rclpy.spin_once(node, timeout_sec=0.05)
-            return bool(condition())
-
-        if not spin_until(publisher.get_subscription_count):
+        visit.node.create_subscription(DiagnosticStatus, "rig/goal/status", statuses.append, LATCHED)
+        publisher = visit.node.create_publisher(CompressedImage, "rig/goal/image_in/compressed", COMMAND)
+        if not visit.until(publisher.get_subscription_count):
             return Answer(False, f"no goal node heard within {timeout:g} s: is the system running in this ROS domain?")
-        spin_until(lambda: statuses, 0.5)  # the latched answer to the goal before, if there was one
+        visit.until(lambda: statuses, 0.5)  # the latched answer to the goal before, if there was one
         statuses.clear()
         message = CompressedImage(format="png" if data.startswith(b"\x89PNG") else "jpeg")
-        message.header.stamp = node.get_clock().now().to_msg()
+        message.header.stamp = visit.node.get_clock().now().to_msg()
         message.data = array.array("B", data)
         publisher.publish(message)
-        if not spin_until(lambda: statuses):
+        if not visit.until(lambda: statuses):
             return Answer(False, f"the goal node did not answer within {timeout:g} s")
         return Answer(statuses[-1].level != DiagnosticStatus.ERROR, statuses[-1].message)
-    finally:
-        rclpy.try_shutdown()

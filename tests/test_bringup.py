@@ -318,6 +318,6 @@ def test_a_robot_says_what_it_drives_and_how_to_stop_it(checkpoint: Path, tmp_pa
     config = robot_config(tmp_path, "{preset: sawyer, command_topic: my_controller/joint_trajectory}")
     specs = robot(RobotOptions(config, str(checkpoint), "left"))
     told = "\n".join(robot_notice(specs, {"ROS_DOMAIN_ID": "42"}))
-    for part in ("sawyer", "/left/my_controller/joint_trajectory", "domain 42", "/left/arm/estop", "/left/arm/arm"):
+    for part in ("sawyer", "/left/my_controller/joint_trajectory", "domain 42", "rig tell stop --namespace left", "tell arm"):
         assert part in told
     assert "domain 0" in "\n".join(robot_notice(specs, {}))

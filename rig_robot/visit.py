@@ -1,0 +1,60 @@
+"""A short visit to a running system: a node for as long as one command of `rig` takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import rclpy
+from rclpy.node import Node
+
+
+class NobodyThere(Exception):
+    """What the visit was for did not answer; the text says what and how long it was waited for."""
+
+
+class Visit:
+    """A node that spins only while something is waited for.
+
+    Args:
+        name: Of the node.
+        namespace: ROS namespace of the robot.
+        timeout: How long anything is waited for [s].
+    """
+
+    def __init__(self, name: str, namespace: str, timeout: float) -> None:
+        self._name, self._namespace, self._timeout = name, namespace.strip("/"), timeout
+
+    def __enter__(self) -> Visit:
+        rclpy.init()
+        self.node = Node(self._name, namespace=self._namespace)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        rclpy.try_shutdown()
+
+    def until(self, condition: Callable[[], object], seconds: float | None = None) -> bool:
+        """Spin until a condition holds, at most so long [s]; return whether it does."""
+        end = time.monotonic() + (self._timeout if seconds is None else seconds)
+        while not condition() and time.monotonic() < end:
+            rclpy.spin_once(self.node, timeout_sec=0.05)
+        return bool(condition())
+
+    def call(self, kind: Any, service: str, request: Any) -> Any:
+        """Call a service and return its response.
+
+        Raises:
+            NobodyThere: If the service is not there or does not answer in time.
+        """
+        client = self.node.create_client(kind, service)
+        name = self.node.resolve_service_name(service)
+        if not self.until(client.service_is_ready):
+            raise NobodyThere(
+                f"no service {name} within {self._timeout:g} s: is the system running in this ROS domain?"
+            )
+        future = client.call_async(request)
+        if not self.until(future.done):
+            raise NobodyThere(f"{name} did not answer within {self._timeout:g} s")
+        return future.result()

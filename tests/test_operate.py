@@ -1,0 +1,47 @@
+"""`rig tell`: what a person says to a running robot is done, and what is not done is said."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from ros_harness import node_process
+from test_arm_node import PARAMETERS
+
+from rig_robot.bringup import SHIPPED_CHECKPOINT
+
+
+def tell(*words: str) -> tuple[int, str]:
+    """Exit status and output of `rig tell ...`, as a person runs it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rig_robot.cli", "tell", *words], capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module", autouse=True)
+def robot() -> Iterator[None]:
+    with (
+        node_process("rig_sim.robot_node"),
+        node_process("rig_robot.nodes.arm", PARAMETERS),
+        node_process("rig_robot.nodes.policy", {"checkpoint": SHIPPED_CHECKPOINT}),
+    ):
+        yield
+
+
+def test_the_words_do_what_they_say() -> None:
+    assert "ROS_DOMAIN_ID" in os.environ, "the tests must not talk to anybody's robot"
+    assert tell("park") == (1, "the arm is disarmed (after start): arm it first\n")
+    for word, answer in [("arm", "armed"), ("park", "park"), ("disarm", "disarmed"), ("stop", "emergency stop")]:
+        status, text = tell(word)
+        assert status == 0 and answer in text, text
+    status, text = tell("arm")
+    assert status == 1 and "reset it first" in text
+    assert tell("reset")[0] == 0
+    assert tell("reach") == (0, "mode reach\n") and tell("idle") == (0, "mode idle\n")
+
+
+def test_a_robot_that_is_not_there_is_not_thought_stopped() -> None:
+    status, text = tell("stop", "--namespace", "nobody", "--timeout", "1")
+    assert status == 1 and "no service /nobody/arm/estop" in text
