@@ -11,6 +11,7 @@ import fcntl
 import os
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER = Path("/dev/shm")
@@ -25,19 +26,24 @@ def sweep(folder: Path = FOLDER, young: float = 0.5) -> list[str]:
         young: What is younger than this [s] is left alone: its process may have yet to lock it.
     """
     removed: list[str] = []
+    for file in orphans(folder, young):
+        try:
+            file.unlink()
+            removed.append(file.name)
+        except OSError:
+            continue  # only ports have a mutex, and another sweep may be at work
+    return removed
+
+
+def orphans(folder: Path = FOLDER, young: float = 0.5) -> Iterator[Path]:
+    """Yield what `sweep` would remove, files among them that are not there (only ports have a mutex)."""
     owners = {match["owner"]: match["port"] for file in folder.glob("fast*") if (match := _FILE.fullmatch(file.name))}
     for owner, port in owners.items():
         locks = [lock for end in ("_el", "_sl") if (lock := folder / f"{owner}{end}").exists()]
         evidence = locks or ([folder / owner] if port else [])
         if not evidence or not all(_abandoned(file, young) for file in evidence):
             continue
-        for name in (owner, f"sem.{owner}_mutex", *(lock.name for lock in locks)):
-            try:
-                (folder / name).unlink()
-                removed.append(name)
-            except OSError:
-                continue  # only ports have a mutex, and another sweep may be at work
-    return removed
+        yield from (folder / owner, folder / f"sem.{owner}_mutex", *locks)
 
 
 def _abandoned(lock: Path, young: float) -> bool:
@@ -55,3 +61,7 @@ def _abandoned(lock: Path, young: float) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+if __name__ == "__main__":
+    print(f"{len(sweep())} files of dead processes removed from {FOLDER}")

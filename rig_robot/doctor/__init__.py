@@ -1,0 +1,135 @@
+"""`rig doctor`: looks at everything that is easily forgotten, and says what to do about it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rig_robot.bringup import DDS_VARIABLES, BringupError, dds_profile, simulation_environment
+from rig_robot.doctor.finding import Finding, Level, fail, ok, warn
+from rig_robot.doctor.options import DoctorOptions
+
+if TYPE_CHECKING:
+    from rig_robot.doctor.patient import Patient
+
+__all__ = ["DoctorOptions", "run"]
+
+
+def run(options: DoctorOptions) -> int:
+    """Print what is found; return 1 where anything fails, else 0."""
+    if options.seconds <= 0:
+        raise ValueError(f"seconds is {options.seconds}: must be greater than 0")
+    findings: list[Finding] = []
+
+    def report(finding: Finding) -> None:
+        findings.append(finding)
+        print(finding.line(colour=sys.stdout.isatty()), flush=True)
+
+    given = dict(os.environ)
+    if options.sim:
+        os.environ.update(simulation_environment())
+    try:
+        _examine(options, report)
+    finally:
+        os.environ.clear()
+        os.environ.update(given)
+    counts = {level: sum(finding.level is level for finding in findings) for level in Level}
+    print(f"{counts[Level.OK]} ok, {counts[Level.WARN]} to look at, {counts[Level.FAIL]} wrong")
+    if options.json is not None:
+        options.json.write_text(json.dumps([finding.values() for finding in findings], indent=1) + "\n")
+    return 1 if counts[Level.FAIL] else 0
+
+
+def _examine(options: DoctorOptions, report: Callable[[Finding], None]) -> None:
+    # The checks import MuJoCo and ROS: only here, so that `rig --help` is quick, and one that cannot is a finding.
+    from rig_robot.doctor import dds, machine
+    from rig_robot.doctor.patient import Patient, configured
+
+    def check(name: str, look: Callable[[], Finding]) -> None:
+        try:
+            report(look())
+        except Exception as error:  # whatever it is, the other checks go on
+            report(fail(name, f"{type(error).__name__}: {error}", "this is what stood in the way of the check"))
+
+    check("versions", machine.versions)
+    check("orphaned memory", dds.left_behind)
+    try:
+        patient = Patient(options, configured(options))
+    except (BringupError, ValueError, OSError) as error:
+        report(fail("configuration", str(error), "mend this first: the rest cannot be looked at without it"))
+        return
+    report(_configuration(options))
+    patient = _listen(patient, check)
+
+    from rig_robot.doctor import arm, camera, checkpoint, running
+
+    for name, look in {
+        "ROS domain": dds.neighbours,
+        "nodes": running.nodes,
+        "use_sim_time": dds.simulated_time,
+        "DDS profile": dds.profile,
+        "shared memory": dds.room,
+        "QoS": arm.qualities,
+        "checkpoint": checkpoint.loads,
+        "workspace": checkpoint.fits,
+        "inference": checkpoint.latency,
+        "camera": camera.frames,
+        "exposure": camera.exposure,
+        "focus": camera.focus,
+        "arm's description": arm.description,
+        "rest and park": arm.postures,
+        "joint states": arm.joint_states,
+        "present pose": arm.pose,
+        "controller": arm.commands,
+        "clocks": arm.clocks,
+        "processor": machine.cores,
+        "scheduling": machine.wakefulness,
+        "real-time priority": machine.realtime,
+        "rendering (GL)": machine.rendering,
+    }.items():
+        check(name, lambda look=look: look(patient))  # type: ignore[misc]
+
+
+def _configuration(options: DoctorOptions) -> Finding:
+    name = "configuration"
+    if options.config is not None:
+        return ok(name, str(options.config))
+    if options.sim:
+        return ok(name, "the package's config/sim.yaml")
+    return warn(
+        name, "the package's config/robot.yaml: nobody's robot", "copy it, edit what is marked EDIT, and give --config"
+    )
+
+
+def _listen(patient: Patient, check: Callable[[str, Callable[[], Finding]], None]) -> Patient:
+    """Return the patient with what was heard of it; what keeps one from listening is reported."""
+    from rig_robot.doctor.listening import Topics, listen
+    from rig_robot.doctor.patient import IMAGE_TOPIC
+
+    heard = patient.heard
+    topics = Topics(
+        joints=patient.joint_states_topic,
+        frames=IMAGE_TOPIC,
+        commands=patient.command_topic,
+        nodes=[node.name for node in patient.nodes],
+        description=patient.arm.get("description") == "topic",
+        sim_time=bool(patient.arm.get("use_sim_time", False)),
+    )
+    asked = {variable: os.environ[variable] for variable in DDS_VARIABLES if variable in os.environ}
+    # Before rclpy is loaded: the DDS reads its profile when it starts. A listener needs no large segment.
+    os.environ.update(dds_profile("small", os.environ))
+
+    def look() -> Finding:
+        nonlocal heard
+        heard = listen(topics, patient.options.namespace, patient.options.seconds)
+        return ok("listening", f"{patient.options.seconds:g} s, {len(heard.nodes)} nodes heard")
+
+    check("listening", look)
+    for variable in DDS_VARIABLES:
+        os.environ.pop(variable, None)
+    os.environ.update(asked)
+    return dataclasses.replace(patient, heard=heard)

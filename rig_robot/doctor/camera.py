@@ -1,0 +1,143 @@
+"""The camera: whether frames come, of the right shape, in focus and well lit."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rig_robot.doctor.finding import Finding, fail, ok, warn
+from rig_robot.doctor.patient import IMAGE_TOPIC, Patient
+from rig_robot.observation import ASPECT_TOLERANCE, Crop, prepare
+from rig_robot.pictures import from_raw
+
+LOOKED_AT = 120
+"""Side of the picture in which sharpness is judged [pixels]: two to three times an observation. A blur that does not
+show there does not show to the encoder; noise of single pixels has averaged out."""
+SHARP, BLURRED = 0.025, 0.008
+"""Variance of the Laplacian over that of the picture, above which it is sharp and below which it is not. The simulated
+camera's 640x480 frame has 0.15; blurred by 3 pixels 0.023, by 5 pixels 0.008."""
+DARK, BRIGHT = 8, 247
+"""Grey levels at and beyond which a pixel tells nothing."""
+CLIPPED = 0.25
+"""Share of such pixels that is worth a word."""
+LEAST_CONTRAST = 4.0
+"""Standard deviation of the grey levels below which there is no picture at all."""
+
+
+def frames(patient: Patient) -> Finding:
+    """Whether frames arrive, as often as they should and of the checkpoint's camera."""
+    name = "camera"
+    heard = patient.heard.frames
+    if not heard.arrivals:
+        publishers = patient.heard.publishers.get(IMAGE_TOPIC, [])
+        if publishers:
+            names = ", ".join(sorted({publisher.node for publisher in publishers}))
+            return fail(
+                name,
+                f"{names} publishes {IMAGE_TOPIC}, but no frame arrives",
+                "see its log and the DDS profile: a frame that does not fit into the shared-memory segment is lost",
+            )
+        if patient.source == "topic":
+            starts = (
+                "rig sim"
+                if patient.options.sim
+                else f"the camera's driver, remapped to {IMAGE_TOPIC}, or choose a source"
+            )
+        else:
+            starts = patient.start
+        return warn(name, f"not running: nobody publishes {IMAGE_TOPIC} (source {patient.source})", f"start {starts}")
+    message, wanted = heard.last, patient.trained.camera
+    text = f"{message.width}x{message.height} {message.encoding} at {heard.rate:.1f} Hz"
+    aspect, expected = message.width / max(message.height, 1), wanted.width / wanted.height
+    if abs(aspect / expected - 1) > ASPECT_TOLERANCE:
+        return fail(
+            name,
+            f"{text}; the checkpoint was trained on frames of the aspect of {wanted.width}x{wanted.height}",
+            f"set the driver to {wanted.width}x{wanted.height} (or a size of that aspect), or train on this camera",
+        )
+    try:
+        from_raw(message)
+    except ValueError as error:
+        return fail(name, f"{text}: {error}", "set the driver to rgb8 or bgr8")
+    action_rate = 1.0 / patient.trained.action.period_s
+    configured = float(patient.camera.get("rate", 0.0))
+    if heard.rate < action_rate:
+        return fail(
+            name,
+            f"{text}; the policy acts {action_rate:g} times a second",
+            "raise the driver's rate; a fixed short exposure (auto exposure halves the rate in the dark); USB 3, not 2",
+        )
+    if configured and heard.rate < 0.8 * configured:
+        return warn(
+            name,
+            f"{text}; configured {configured:g} Hz",
+            "frames are lost or exposed too long: USB 3, a shorter exposure, less load, the DDS profile",
+        )
+    if heard.longest_gap > 3 * patient.trained.action.period_s:
+        return warn(
+            name,
+            f"{text}; longest gap {1e3 * heard.longest_gap:.0f} ms",
+            "the arm stops in such a gap: look for load, USB power saving and cables",
+        )
+    return ok(name, text)
+
+
+def exposure(patient: Patient) -> Finding:
+    """Whether there is light, and not too much of it, in the part of the frame that is observed."""
+    name = "exposure"
+    observed = _observed(patient)
+    if observed is None:
+        return warn(name, "not running: no frame", f"start {patient.start}")
+    grey = cv2.cvtColor(observed, cv2.COLOR_RGB2GRAY)
+    dark, bright = float((grey <= DARK).mean()), float((grey >= BRIGHT).mean())
+    text = f"mean {grey.mean():.0f} of 255, {dark:.0%} black, {bright:.0%} white"
+    if grey.std() < LEAST_CONTRAST:
+        return fail(
+            name,
+            f"{text}: nothing is in the picture",
+            "take the lens cap off, switch the light on, fix the exposure; restart a driver that sends empty frames",
+        )
+    if dark > CLIPPED or bright > CLIPPED:
+        low = dark > bright
+        return warn(
+            name,
+            text,
+            f"{'raise' if low else 'lower'} the exposure (a fixed one) or the light: "
+            f"what is {'black' if low else 'white'} looks the same to the encoder wherever the arm is",
+        )
+    return ok(name, text)
+
+
+def focus(patient: Patient) -> Finding:
+    """Whether the observed part of the frame has the detail that the encoder can see."""
+    name = "focus"
+    observed = _observed(patient)
+    if observed is None:
+        return warn(name, "not running: no frame", f"start {patient.start}")
+    value = sharpness(observed)
+    text = f"sharpness {value:.3f} (variance of the Laplacian over the picture's, {LOOKED_AT} pixels wide)"
+    advice = (
+        "focus by hand and fix it (v4l2-ctl -c focus_automatic_continuous=0), clean the lens; a bare table without any "
+        "texture also counts as blurred: judge by the picture"
+    )
+    if not value >= BLURRED:
+        return fail(name, f"{text}: below {BLURRED}", advice)
+    if value < SHARP:
+        return warn(name, f"{text}: below {SHARP}", advice)
+    return ok(name, text)
+
+
+def sharpness(observed: NDArray[np.uint8]) -> float:
+    """Return the variance of the Laplacian over the variance of a picture, uint8 [S, S, 3]; not a number where it is
+    all the same."""
+    grey = cv2.cvtColor(observed, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    spread = float(grey.var())
+    return float(cv2.Laplacian(grey, cv2.CV_32F).var()) / spread if spread > 1e-3 else float("nan")
+
+
+def _observed(patient: Patient) -> NDArray[np.uint8] | None:
+    """Return the part of the newest frame that is observed, uint8 [S, S, 3] RGB, S = `LOOKED_AT`."""
+    if patient.heard.frames.last is None:
+        return None
+    return prepare(from_raw(patient.heard.frames.last), Crop(*patient.trained.camera.crop), LOOKED_AT)

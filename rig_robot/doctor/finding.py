@@ -1,0 +1,62 @@
+"""What one check found, and what to do about it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import asdict, dataclass
+from typing import Any
+
+WIDTH = 22
+"""Of the column of names."""
+
+
+class Level(enum.StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARN = "WARN"
+    FAIL = "FAIL"
+
+
+_COLOURS = {Level.OK: 32, Level.WARN: 33, Level.FAIL: 31}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        name: What was looked at.
+        level: Whether that is as it should be.
+        found: What was found, with its figures.
+        advice: What to do; empty where there is nothing to do.
+    """
+
+    name: str
+    level: Level
+    found: str
+    advice: str = ""
+
+    def line(self, colour: bool) -> str:
+        """Return the report's line, and the advice below it."""
+        mark = f"{self.level:<4}"
+        if colour:
+            mark = f"\033[{_COLOURS[self.level]}m{mark}\033[0m"
+        advice = f"\n{'':{5 + WIDTH}}-> {self.advice}" if self.advice and self.level is not Level.OK else ""
+        return f"{mark} {self.name:<{WIDTH}}{self.found}{advice}"
+
+    def values(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return asdict(self)
+
+
+def ok(name: str, found: str) -> Finding:
+    return Finding(name, Level.OK, found)
+
+
+def warn(name: str, found: str, advice: str) -> Finding:
+    return Finding(name, Level.WARN, found, advice)
+
+
+def fail(name: str, found: str, advice: str) -> Finding:
+    return Finding(name, Level.FAIL, found, advice)
