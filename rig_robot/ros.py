@@ -16,6 +16,7 @@ import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import SingleThreadedExecutor
@@ -95,12 +96,18 @@ class RigNode(Node):
         self._qos_conflicts: dict[str, str] = {}
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.add_on_set_parameters_callback(self._check_parameters)
-        # Health is for people and goes by their seconds, whatever the robot's clock does.
-        self.create_timer(1.0, self._publish_health, clock=rclpy.clock.Clock())
+        self.every(1.0, self._publish_health)
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
         """Return level, one sentence and values for /diagnostics."""
         return OK, "running", {}
+
+    def every(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call back again and again, by the steady clock [s].
+
+        An ordinary timer goes by ROS time: after a clock was set back by an hour, it would be silent for an hour.
+        """
+        self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def end(self, status: int) -> None:
         """End the process with an exit status, once what runs now has returned."""

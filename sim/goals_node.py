@@ -93,7 +93,7 @@ class GoalsNode(RigNode):
 
         self._steps = self._story()
         self._wait: Callable[[], Any] = lambda: True
-        self.create_timer(0.05, self._go_on)
+        self.every(0.05, self._go_on)
 
     def _story(self) -> Story[None]:
         yield from self._wait_for(lambda: self._tool is not None, "the simulation's tool pose")

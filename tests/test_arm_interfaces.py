@@ -1,22 +1,28 @@
 """What the arm node says to each kind of controller, where it gets its description from, and how it ends."""
 
+import json
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rclpy
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
+from rclpy.clock import ClockType
 from ros_harness import Listener, node_process
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 from test_arm_node import PARAMETERS
 from trajectory_msgs.msg import JointTrajectory
 
+from rig_robot.nodes.arm import ArmNode
 from rig_robot.robot.kinematics import TOOL_DOWN
 from rig_robot.ros import COMMAND, LATCHED
 from rig_sim.world import HOME, JOINTS, ROBOT, kinematics
@@ -36,6 +42,7 @@ class Arm:
         self.states = listener.node.create_publisher(JointState, "joint_states", COMMAND)
         self.twists = listener.node.create_publisher(TwistStamped, "rig/policy/twist", COMMAND)
         self.joints = START.copy()
+        self.stamp: Callable[[], Time] = lambda: listener.node.get_clock().now().to_msg()
         listener.node.create_timer(PERIOD, self.tell)
         listener.until_heard("rig/policy/twist", publishers=1, subscribers=1)
         listener.until_heard("joint_states", publishers=1, subscribers=1)
@@ -46,7 +53,7 @@ class Arm:
         if self.commands and (told := joint_command(self.commands[-1])) is not None:
             self.joints = told
         message = JointState(name=list(JOINTS), position=self.joints.tolist())
-        message.header.stamp = self.listener.node.get_clock().now().to_msg()
+        message.header.stamp = self.stamp()
         self.states.publish(message)
 
     def arm(self) -> None:
@@ -59,7 +66,7 @@ class Arm:
         for _ in range(round(seconds / 0.05)):
             message = TwistStamped()
             message.header.frame_id = "base"
-            message.header.stamp = self.listener.node.get_clock().now().to_msg()
+            message.header.stamp = self.stamp()
             message.twist.linear.x, message.twist.linear.y = x, y
             self.twists.publish(message)
             self.listener.spin(0.05)
@@ -195,3 +202,41 @@ def test_real_time_priority_is_taken_where_it_may_be_and_its_refusal_told_where_
         threads = [int(task.name) for task in Path(f"/proc/{node.process.pid}/task").iterdir()]
         policies = {os.sched_getscheduler(thread) for thread in threads}
         assert policies == {os.SCHED_FIFO} or "not allowed" in node.output()
+
+
+def test_an_arm_whose_clock_is_set_back_by_an_hour_stops_and_goes_on_saying_how_it_is(listener: Listener) -> None:
+    with node_process("rig_robot.nodes.arm", PARAMETERS | {"use_sim_time": True}):
+        clock = listener.node.create_publisher(Clock, "/clock", 10)
+        offset = 10_000.0
+
+        def stamp() -> Time:
+            now = offset + time.monotonic()
+            return Time(sec=int(now), nanosec=int(1e9 * (now % 1.0)))
+
+        listener.node.create_timer(PERIOD, lambda: clock.publish(Clock(clock=stamp())))
+        arm = Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory")
+        arm.stamp = stamp
+        arm.arm()
+        arm.drive(0.8, 0.0, 0.1)
+        assert arm.state()["state"] == "moving"
+        offset -= 3600.0
+        arm.statuses.clear()
+        listener.until(lambda: arm.statuses and arm.state()["state"] == "disarmed", "the arm is disarmed", 1.0)
+        assert "clock jumped" in arm.state()["reason"]
+        listener.spin(0.3)
+        assert not np.any(arm.commands[-1].points[0].velocities)
+        arm.statuses.clear()
+        listener.until(lambda: arm.statuses, "the arm goes on saying how it is", 2.0)
+        arm.arm()
+
+
+def test_no_timer_of_the_arm_node_goes_by_a_clock_that_can_be_set_back() -> None:
+    """After an hour back, a timer by system time is silent for an hour: no watchdog, no status."""
+    given = [word for name, value in PARAMETERS.items() for word in ("-p", f"{name}:={json.dumps(value)}")]
+    rclpy.init(args=["--ros-args", *given])
+    try:
+        timers = list(ArmNode().timers)
+        assert len(timers) >= 3
+        assert {timer.clock.clock_type for timer in timers} == {ClockType.STEADY_TIME}
+    finally:
+        rclpy.shutdown()

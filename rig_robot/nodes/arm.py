@@ -104,8 +104,8 @@ class ArmNode(RigNode):
         self.create_service(Trigger, "~/estop", self._serve_estop)
         self.create_service(Trigger, "~/reset_estop", self._serve_reset)
         self.create_service(Trigger, "~/park", self._serve_park)
-        self.create_timer(self._period, self._tick)
-        self.create_timer(0.5, self._publish_status)
+        self.every(self._period, self._tick)
+        self.every(0.5, self._publish_status)
         self._publish_status()
 
     def _declare_interface(self, limits: Limits, orientation: Vector, ramp: float) -> Filter:
