@@ -68,10 +68,11 @@ def _declare_margin(node: RigNode, approach_rate: float) -> Margin | None:
         low=0.0,
         high=1.0,
     )
-    if distance == 0.0:
-        return None
-    table = node.declare("table_height", _DOUBLE, "Height of the table's top in the base frame [m].")
-    return Margin(distance, table, approach_rate)
+    # Without a margin it is not used, but a preset may still say it.
+    table = node.declare(
+        "table_height", _DOUBLE if distance > 0.0 else 0.0, "Height of the table's top in the base frame [m]."
+    )
+    return Margin(distance, table, approach_rate) if distance > 0.0 else None
 
 
 def _text_or_file(node: RigNode, description: str) -> Path | str:

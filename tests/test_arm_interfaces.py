@@ -150,6 +150,12 @@ def test_an_arm_in_motion_is_braked_before_the_node_ends_or_the_service_answers(
         assert len(speeds) > 4, "it must brake, not stop dead"
 
 
+def test_a_description_of_meshes_alone_serves_where_the_margin_is_given_up(listener: Listener) -> None:
+    without = PARAMETERS | {"collision_margin": 0.0, "servo_timeout": 0.2}
+    with node_process("rig_robot.nodes.arm", without):
+        Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory").arm()
+
+
 def test_the_description_is_taken_from_robot_state_publishers_topic(listener: Listener) -> None:
     publisher = listener.node.create_publisher(String, "robot_description", LATCHED)
     publisher.publish(String(data=ROBOT.read_text()))

@@ -115,13 +115,11 @@ class ArmNode(RigNode):
             "What the controller takes.",
             choices=["joint_trajectory", "joint_position", "twist"],
         )
+        timeout = self.declare("servo_timeout", 0.1, "MoveIt Servo's incoming_command_timeout [s].", low=0.01, high=1.0)
         if kind == "twist":
             if self._period > 0.02:
                 raise BadParameter(f"parameter rate = {1 / self._period:g}: MoveIt Servo needs 50 Hz or more")
             self._interface: Interface = TwistInterface(self._base_frame)
-            timeout = self.declare(
-                "servo_timeout", 0.1, "MoveIt Servo's incoming_command_timeout [s].", low=0.01, high=1.0
-            )
             return TwistFilter(self._kinematics, limits, orientation, ramp, timeout)
         if kind == "joint_position":
             self._interface = JointPositionInterface()
