@@ -15,6 +15,8 @@ from rig_robot import ros
 from rig_robot.observation import CENTRE_SQUARE, prepare
 from rig_robot.pictures import LAYOUTS, from_raw
 
+GREY = np.full((480, 640, 3), 100, np.uint8)
+
 
 @pytest.fixture(scope="module")
 def camera(checkpoint) -> Iterator[NodeProcess]:
@@ -37,7 +39,7 @@ class Driver:
         self.observations.clear()
 
     def _first(self) -> bool:
-        self.send(np.zeros((480, 640, 3), np.uint8))
+        self.send(GREY)
         self.listener.spin(0.05)
         return bool(self.observations)
 
@@ -68,12 +70,12 @@ def test_an_observation_is_what_training_makes_of_the_frame(driver, encoding):
 
 
 def test_frames_of_another_resolution_but_the_same_aspect_pass(driver):
-    driver.send(np.zeros((240, 320, 3), np.uint8))
+    driver.send(GREY[::2, ::2])
     driver.listener.until(lambda: driver.observations, "an observation", 5)
 
 
 def test_stale_future_odd_and_broken_frames_do_not_pass_but_are_counted(driver, camera):
-    picture = np.zeros((480, 640, 3), np.uint8)
+    picture = GREY
     health = driver.listener.hear(DiagnosticArray, "/diagnostics", 10)
 
     def dropped() -> int:
@@ -89,9 +91,12 @@ def test_stale_future_odd_and_broken_frames_do_not_pass_but_are_counted(driver, 
     driver.send(picture[:, :480])
     driver.listener.spin(0.1)
     driver.frames.publish(Image(width=640, height=480, encoding="rgb8", step=1920))
-    driver.listener.until(lambda: dropped() == before + 4, "four dropped frames on /diagnostics", 5)
+    driver.listener.spin(0.1)
+    driver.send(np.full_like(picture, 3))
+    driver.listener.until(lambda: dropped() == before + 5, "five dropped frames on /diagnostics", 5)
     assert not driver.observations
     assert "aspect" in camera.output() and "future" in camera.output() and "older than 0.3 s" in camera.output()
+    assert "black" in camera.output()
     driver.send(picture)
     driver.listener.until(lambda: driver.observations, "the next good frame passes", 5)
 

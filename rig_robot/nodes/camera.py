@@ -1,86 +1,263 @@
 """Camera node: frames in, observations out.
 
-With `source` `topic` the frames come from another driver or from the simulation. Only fresh frames of the checkpoint's
-camera are passed on, with their capture stamp.
+The frames come from a device that this node owns, from a recording, or from another driver's topic. Only fresh frames
+that show what the checkpoint's camera showed are passed on, with their capture stamp.
 """
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from builtin_interfaces.msg import Time
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from rig_robot import ros
+from rig_robot.camera_info import describe
 from rig_robot.freshness import Arrival
 from rig_robot.learning.checkpoint import read_config
 from rig_robot.memory import keep_large_blocks
 from rig_robot.observation import ASPECT_TOLERANCE, Crop, prepare
-from rig_robot.pictures import from_raw
+from rig_robot.pictures import from_compressed, from_raw
 from rig_robot.refusals import Refusals
 from rig_robot.resources import locate
+from rig_robot.robot.cameras.capture import QUARTERS, Capture, Rate, turned
+from rig_robot.robot.cameras.driver import AUTOMATIC, Driver, Frame
 
+SOURCES = ("topic", "realsense", "v4l2", "file")
 MAX_AGE_PERIODS = 3
 """Frames older than so many action periods are not passed on."""
+BLACK = 5.0
+"""An observation darker than this on average, of 255, is of a covered lens or a dead sensor."""
+SLOW = 0.7
+"""Share of the rate asked for below which a camera is slow."""
 
 
 class CameraNode(ros.RigNode):
-    """`camera/image_raw` -> `rig/observation/image`."""
+    """A driver or `camera/image_raw` -> `rig/observation/image`.
 
-    def __init__(self) -> None:
+    Args:
+        realsense_context: `pyrealsense2.context` in which `source` `realsense` looks; None: the devices plugged in.
+    """
+
+    def __init__(self, realsense_context: Any = None) -> None:
         super().__init__("camera")
         checkpoint = self.declare(
             "checkpoint", Parameter.Type.STRING, "Checkpoint directory: it says how a frame is cropped and resized."
         )
-        self.declare("source", "topic", "Where the frames come from.", choices=("topic",))
+        source = self.declare("source", "topic", "Where the frames come from.", choices=SOURCES)
         config = read_config(locate(checkpoint))
-        self._crop = Crop(*config.camera.crop)
-        self._size = config.camera.image_size
-        self._camera = config.camera
-        self._max_age = MAX_AGE_PERIODS * config.action.period_s
+        camera = config.camera
+        self._crop = Crop(
+            *self.declare(
+                "crop",
+                [float(part) for part in camera.crop],
+                "Part of the turned frame that is observed: left, top, width, height as fractions of it.",
+                check=_wrong_crop,
+            )
+        )
+        self._size = self.declare(
+            "size",
+            camera.image_size,
+            "Side of the observation [pixels]; networks take their own only.",
+            low=8,
+            high=512,
+        )
+        self._rotation = self.declare(
+            "rotation",
+            0,
+            "Degrees by which frames are turned clockwise before they are cropped: 0, 90, 180 or 270.",
+            check=lambda value: None if value in QUARTERS else "must be 0, 90, 180 or 270",
+        )
+        self._aspect = camera.width * camera.crop[2] / (camera.height * camera.crop[3])
+        self._trained = f"{camera.width}x{camera.height}"
+        self._period = config.action.period_s
+        self._max_age = MAX_AGE_PERIODS * self._period
         self._refusals = Refusals(self.get_logger())
-        self._passed = 0
-        self._passed_before = 0
+        self._passed, self._rate, self._expected_rate = 0, Rate(), 0.0
         self._age = float("nan")
+        self._resolution, self._resolutions, self._changed = "", 0, ""
         self._observations = self.publisher(Image, "rig/observation/image", ros.OBSERVATION)
-        self.subscribe(Image, "camera/image_raw", self._on_frame, ros.OBSERVATION)
+        self._frame_id = self.declare("frame_id", "camera", "Frame of the pictures of a camera that this node owns.")
+        self._where = topic = self.declare("topic", "camera/image_raw", "Source topic, or topic of a bag.")
+        transport = self.declare(
+            "transport", "raw", "Of source topic; compressed: TOPIC/compressed.", choices=("raw", "compressed")
+        )
+        driver = self._driver(source, topic, realsense_context)
+        self._capture: Capture | None = None
+        if driver is not None:
+            self._where, self._expected_rate = source, driver.fps
+            self._frames = self.publisher(Image, "camera/image_raw", ros.OBSERVATION)
+            self._infos = self.publisher(CameraInfo, "camera/camera_info", ros.OBSERVATION)
+            self._capture = Capture(driver, self._take, self._say, self._rotation)
+            self._capture.start()
+        elif transport == "compressed":
+            self._where = f"{topic}/compressed"
+            self.subscribe(CompressedImage, self._where, self._on_compressed, ros.OBSERVATION)
+        else:
+            self.subscribe(Image, topic, self._on_frame, ros.OBSERVATION)
+
+    def _driver(self, source: str, topic: str, realsense_context: Any) -> Driver | None:
+        """Declare what drivers can be told and return the one asked for; None where another process has the camera."""
+        width = self.declare("width", 640, "Of a frame (realsense, v4l2) [pixels].", low=16, high=8192)
+        height = self.declare("height", 480, "Of a frame (realsense, v4l2) [pixels].", low=16, high=8192)
+        fps = self.declare("fps", 30, "Frames a second (realsense, v4l2, a folder of pictures).", low=1, high=300)
+        units = "0: the camera chooses, and may choose otherwise at any moment."
+        exposure = self.declare("exposure", 0.0, f"In units of the device, mostly 100 us. {units}", low=0.0, high=1e6)
+        gain = self.declare("gain", 0.0, f"In units of the device. {units}", low=0.0, high=1e6)
+        white = self.declare("white_balance", 0.0, f"[K]. {units}", low=0.0, high=1e5)
+        serial = self.declare("serial", "", "Serial number of the RealSense; empty: the only one.")
+        device = self.declare("device", "/dev/video0", "Of source v4l2; /dev/v4l/by-id/... stays the same camera.")
+        path = self.declare("path", "", "Of source file: a video, a folder of pictures, or a rosbag2.")
+        loop = self.declare("loop", False, "Whether source file begins again at its end.")
+        if source == "topic":
+            return None
+        if source == "file":
+            from rig_robot.robot.cameras.file import FileCamera
+
+            if not path:
+                raise ros.BadParameter("parameter path must be given: a video, a folder of pictures, or a rosbag2")
+            return FileCamera(Path(locate(path)), fps, topic, loop, self._now_ns)
+        if AUTOMATIC in (exposure, white):
+            self.get_logger().warning(
+                "exposure or white_balance is automatic: what the networks see will change with the arm and the light"
+            )
+        settings = (width, height, fps, exposure, gain, white, self._now_ns)
+        if source == "v4l2":
+            from rig_robot.robot.cameras.v4l2 import V4l2
+
+            return V4l2(device, *settings)
+        try:
+            from rig_robot.robot.cameras.realsense import RealSense
+        except ImportError as error:
+            raise ros.BadParameter(f"source realsense needs pyrealsense2: pip install pyrealsense2 ({error})") from None
+        return RealSense(serial, *settings, realsense_context)
+
+    def stop(self) -> None:
+        if self._capture is not None:
+            self._capture.stop()
+
+    def _say(self, text: str) -> None:
+        self.get_logger().warning(text)
+
+    def _now_ns(self) -> int:
+        return self.get_clock().now().nanoseconds
 
     def _on_frame(self, message: Image) -> None:
         try:
-            self._check(message)
-            observation = prepare(from_raw(message), self._crop, self._size)
+            self._check_age(message.header.stamp)
+            picture = turned(from_raw(message), self._rotation)
         except ValueError as error:
-            self._refusals.refuse(f"camera/image_raw: a frame is not used: {error}")
+            self._refuse(error)
             return
-        self._observations.publish(ros.rgb_to_image(observation, message.header.stamp, message.header.frame_id))
+        self._observe(picture, message.header.stamp, message.header.frame_id)
+
+    def _on_compressed(self, message: CompressedImage) -> None:
+        try:
+            self._check_age(message.header.stamp)
+            picture = turned(from_compressed(bytes(message.data)), self._rotation)
+        except ValueError as error:
+            self._refuse(error)
+            return
+        self._observe(picture, message.header.stamp, message.header.frame_id)
+
+    def _take(self, frame: Frame) -> None:
+        """Pass on a frame of our own camera; runs in the camera's thread."""
+        stamp = Time(sec=frame.stamp_ns // 10**9, nanosec=frame.stamp_ns % 10**9)
+        try:
+            self._check_age(stamp)
+        except ValueError as error:
+            self._refuse(error)
+            return
+        self._observe(frame.image, stamp, self._frame_id)
+        whole = ros.rgb_to_image(frame.image, stamp, self._frame_id)
+        assert self._capture is not None
+        info = describe(self._capture.driver.lens, frame.image.shape, self._rotation)
+        info.header = whole.header
+        self._frames.publish(whole)
+        self._infos.publish(info)
+
+    def _observe(self, picture: np.ndarray, stamp: Time, frame_id: str) -> None:
+        """Make an observation of a picture [H, W, 3] RGB and pass it on."""
+        try:
+            self._check(picture)
+            observation = prepare(picture, self._crop, self._size)
+            if observation.mean() < BLACK:
+                raise ValueError("it is black: is the lens covered, or the light off?")
+        except ValueError as error:
+            self._refuse(error)
+            return
+        self._observations.publish(ros.rgb_to_image(observation, stamp, frame_id))
         self._refusals.accept()
         self._passed += 1
+        self._rate.note()
 
-    def _check(self, message: Image) -> None:
-        self._age = Arrival.of(ros.stamp_s(message.header.stamp), self.now()).age
+    def _refuse(self, error: ValueError) -> None:
+        self._refusals.refuse(f"{self._where}: a frame is not used: {error}")
+
+    def _check_age(self, stamp: Time) -> None:
+        self._age = Arrival.of(ros.stamp_s(stamp), self.now()).age
         if self._age > self._max_age:
             raise ValueError(
                 f"it is older than {self._max_age:g} s: is the driver late, or is use_sim_time set wrongly?"
             )
-        aspect, expected = message.width / max(message.height, 1), self._camera.width / self._camera.height
-        if abs(aspect / expected - 1) > ASPECT_TOLERANCE:
+
+    def _check(self, picture: np.ndarray) -> None:
+        height, width = picture.shape[:2]
+        resolution = f"{width}x{height}"
+        if resolution != self._resolution:
+            if self._resolution:
+                self._resolutions += 1
+                self._changed = f"{self._where}: frames were {self._resolution} and are {resolution} now"
+                self.get_logger().warning(self._changed)
+            self._resolution = resolution
+        aspect = width * self._crop.width / (height * self._crop.height)
+        if abs(aspect / self._aspect - 1) > ASPECT_TOLERANCE:
             raise ValueError(
-                f"it is {message.width}x{message.height}; the checkpoint was trained on frames of the aspect of "
-                f"{self._camera.width}x{self._camera.height}: set the driver to one, or train on this camera"
+                f"it is {resolution}; the checkpoint was trained on frames of the aspect of {self._trained}: "
+                "set the driver to one, set crop, or train on this camera"
             )
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
         """Say whether frames come and are used."""
-        rate, self._passed_before = self._passed - self._passed_before, self._passed
+        rate = self._rate.per_second()
         values = {
-            "rate [Hz]": rate,
+            "rate [Hz]": round(rate, 1),
             "age of the last frame at arrival [s]": f"{self._age:.4f}",
             "frames passed on": self._passed,
             "frames dropped": self._refusals.count,
+            "resolution": self._resolution,
+            "changes of resolution": self._resolutions,
         }
+        changed, self._changed = self._changed, ""
+        if (capture := self._capture) is not None:
+            values |= {"frames lost by the camera's count": capture.lost, "reconnections": capture.reconnections}
+            if capture.ended:
+                return ros.WARN, capture.problem or "", values
+            if not capture.alive():
+                return ros.ERROR, "the camera's thread has ended: restart this node", values
+            if capture.problem:
+                return ros.ERROR, capture.problem, values
         if self._refusals.reason:
             return ros.WARN, self._refusals.reason, values
         if rate == 0:
-            return ros.WARN, "no frames on camera/image_raw: is the driver running?", values
+            return ros.WARN, f"no frames on {self._where}: is the driver running?", values
+        if changed:
+            return ros.WARN, changed, values
+        needed = max(1 / self._period, SLOW * self._expected_rate)
+        if rate < 0.9 * needed:
+            return (
+                ros.WARN,
+                f"{rate:.1f} frames a second; at least {needed:.0f} are needed: slow camera or cable?",
+                values,
+            )
         return ros.OK, "frames are passed on", values
+
+
+def _wrong_crop(crop: Any) -> str | None:
+    left, top, width, height = crop if len(crop) == 4 else (-1.0,) * 4
+    inside = min(left, top) >= 0 and min(width, height) > 0 and max(left + width, top + height) <= 1 + 1e-9
+    return None if inside else "must be left, top, width, height as fractions of the frame, inside it"
 
 
 def main() -> None:

@@ -1,0 +1,142 @@
+"""Frames from disk at their own rate, stamped as they are shown: a video, a folder of pictures, or a rosbag2."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.typesys import Stores, get_typestore
+
+from rig_robot.pictures import PictureRefused, from_compressed, from_raw
+from rig_robot.robot.cameras.driver import CameraError, Ended, Frame, Lens, Now
+
+PICTURES = (".png", ".jpg", ".jpeg")
+BAGS = (".mcap", ".db3")
+_RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+_BEHIND = 0.1
+"""A reader further behind than this [s] does not catch up: it goes on at the recording's rate."""
+
+Timed = tuple[float, np.ndarray]
+"""A moment [s] from the recording's beginning, and the picture [H, W, 3] RGB to show then."""
+
+
+class FileCamera:
+    """A recording played like a camera.
+
+    Args:
+        path: A video, a folder of PNG or JPEG pictures (in the order of their names), or a bag: its folder or file.
+        fps: Pictures a second of a folder; videos and bags have a rate of their own.
+        topic: Topic of a bag; where the bag lacks it, the only one that has pictures is taken.
+        loop: Whether to begin again at the end.
+        now: ROS time.
+    """
+
+    lens: Lens | None = None
+
+    def __init__(self, path: Path, fps: float, topic: str, loop: bool, now: Now) -> None:
+        self.fps = 0.0  # not to be held to
+        self._path, self._rate, self._topic, self._loop, self._now = path, fps, topic, loop, now
+        self._frames: Iterator[Timed] = iter(())
+        self._begin = 0.0
+        self._shown = 0
+
+    def open(self) -> str:
+        """Find out what it is and begin."""
+        if not self._path.exists():
+            raise CameraError(f"{self._path} does not exist")
+        self._frames = self._read()
+        self._begin = time.monotonic()
+        self._shown = 0
+        return str(self._path)
+
+    def read(self) -> Frame:
+        """Wait until the next picture is due."""
+        due, image = self._next()
+        wait = self._begin + due - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+        elif wait < -_BEHIND:
+            self._begin -= wait
+        self._shown += 1
+        return Frame(image, self._now())
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._frames = iter(())
+
+    def _next(self) -> Timed:
+        frame = next(self._frames, None)
+        if frame is None and self._shown and self._loop:
+            self._frames, self._begin = self._read(), time.monotonic()
+            frame = next(self._frames, None)
+        if frame is not None:
+            return frame
+        if self._shown:
+            raise Ended(f"{self._path} is over")
+        raise CameraError(f"{self._path} holds no pictures")
+
+    def _read(self) -> Iterator[Timed]:
+        path = self._path
+        if path.suffix in BAGS or (path / "metadata.yaml").exists():
+            return _bag(path, self._topic)
+        return _folder(path, self._rate) if path.is_dir() else _video(path)
+
+
+def _folder(path: Path, fps: float) -> Iterator[Timed]:
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+    for index, file in enumerate(files):
+        try:
+            yield index / fps, from_compressed(file.read_bytes())
+        except PictureRefused as error:
+            raise CameraError(f"{file}: {error}") from None
+
+
+def _video(path: Path) -> Iterator[Timed]:
+    video = cv2.VideoCapture(str(path))
+    try:
+        fps = video.get(cv2.CAP_PROP_FPS)
+        if not video.isOpened() or not fps > 0:
+            raise CameraError(f"{path} is not a video that OpenCV can read")
+        index = 0
+        while (read := video.read())[0]:
+            yield index / fps, np.asarray(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), np.uint8)
+            index += 1
+    finally:
+        video.release()
+
+
+def _bag(path: Path, topic: str) -> Iterator[Timed]:
+    """Pictures at the times at which they were recorded."""
+    try:
+        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
+            connection = _choose(reader, topic, path)
+            first: int | None = None
+            for _, stamp, data in reader.messages([connection]):
+                first = stamp if first is None else first
+                message: Any = reader.deserialize(data, connection.msgtype)
+                raw = connection.msgtype == _RAW
+                yield (
+                    1e-9 * (stamp - first),
+                    np.asarray(from_raw(message) if raw else from_compressed(message.data.tobytes())),
+                )
+    except PictureRefused as error:
+        raise CameraError(f"{path}: {error}") from None
+    except AnyReaderError as error:
+        raise CameraError(f"{path} is not a bag that can be read: {error}") from None
+
+
+def _choose(reader: AnyReader, topic: str, path: Path) -> Any:
+    offered = {
+        connection.topic: connection for connection in reader.connections if connection.msgtype in (_RAW, _COMPRESSED)
+    }
+    for name in (topic, f"/{topic}"):
+        if name in offered:
+            return offered[name]
+    if len(offered) == 1:
+        return next(iter(offered.values()))
+    raise CameraError(f"{path} has pictures on {', '.join(sorted(offered)) or 'no topic'}: set topic to one of them")
