@@ -43,6 +43,14 @@ class TellOptions:
     """Time to wait for the system and its answer [s]."""
 
 
+@dataclass(frozen=True)
+class WatchOptions:
+    """Print what the arm does and be its operator: with its parameter `heartbeat` set, Ctrl-C here stops it."""
+
+    namespace: str = ""
+    """ROS namespace of the robot."""
+
+
 def main() -> None:
     """Run the command that the arguments name; exit 2 with one line where they cannot be right."""
     command = tyro.cli(
@@ -51,6 +59,7 @@ def main() -> None:
         | Annotated[DoctorOptions, tyro.conf.subcommand("doctor")]
         | Annotated[GoalOptions, tyro.conf.subcommand("goal")]
         | Annotated[TellOptions, tyro.conf.subcommand("tell")]
+        | Annotated[WatchOptions, tyro.conf.subcommand("watch")]
         | Annotated[TrainArgs, tyro.conf.subcommand("train", default=_defaults(sys.argv[1:]))]
         | Annotated[ExploreArgs, tyro.conf.subcommand("explore")]
         | Annotated[CompareArgs, tyro.conf.subcommand("compare")]
@@ -101,10 +110,7 @@ def _doctor(options: DoctorOptions) -> int:
 
 
 def _goal(options: GoalOptions) -> int:
-    from rig_robot.bringup import dds_profile
-
-    # Before rclpy is loaded: the DDS reads its profile when it starts.
-    os.environ.update(simulation_environment() | dds_profile("camera", os.environ))
+    _visit("camera")
     from rig_robot.send_goal import send
 
     answer = send(options.picture, options.namespace, options.timeout)
@@ -113,14 +119,27 @@ def _goal(options: GoalOptions) -> int:
 
 
 def _tell(options: TellOptions) -> int:
-    from rig_robot.bringup import dds_profile
-
-    os.environ.update(simulation_environment() | dds_profile("small", os.environ))
+    _visit("small")
     from rig_robot.operate import tell
 
     outcome = tell(options.word, options.namespace, options.timeout)
     print(outcome.text)
     return 0 if outcome.done else 1
+
+
+def _watch(options: WatchOptions) -> int:
+    _visit("small")
+    from rig_robot.operate import watch
+
+    watch(options.namespace)
+    return 0
+
+
+def _visit(profile: str) -> None:
+    """Meet a running system in its ROS domain; before rclpy is loaded, since the DDS reads its profile as it starts."""
+    from rig_robot.bringup import dds_profile
+
+    os.environ.update(simulation_environment() | dds_profile(profile, os.environ))
 
 
 def _environment(name: str, **arguments: Any) -> Any:
@@ -162,6 +181,7 @@ _COMMANDS: dict[type, Callable[[Any], int]] = {
     DoctorOptions: _doctor,
     GoalOptions: _goal,
     TellOptions: _tell,
+    WatchOptions: _watch,
     TrainArgs: _train,
     ExploreArgs: _explore,
     CompareArgs: _compare,

@@ -1,13 +1,18 @@
-"""`rig tell`: arm, stop, park and the policy's modes, where there is no `ros2` command."""
+"""`rig tell` and `rig watch`: what a person says to a running robot and hears of it, without the `ros2` command."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NamedTuple
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.srv import SetParameters
+from rclpy.clock import Clock, ClockType
 from rclpy.parameter import Parameter
+from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
+from rig_robot.ros import COMMAND, LATCHED
 from rig_robot.visit import NobodyThere, Visit
 
 SERVICES: dict[str, tuple[type, str, Any]] = {
@@ -39,3 +44,32 @@ def tell(word: str, namespace: str = "", timeout: float = 10.0) -> Outcome:
             return Outcome(result.successful, result.reason or f"mode {word}")
         except NobodyThere as error:
             return Outcome(False, str(error))
+
+
+HEARTBEAT_PERIOD = 0.1
+"""Time between two signs of life of the operator [s]."""
+
+
+def watch(namespace: str = "", seconds: float = float("inf")) -> None:
+    """Print what the arm does, and give the operator's heartbeat, for so long [s] or until Ctrl-C.
+
+    With the arm's parameter `heartbeat` set, the end of this stops the arm.
+    """
+    with Visit("rig_watch_command", namespace, seconds) as visit:
+        told = ""
+
+        def hear(status: DiagnosticStatus) -> None:
+            nonlocal told
+            values = {item.key: item.value for item in status.values}
+            if (text := f"{values['state']}: {values['reason']}".removesuffix(": ")) != told:
+                told = text
+                print(told, flush=True)
+
+        def beat() -> None:
+            heartbeat.publish(Header(stamp=visit.node.get_clock().now().to_msg(), frame_id="operator"))
+
+        heartbeat = visit.node.create_publisher(Header, "rig/operator/heartbeat", COMMAND)
+        visit.node.create_subscription(DiagnosticStatus, "rig/arm/status", hear, LATCHED)
+        visit.node.create_timer(HEARTBEAT_PERIOD, beat, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        with contextlib.suppress(KeyboardInterrupt):
+            visit.until(lambda: False)

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any
 
 import rclpy
+from rclpy.client import Client
 from rclpy.node import Node
 
 
@@ -48,7 +49,7 @@ class Visit:
         Raises:
             NobodyThere: If the service is not there or does not answer in time.
         """
-        client = self.node.create_client(kind, service)
+        client: Client = self.node.create_client(kind, service)
         name = self.node.resolve_service_name(service)
         if not self.until(client.service_is_ready):
             raise NobodyThere(

@@ -1,8 +1,10 @@
 """`rig tell`: what a person says to a running robot is done, and what is not done is said."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -45,3 +47,22 @@ def test_the_words_do_what_they_say() -> None:
 def test_a_robot_that_is_not_there_is_not_thought_stopped() -> None:
     status, text = tell("stop", "--namespace", "nobody", "--timeout", "1")
     assert status == 1 and "no service /nobody/arm/estop" in text
+
+
+def test_watching_is_a_heartbeat_whose_end_stops_the_arm_and_tells_what_the_arm_does() -> None:
+    names = {"__ns": "/held", "joint_states": "/joint_states"}
+    with node_process("rig_robot.nodes.arm", PARAMETERS | {"heartbeat": 1.0}, names):
+        status, text = tell("arm", "--namespace", "held")
+        assert status == 1 and "no operator heartbeat" in text
+        command = [sys.executable, "-m", "rig_robot.cli", "watch", "--namespace", "held"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as watching:
+            assert watching.stdout is not None
+            assert "disarmed: after start" in watching.stdout.readline()
+            assert tell("arm", "--namespace", "held")[0] == 0
+            assert "waiting" in watching.stdout.readline()
+            watching.send_signal(signal.SIGINT)
+            output, _ = watching.communicate(timeout=10)
+            assert watching.returncode == 0 and "Traceback" not in output, output
+        time.sleep(1.0)
+        assert tell("disarm", "--namespace", "held")[0] == 0
+        assert "no operator heartbeat" in tell("arm", "--namespace", "held")[1]
