@@ -64,6 +64,10 @@ class NodeSpec:
         """Return the variables to add to the user's environment `given` for this node."""
         return {**quiet_threads(given), **dds_profile("camera" if self.sends_frames else "small", given)}
 
+    def security(self, given: Mapping[str, str]) -> list[str]:
+        """Return the ROS arguments that name this node's enclave where the environment `given` turns SROS2 on."""
+        return ["--enclave", f"/rig/{self.name}"] if given.get("ROS_SECURITY_ENABLE") == "true" else []
+
 
 def quiet_threads(given: Mapping[str, str]) -> dict[str, str]:
     """Return variables that give each process one thread for its arithmetic: more would starve the other nodes."""

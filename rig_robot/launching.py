@@ -76,6 +76,7 @@ def _node(spec: NodeSpec, variables: dict[str, str], given: dict[str, str]) -> I
         name=spec.name,
         namespace=spec.namespace,
         parameters=[spec.parameters],
+        ros_arguments=spec.security(given),
         additional_env={**variables, **spec.environment(given), "PYTHONUNBUFFERED": "1"},
         output="screen",
         respawn=not spec.vital,

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -35,9 +35,9 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def command(spec: NodeSpec) -> list[str]:
-    """Return the command line of a node."""
-    arguments = [sys.executable, "-m", spec.module, "--ros-args", "-r", f"__node:={spec.name}"]
+def command(spec: NodeSpec, given: Mapping[str, str]) -> list[str]:
+    """Return the command line of a node in the environment `given`."""
+    arguments = [sys.executable, "-m", spec.module, "--ros-args", *spec.security(given), "-r", f"__node:={spec.name}"]
     if spec.namespace:
         arguments += ["-r", f"__ns:=/{spec.namespace}"]
     for name, value in spec.parameters.items():
@@ -112,7 +112,7 @@ class Runner:
                 os._exit(1)
 
         process = subprocess.Popen(
-            command(spec),
+            command(spec, self._environment),
             env={**self._environment, **spec.environment(self._environment)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

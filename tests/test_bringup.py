@@ -95,12 +95,13 @@ def as_command(node: Any) -> dict[str, Any]:
         "parameters": node.kwargs["parameters"][0],
         "remappings": node.kwargs.get("remappings", []),
         "vital": not node.kwargs["respawn"],
+        "security": node.kwargs["ros_arguments"],
     }
 
 
 def from_command_line(spec: NodeSpec) -> dict[str, Any]:
     """What the runner's command line says, read back from the line itself."""
-    arguments = command(spec)
+    arguments = command(spec, os.environ)
     remappings = [arguments[i + 1] for i, argument in enumerate(arguments) if argument == "-r"]
     names = dict(remapping.split(":=") for remapping in remappings)
     parameters = dict(arguments[i + 1].split(":=", 1) for i, argument in enumerate(arguments) if argument == "-p")
@@ -111,6 +112,7 @@ def from_command_line(spec: NodeSpec) -> dict[str, Any]:
         "parameters": {name: yaml.safe_load(value) for name, value in parameters.items()},
         "remappings": list(names.items()),
         "vital": spec.vital,
+        "security": arguments[arguments.index("--ros-args") + 1 : arguments.index("-r")],
     }
 
 
@@ -138,12 +140,18 @@ def test_launch_and_runner_start_the_same_nodes(recorded_launch, checkpoint: Pat
     assert [as_command(node) for node in nodes] == [from_command_line(spec) for spec in simulation(options)]
 
 
-@pytest.mark.parametrize("namespace", ["", "left"])
-def test_launch_and_runner_start_the_same_robot(recorded_launch, checkpoint: Path, namespace: str) -> None:
+@pytest.mark.parametrize(("namespace", "secure"), [("", False), ("left", True)])
+def test_launch_and_runner_start_the_same_robot(
+    recorded_launch, monkeypatch: pytest.MonkeyPatch, checkpoint: Path, namespace: str, secure: bool
+) -> None:
+    if secure:
+        monkeypatch.setenv("ROS_SECURITY_ENABLE", "true")
     config = share("config", "robot.yaml")
     entities = launched("robot", checkpoint=str(checkpoint), config=str(config), namespace=namespace)
     specs = robot(RobotOptions(config, str(checkpoint), namespace))
     assert [as_command(node) for node in nodes_of(entities)] == [from_command_line(spec) for spec in specs]
+    enclaves = [["--enclave", f"/rig/{spec.name}"] if secure else [] for spec in specs]
+    assert [as_command(node)["security"] for node in nodes_of(entities)] == enclaves
     told = [entity.kwargs["msg"] for entity in entities if type(entity).__name__ == "LogInfo"]
     assert told == robot_notice(specs, os.environ)
 

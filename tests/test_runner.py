@@ -101,7 +101,7 @@ def test_no_process_outlives_the_runner(module: str, how: signal.Signals, deaf: 
 
 def test_parameters_reach_a_node_as_they_are(tmp_path: Path) -> None:
     spec = NodeSpec("n", "m", {"text": "a: b", "number": 1.0, "list": [0.5, 1.0], "yes": True}, namespace="left")
-    arguments = command(spec)
+    arguments = command(spec, {})
     assert arguments[1:3] == ["-m", "m"]
     assert "__ns:=/left" in arguments and 'text:="a: b"' in arguments and "number:=1.0" in arguments
     assert "list:=[0.5, 1.0]" in arguments and "yes:=true" in arguments
