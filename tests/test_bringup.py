@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import re
 import shutil
 import sys
 import types
@@ -326,6 +327,23 @@ def test_a_robot_says_what_it_drives_and_how_to_stop_it(checkpoint: Path, tmp_pa
     config = robot_config(tmp_path, "{preset: sawyer, command_topic: my_controller/joint_trajectory}")
     specs = robot(RobotOptions(config, str(checkpoint), "left"))
     told = "\n".join(robot_notice(specs, {"ROS_DOMAIN_ID": "42"}))
-    for part in ("sawyer", "/left/my_controller/joint_trajectory", "domain 42", "rig tell stop --namespace left", "tell arm"):
+    for part in (
+        "sawyer",
+        "/left/my_controller/joint_trajectory",
+        "domain 42",
+        "rig tell stop --namespace left",
+        "tell arm",
+    ):
         assert part in told
     assert "domain 0" in "\n".join(robot_notice(specs, {}))
+
+
+def test_what_the_configuration_to_edit_suggests_are_parameters_that_there_are() -> None:
+    text = share("config", "robot.yaml").read_text()
+    suggested = yaml.safe_load(re.sub(r"^  #(\w+:)", r"  \1", text, flags=re.MULTILINE))
+    document = (share("config").parent / "docs" / "nodes.md").read_text()
+    assert {"heartbeat", "table_height", "preset"} <= set(suggested["arm"]) and "serial" in suggested["camera"]
+    for node, parameters in suggested.items():
+        section = document.split(f"\n## {node}\n")[1].split("\n## ")[0]
+        unknown = {name for name in parameters if f"`{name}`" not in section} - {"preset"}
+        assert not unknown, f"config/robot.yaml: {node} has no {unknown}"
