@@ -95,12 +95,16 @@ class Operator:
             acts.append("arm")
         mode = self._call(self._get, GetParameters.Request(names=["mode"])).values[0].string_value
         if mode != "reach":
-            parameter = Parameter("mode", value="reach").to_parameter_msg()
-            result = self._call(self._set, SetParameters.Request(parameters=[parameter])).results[0]
-            if not result.successful:
-                raise NotReady(f"the policy does not reach: {result.reason}")
+            self.set_mode("reach")
             acts.append("policy to reach")
         return acts
+
+    def set_mode(self, mode: str) -> None:
+        """Set the policy's mode."""
+        parameter = Parameter("mode", value=mode).to_parameter_msg()
+        result = self._call(self._set, SetParameters.Request(parameters=[parameter])).results[0]
+        if not result.successful:
+            raise NotReady(f"the policy refuses mode {mode}: {result.reason}")
 
     @property
     def state(self) -> str:
