@@ -8,15 +8,18 @@ from typing import Any
 import mujoco
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import TwistStamped
 from numpy import pi
 from ros_harness import Listener, node_process
+from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool
+from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.bringup import ARM_MUST_SAY, arm_parameters, presets
 from rig_robot.resources import locate, share
 from rig_robot.robot.kinematics import TOOL_DOWN, Kinematics, Margin
 from rig_robot.robot.safety import Limits, SafetyFilter
-from rig_robot.ros import LATCHED
+from rig_robot.ros import COMMAND
 
 ARMS = presets()
 FULL, HALF, RIGHT = 2 * pi, pi, pi / 2
@@ -241,14 +244,38 @@ def test_the_tool_crosses_its_box_in_straight_lines_through_the_safety_filter(na
 
 
 @pytest.mark.parametrize("name", ARMS)
-def test_the_arm_node_takes_the_preset_and_its_namespace(name: str, listener: Listener) -> None:
+def test_the_arm_node_moves_the_arm_of_the_preset_as_it_is_told(name: str, listener: Listener) -> None:
+    """By its own topics, in a namespace, before an arm that is at once where it is told to be."""
     preset = read(name)
-    heard = listener.hear(DiagnosticStatus, "lab/rig/arm/status", LATCHED)
-    with node_process("rig_robot.nodes.arm", preset, {"__ns": "/lab"}):
-        listener.until(lambda: heard, "the arm's status")
-        listener.until_heard(f"/lab/{preset['command_topic']}")
-        listener.until_heard(f"/lab/{preset['joint_states_topic']}", publishers=0, subscribers=1)
-    assert {value.key: value.value for value in heard[0].values}["state"] == "disarmed"
+    arm = kinematics(preset)
+    start = q = arm.solve(preset["rest"], (np.array(preset["workspace_low"]) + preset["workspace_high"]) / 2, TOOL_DOWN)
+    commands = listener.hear(JointTrajectory, f"lab/{preset['command_topic']}", COMMAND)
+    states = listener.node.create_publisher(JointState, f"lab/{preset['joint_states_topic']}", COMMAND)
+    twists = listener.node.create_publisher(TwistStamped, "lab/rig/policy/twist", COMMAND)
+
+    def tell() -> None:
+        message = JointState(name=preset["joints"], position=list(commands[-1].points[0].positions if commands else q))
+        message.header.stamp = listener.node.get_clock().now().to_msg()
+        states.publish(message)
+
+    def armed() -> bool:
+        return listener.call(SetBool, "lab/arm/arm", SetBool.Request(data=True)).success
+
+    with node_process("rig_robot.nodes.arm", preset | {"ramp": 0.1}, {"__ns": "/lab"}):
+        listener.node.create_timer(0.01, tell)
+        listener.until_heard("lab/rig/policy/twist", publishers=1, subscribers=1)
+        listener.until_heard(f"lab/{preset['joint_states_topic']}", publishers=1, subscribers=1)
+        listener.until(armed, "the arm is armed")
+        for _ in range(20):
+            message = TwistStamped()
+            message.header.frame_id, message.twist.linear.y = preset["base_frame"], 0.1
+            message.header.stamp = listener.node.get_clock().now().to_msg()
+            twists.publish(message)
+            listener.spin(0.05)
+    assert commands[-1].joint_names == preset["joints"]
+    path = np.array([arm.forward(command.points[0].positions) for command in commands]) - arm.forward(start)
+    assert 0.05 < path[-1, 1] < 0.13 and np.abs(path[:, [0, 2]]).max() < 5e-3, path[-1]
+    assert not np.any(commands[-1].points[-1].velocities), "the last word of a node that ends is to stand still"
 
 
 def test_there_is_a_preset_for_each_arm_of_the_documentation() -> None:
