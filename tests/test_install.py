@@ -47,8 +47,10 @@ def test_colcon_puts_scripts_launch_files_and_index_where_ros2_looks(checkout: P
     prefix = workspace / "install" / "rig_robot"
     assert {file.name for file in (prefix / "lib" / "rig_robot").iterdir()} == EXECUTABLES
     assert (prefix / "share/ament_index/resource_index/packages/rig_robot").is_file()
-    assert (prefix / "share/rig_robot/launch/sim.launch.py").is_file()
-    assert (prefix / "share/rig_robot/config/dds/camera.xml").is_file()
+    for file in ("launch/sim.launch.py", "launch/robot.launch.py", "config/dds/camera.xml", "config/robot.yaml"):
+        assert (prefix / "share/rig_robot" / file).is_file()
+    for file in ("config/arms/ur5e.yaml", "config/arms/ur5e.urdf", "policies/rig_robot.policy.xml"):
+        assert (prefix / "share/rig_robot" / file).is_file()
     script = f"source install/setup.bash && cd / && echo $AMENT_PREFIX_PATH && '{sys.executable}' -c '{FINDS}'"
     found = subprocess.run(
         ["bash", "-c", script],
