@@ -60,8 +60,8 @@ class Recorder:
         self.robot = SimulatedRobot(START)
         self.velocities: list[Vector] = []
 
-    def send(self, positions: Vector, velocities: list[float], seconds: float) -> None:
-        self.robot.follow(JOINTS, [Point(seconds, positions.tolist(), velocities)])
+    def send(self, *points: Point) -> None:
+        self.robot.follow(JOINTS, points)
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds / TICK)):
@@ -76,7 +76,7 @@ def naive(args: Args, seconds: float) -> Recorder:
     for step in steps(args):
         place = place + step
         q = arm.solve(q, place, TOOL_DOWN)
-        recorder.send(q, [], seconds)
+        recorder.send(Point(seconds, q.tolist(), []))
         recorder.run(ACTION_PERIOD)
     return recorder
 
@@ -94,7 +94,10 @@ def filtered(args: Args) -> Recorder:
     for step in steps(args):
         for _ in range(round(ACTION_PERIOD / PERIOD)):
             command = safety.step(step / ACTION_PERIOD, 0.0, PERIOD)
-            recorder.send(command.position, command.velocity.tolist(), 2 * PERIOD)
+            points = [Point(2 * PERIOD, command.position.tolist(), command.velocity.tolist())]
+            if command.braking:
+                points.append(Point(2 * PERIOD + command.braking, command.rest.tolist(), [0.0] * len(JOINTS)))
+            recorder.send(*points)
             recorder.run(PERIOD)
     return recorder
 

@@ -6,11 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from geometry_msgs.msg import TwistStamped
 from rclpy.duration import Duration
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from rig_robot.robot.kinematics import Vector
 from rig_robot.robot.safety import Command, JointCommand, TwistCommand
 
 
@@ -36,23 +38,30 @@ class Interface(ABC):
 
 
 class JointTrajectoryInterface(Interface):
-    """joint_trajectory_controller: one point, two periods ahead, with the velocity there.
+    """joint_trajectory_controller: where to be two periods ahead, how fast, and from there to rest.
 
-    Two periods: long enough to bridge a late command, short enough that a dead node leaves the arm still.
+    Two periods bridge a command that comes late. One that does not come at all, since the node is dead, leaves an arm
+    that brakes as its joints may; and controllers take only trajectories that end at rest.
     """
 
     message, topic = JointTrajectory, "joint_trajectory_controller/joint_trajectory"
 
     def __init__(self, joints: Sequence[str], period: float) -> None:
         self._joints = list(joints)
-        self._horizon = Duration(seconds=2.0 * period).to_msg()
+        self._ahead = 2.0 * period
 
     def write(self, command: Command, stamp: Any) -> JointTrajectory:
         assert isinstance(command, JointCommand)
-        point = JointTrajectoryPoint(positions=command.position.tolist(), velocities=command.velocity.tolist())
-        point.time_from_start = self._horizon
+        last = self._point(command.rest, np.zeros_like(command.rest), self._ahead + command.braking)
+        points = [self._point(command.position, command.velocity, self._ahead), last] if command.braking else [last]
         # Stamp 0: now. Clocks of two machines need not agree for an arm to move in time.
-        return JointTrajectory(joint_names=self._joints, points=[point])
+        return JointTrajectory(joint_names=self._joints, points=points)
+
+    @staticmethod
+    def _point(position: Vector, velocity: Vector, seconds: float) -> JointTrajectoryPoint:
+        point = JointTrajectoryPoint(positions=position.tolist(), velocities=velocity.tolist())
+        point.time_from_start = Duration(seconds=seconds).to_msg()
+        return point
 
 
 class JointPositionInterface(Interface):

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rig_robot.robot.kinematics import SLACK, TOOL_DOWN, Kinematics, Margin
@@ -51,25 +51,37 @@ def started(limits: Limits = LIMITS, ramp: float = 0.0, at: np.ndarray = CENTRE)
     return safety
 
 
-def check(limits: Limits, before: np.ndarray, moving: np.ndarray, command: JointCommand, dt: float) -> None:
-    """The laws of one command, given the one before it."""
+def check(
+    limits: Limits, began: np.ndarray, before: np.ndarray, moving: np.ndarray, command: JointCommand, dt: float
+) -> None:
+    """The laws of one command, given the one before it and where the arm began."""
     after = command.position
-    assert np.isfinite(after).all() and np.isfinite(command.velocity).all()
-    assert limits.outside(ARM.forward(after)) <= limits.outside(ARM.forward(before)), command
-    assert ARM.clearance(after) >= min(MARGIN.distance, ARM.clearance(before)), command
-    assert ARM.condition(after) <= max(limits.singularity_stop, ARM.condition(before)), command
-    assert (after >= ARM.lower).all() and (after <= ARM.upper).all()
+    assert np.isfinite(command.velocity).all()
+    check_place(limits, before, after, command)
     assert (np.abs(after - before) <= limits.joint_speed * dt + 1e-9).all()
     np.testing.assert_allclose(command.velocity, (after - before) / dt, atol=1e-6)
     sudden = np.abs(command.velocity - moving) > limits.joint_acceleration * dt + 1e-6
+    check_place(limits, began, command.rest, command)
+    if command.braking:
+        assert (np.abs(command.velocity) <= limits.joint_acceleration * command.braking + 1e-9).all()
     # Only what is forbidden may cost a harder stop than the joints' accelerations allow.
     assert not sudden.any() or not command.velocity.any()
 
 
+def check_place(limits: Limits, before: np.ndarray, after: np.ndarray, command: JointCommand) -> None:
+    """The arm may be there, or is at least no worse off than before."""
+    assert np.isfinite(after).all()
+    assert limits.outside(ARM.forward(after)) <= limits.outside(ARM.forward(before)) + 1e-9, command
+    assert ARM.clearance(after) >= min(MARGIN.distance, ARM.clearance(before)) - 1e-9, command
+    assert ARM.condition(after) <= max(limits.singularity_stop, ARM.condition(before)) + 1e-6, command
+    assert (after >= ARM.lower).all() and (after <= ARM.upper).all()
+
+
 def follow(safety: SafetyFilter, sequence: list) -> None:
+    began = safety.position
     for velocity, age, dt in sequence:
         before, moving = safety.position, safety.velocity
-        check(safety.limits, before, moving, safety.step(velocity, age, dt), dt)
+        check(safety.limits, began, before, moving, safety.step(velocity, age, dt), dt)
 
 
 @settings(max_examples=SEQUENCES, deadline=None)
@@ -79,6 +91,10 @@ def test_no_sequence_of_commands_leaves_the_bounds(sequence: list, corner: tuple
     follow(started(at=FREE.solve(HOME, place, TOOL_DOWN)), sequence)
 
 
+# Found among 10,000: joints at the ends of their ranges, where the solver finds nothing or stops hard.
+@example([((0.0, 0.0, 0.0), 0.0, 0.0625)] * 2, [0.0, 0.0, 0.0, 0.625, 0.5, 0.75, 0.0], False)
+@example([((0.0, 0.0, 0.0), 0.0, 0.0625)], [0.0, 0.875, 0.628122522748887, 0.0, 0.5, 0.75, 0.0], False)
+@example([((0.0, 0.0, 0.0), 0.0, 0.07)] * 4, [0.875, 0.6281225, 1.0, 0.634765625, 0.95964854, 0.0, 0.0], False)
 @settings(max_examples=SEQUENCES, deadline=None)
 @given(steps, st.lists(st.floats(0.0, 1.0), min_size=7, max_size=7), st.booleans())
 def test_no_sequence_makes_any_posture_worse_than_it_is(sequence: list, fractions: list, wide: bool) -> None:

@@ -169,6 +169,9 @@ class Kinematics:
 
         Returns:
             the joint position [n] (rad) after the step; inside the joint ranges.
+
+        Raises:
+            NotReached: the limits leave no motion at all.
         """
         start = np.clip(np.asarray(q, dtype=np.float64), self.lower, self.upper)
         self._configuration.update(self._full(start))
@@ -186,7 +189,12 @@ class Kinematics:
         # Away from limits this is the answer. Near them, other joints must make up for what may not move.
         limited = (move > LIMIT_GAIN * (self.upper - start)).any() or (move < LIMIT_GAIN * (self.lower - start)).any()
         if limited or self._share(start, start + move, dt) < 1.0:
-            velocity = mink.solve_ik(self._configuration, tasks, dt, solver="daqp", damping=1e-8, limits=self._limits)
+            try:
+                velocity = mink.solve_ik(
+                    self._configuration, tasks, dt, solver="daqp", damping=1e-8, limits=self._limits
+                )
+            except mink.NoSolutionFound:
+                raise NotReached(f"no joint motion brings the tool towards {_text(np.asarray(position))} m") from None
             move = velocity[self._index] * dt
             # The solver sees one point of each pair; an edge that tilts towards the table is another.
             move = self._share(start, start + move, dt) * move

@@ -1,9 +1,10 @@
 """The one filter that every command to an arm passes: what goes out is finite, in bounds and slow enough.
 
 Order of the checks: finite, fresh, speed and acceleration of the tool, workspace box; then singularity, collision
-margins, joint ranges, joint speeds and joint accelerations with all joints scaled together; and box and margins once
-more by forward kinematics of what would be sent. A command that fails a check is not repaired but dropped: the arm
-brakes. No ROS here and no clocks: ages and time steps are arguments, so that every law can be tested as a law.
+margins, joint ranges, joint speeds and joint accelerations with all joints scaled together; and all places once more by
+forward kinematics: that of what would be sent, and that where the arm would come to rest from there. No step is taken
+from which the arm could not brake within its bounds. A command that fails is not repaired but dropped: the arm brakes.
+No ROS here and no clocks: ages and time steps are arguments, so that every law can be tested as a law.
 
 `SafetyFilter` is for arms that take joint positions. `TwistFilter` is for MoveIt Servo, which takes tool velocities and
 looks after joints, singularities and collisions itself.
@@ -17,7 +18,7 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rig_robot.robot.kinematics import Kinematics, Vector
+from rig_robot.robot.kinematics import Kinematics, NotReached, Vector
 
 FACE_MARGIN = 2e-3
 """How far inside the box the tool is stopped [m]: for the inverse kinematics' error and the swing of a real arm."""
@@ -103,11 +104,15 @@ class JointCommand:
         position: Joint positions, [n] rad.
         velocity: Joint velocities there, [n] rad/s.
         note: What the filter changed or dropped and why; empty if nothing.
+        rest: Where the joints come to rest when nothing follows and all brake together from there, [n] rad.
+        braking: How long that takes [s]; 0 where they are at rest.
     """
 
     position: Vector
     velocity: Vector
-    note: str = ""
+    note: str
+    rest: Vector
+    braking: float
 
 
 @dataclass(frozen=True)
@@ -231,36 +236,52 @@ class SafetyFilter:
         if np.abs(allowed - eased).max() * dt > 1e-6:
             notes.append("kept inside the workspace box")
         target = self.target + allowed * dt
-        wanted = self._kinematics.step(self.position, target, self._turned(dt), dt)
+        try:
+            wanted = self._kinematics.step(self.position, target, self._turned(dt), dt)
+        except NotReached as why_not:
+            return self.brake(dt, f"dropped: {why_not}")
         if not np.isfinite(wanted).all():
             return self.brake(dt, "dropped: no joint motion makes this tool motion")
         wanted = self._keep_from_singularity(wanted, notes)
         position, rate = self._limit_joints(wanted, dt, notes)
-        if (why := self._forbidden(position)) is not None:
+        # An arm goes only where it may be, and only as fast as it can still come to rest where it may be.
+        why = self._forbidden(position) or self._forbidden(position + rate * self._braking(rate) / 2)
+        if why is not None:
             return self.brake(dt, f"stopped: {why}")
         # The target waits for the joints, but keeps what the inverse kinematics has still to make good.
         reached, self._turn = self._kinematics.pose(position)
         leash = self.limits.tool_speed * dt
         self.target = reached + _shorten(target - reached, leash)
         self.position, self.velocity = position, rate
-        return JointCommand(position, rate, "; ".join(notes))
+        return self._command("; ".join(notes))
 
     def brake(self, dt: float, note: str) -> JointCommand:
         """Slow all joints together as fast as they may; where that is forbidden, stop at once."""
-        hard = float(np.max(np.abs(self.velocity) / (self.limits.joint_acceleration * dt), initial=1.0))
-        position, rate = self._advance(self.velocity * (1.0 - 1.0 / hard), dt)
+        position, rate = self._advance(
+            self.velocity * (1.0 - min(1.0, dt / max(self._braking(self.velocity), 1e-12))), dt
+        )
         if self._forbidden(position) is not None:
             position, rate = self.position, np.zeros_like(self.velocity)
         before = self._kinematics.forward(self.position)
         self._stay(position)
         self.velocity = rate
         self._eased.velocity = (self.target - before) / dt
-        return JointCommand(position, rate, note)
+        return self._command(note)
 
     def hold(self, position: Vector, note: str) -> JointCommand:
         """Stand still at a joint position [n] rad, at once."""
         self._stay(position)
-        return JointCommand(self.position, self.velocity, note)
+        return self._command(note)
+
+    def _command(self, note: str) -> JointCommand:
+        """Return the command for where the filter is, with the way to rest from there."""
+        braking = self._braking(self.velocity)
+        rest = np.clip(self.position + self.velocity * braking / 2, self._kinematics.lower, self._kinematics.upper)
+        return JointCommand(self.position, self.velocity, note, rest, braking)
+
+    def _braking(self, rate: Vector) -> float:
+        """Return how long joints that move at a rate [n] rad/s take to brake together [s]."""
+        return float(np.max(np.abs(rate) / self.limits.joint_acceleration))
 
     def _stay(self, position: Vector) -> None:
         self.position, self.velocity = position, np.zeros_like(position)
@@ -300,6 +321,8 @@ class SafetyFilter:
     def _forbidden(self, position: Vector) -> str | None:
         """Return why the arm may not be at joint position [n] rad; None if it may, or is no worse off than now."""
         arm, now = self._kinematics, self.position
+        if (position < arm.lower - 1e-9).any() or (position > arm.upper + 1e-9).any():
+            return "a joint could not have stopped before the end of its range"
         outside = self.limits.outside(arm.forward(position))
         if outside > 0.0 and outside > self.limits.outside(arm.forward(now)):
             return "the joints would have left the workspace box"

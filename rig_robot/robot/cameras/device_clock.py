@@ -5,6 +5,9 @@ from __future__ import annotations
 DRIFT = 1e-4
 """Most that two clocks drift apart [s/s]; crystals do with half of it."""
 
+_ANEW = 1.0
+"""A clock that goes back further than this [s] began anew: a reset, or the end of its 32-bit counter."""
+
 
 class DeviceClock:
     """Estimates a frame's age by minimum delay: the frame that came through fastest was not late at all.
@@ -26,7 +29,7 @@ class DeviceClock:
             steady: The steady clock at the arrival [s].
         """
         offset = steady - device
-        if self._offset is None or device < self._device:  # the device, or its 32-bit counter, began anew
+        if self._offset is None or device < self._device - _ANEW:
             self._offset = offset
         else:
             self._offset = min(offset, self._offset + DRIFT * (steady - self._steady))

@@ -50,13 +50,14 @@ class FileCamera:
         if not self._path.exists():
             raise CameraError(f"{self._path} does not exist")
         self._frames = self._read()
-        self._begin = time.monotonic()
         self._shown = 0
         return str(self._path)
 
     def read(self) -> Frame:
         """Wait until the next picture is due."""
         due, image = self._next()
+        if not self._shown:
+            self._begin = time.monotonic()  # opening a bag takes its time
         wait = self._begin + due - time.monotonic()
         if wait > 0:
             time.sleep(wait)
@@ -71,12 +72,13 @@ class FileCamera:
 
     def _next(self) -> Timed:
         frame = next(self._frames, None)
-        if frame is None and self._shown and self._loop:
-            self._frames, self._begin = self._read(), time.monotonic()
+        some = self._shown > 0
+        if frame is None and some and self._loop:
+            self._frames, self._shown = self._read(), 0
             frame = next(self._frames, None)
         if frame is not None:
             return frame
-        if self._shown:
+        if some:
             raise Ended(f"{self._path} is over")
         raise CameraError(f"{self._path} holds no pictures")
 
