@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rig_robot.robot.kinematics import SLACK, TOOL_DOWN, Kinematics, Margin
 from rig_robot.robot.safety import FACE_MARGIN, BoundsMissing, JointCommand, Limits, SafetyFilter, TwistFilter
+from rig_sim.trajectory import Point, Trajectory, plan
 from rig_sim.world import HOME, JOINTS, ROBOT, SPEED_LIMITS, WORKSPACE_HIGH, WORKSPACE_LOW, kinematics
 
 SEQUENCES = int(os.environ.get("RIG_SEQUENCES", "60"))
@@ -106,6 +107,41 @@ def test_no_sequence_makes_any_posture_worse_than_it_is(sequence: list, fraction
 @given(velocities, st.floats(0.0, 0.2), st.floats(0.005, 0.05))
 def test_a_sequence_of_one_command_kept_up_for_seconds_leaves_no_bound(velocity: tuple, age: float, dt: float) -> None:
     follow(started(WIDE), [(velocity, age, dt)] * 100)
+
+
+def test_commands_that_come_late_do_not_make_the_arm_hurry() -> None:
+    """A busy computer sends its commands late; the controller meanwhile does what the last one says to its end."""
+    random = np.random.default_rng(0)
+    safety = SafetyFilter(ARM, WIDE, TOOL_DOWN, ramp=0.0, ahead=0.02)
+    safety.start(CENTRE)
+    path = Trajectory(np.zeros(1), CENTRE[None], None)
+    now, last, speeds = 0.0, 0.0, []
+    for number in range(300):
+        # Most are in time, some are late by up to a fifth of a second.
+        pause = 0.01 if number % 10 else random.uniform(0.01, 0.2)
+        for _ in range(round(pause / 0.001)):
+            before = ARM.forward(path.at(now)[0])
+            now += 0.001
+            speeds.append(np.linalg.norm(ARM.forward(path.at(now)[0]) - before) / 0.001)
+        way = 0.3 if (number // 50) % 2 else -0.3
+        command = safety.step([0.0, way, 0.0], 0.0, safety.catch_up(now - last))
+        last = now
+        points = [Point(0.02, command.position.tolist(), command.velocity.tolist())]
+        if command.braking:
+            points.append(Point(0.02 + command.braking, command.rest.tolist(), [0.0] * 7))
+        path = plan(JOINTS, points, now, now, path.at(now), JOINTS, ARM.lower, ARM.upper)
+    assert np.median(speeds) > 0.1, "it must have moved"
+    assert max(speeds) < 1.25 * LIMITS.tool_speed, max(speeds)
+
+
+def test_an_arm_that_holds_its_last_position_is_gone_on_with_from_there_and_from_rest() -> None:
+    safety = SafetyFilter(ARM, LIMITS, TOOL_DOWN, ramp=0.0, ahead=0.02, brakes=False)
+    safety.start(CENTRE)
+    for _ in range(20):
+        command = safety.step([0.0, 0.2, 0.0], 0.0, 0.01)
+    assert safety.catch_up(0.015) == 0.015 and safety.moving
+    assert safety.catch_up(0.5) == 0.02 and not safety.moving
+    assert (safety.position == command.position).all()
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])

@@ -125,7 +125,8 @@ class ArmNode(RigNode):
             self._interface = JointPositionInterface()
         else:
             self._interface = JointTrajectoryInterface(self._joints, self._period)
-        return SafetyFilter(self._kinematics, limits, orientation, ramp)
+        brakes = kind == "joint_trajectory"
+        return SafetyFilter(self._kinematics, limits, orientation, ramp, ahead=2.0 * self._period, brakes=brakes)
 
     def _take_priority(self) -> str:
         """Ask the kernel to run this process before all ordinary ones; return what came of it."""

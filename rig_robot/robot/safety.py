@@ -173,9 +173,19 @@ class SafetyFilter:
         limits: Its bounds.
         orientation: Tool orientation that is held, quaternion w x y z.
         ramp: Time over which commands fade in after a start [s].
+        ahead: How long the arm takes to where a command tells it to be [s].
+        brakes: Whether it then goes on to the command's `rest`, where no other has come; else it stays there.
     """
 
-    def __init__(self, kinematics: Kinematics, limits: Limits, orientation: ArrayLike, ramp: float = 1.0) -> None:
+    def __init__(
+        self,
+        kinematics: Kinematics,
+        limits: Limits,
+        orientation: ArrayLike,
+        ramp: float = 1.0,
+        ahead: float = 0.02,
+        brakes: bool = True,
+    ) -> None:
         joints = len(kinematics.joints)
         for name in ("joint_speed", "joint_acceleration"):
             if getattr(limits, name).shape != (joints,):
@@ -185,6 +195,7 @@ class SafetyFilter:
         self._kinematics = kinematics
         self._orientation = np.asarray(orientation, dtype=np.float64)
         self._eased = _Eased(limits, ramp)
+        self._ahead, self._brakes = ahead, brakes
         self.position: Vector
         self.velocity: Vector
         self.target: Vector
@@ -215,6 +226,28 @@ class SafetyFilter:
         """Return the largest distance of a measured joint [n] rad from its command [rad]; infinite if not finite."""
         error = np.abs(measured - self.position)
         return float(error.max()) if np.isfinite(error).all() else float("inf")
+
+    def catch_up(self, dt: float) -> float:
+        """Follow what the arm has done by itself where the last command is long ago; return the time to step by [s].
+
+        Time that was lost is not made up for: the arm would have to hurry.
+
+        Args:
+            dt: Time since the last command [s].
+        """
+        late = dt - self._ahead
+        if late <= 0.0:
+            return dt
+        braking = self._braking(self.velocity)
+        if self._brakes and braking > 0.0:
+            part = min(late / braking, 1.0)
+            position = self.position + self.velocity * braking * (part - part**2 / 2)
+            velocity, eased = self.velocity * (1.0 - part), self._eased.velocity * (1.0 - part)
+            self._stay(np.clip(position, self._kinematics.lower, self._kinematics.upper))
+            self.velocity, self._eased.velocity = velocity, eased
+        elif not self._brakes:
+            self._stay(self.position)
+        return self._ahead
 
     def step(self, velocity: ArrayLike, age: float, dt: float) -> JointCommand:
         """Filter one command.
@@ -257,9 +290,9 @@ class SafetyFilter:
 
     def brake(self, dt: float, note: str) -> JointCommand:
         """Slow all joints together as fast as they may; where that is forbidden, stop at once."""
-        position, rate = self._advance(
-            self.velocity * (1.0 - min(1.0, dt / max(self._braking(self.velocity), 1e-12))), dt
-        )
+        braking = self._braking(self.velocity)
+        slower = self.velocity * max(0.0, 1.0 - dt / braking) if braking > 0.0 else self.velocity
+        position, rate = self._advance(slower, dt)
         if self._forbidden(position) is not None:
             position, rate = self.position, np.zeros_like(self.velocity)
         before = self._kinematics.forward(self.position)
@@ -385,6 +418,12 @@ class TwistFilter:
             return float("inf")
         self.target, self._turn = self._kinematics.pose(measured)
         return 0.0
+
+    def catch_up(self, dt: float) -> float:
+        """Return the time to step by [s]: Servo has stopped by itself where the last command is longer ago [s]."""
+        if dt > self._timeout:
+            self._eased.velocity = np.zeros(3)
+        return min(dt, self._timeout)
 
     def step(self, velocity: ArrayLike, age: float, dt: float) -> TwistCommand:
         """Filter one command; arguments as those of `SafetyFilter.step`."""

@@ -186,8 +186,7 @@ class ArmSupervisor:
         if dt <= 0.0:
             return None
         self._ticked = steady
-        # After a pause of this process the arm has stopped by itself; the time that was lost is not made up for.
-        dt = min(dt, 0.1)
+        dt = self._safety.catch_up(dt)
         if not self.state.armed:
             return self._safety.brake(dt, self.reason) if self.braking else None
         if (hold := self._not_following(steady, dt)) is not None:
