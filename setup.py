@@ -66,6 +66,7 @@ setup(
         "scale": ["ray"],
         "dev": [
             "hypothesis",
+            "lxml",
             "mypy",
             "psutil",
             "pytest<9.1",
