@@ -27,6 +27,7 @@ from rig_robot.learning.checkpoint import (
 from rig_robot.learning.inference import Encoder, Policy
 from rig_robot.learning.networks import Actor
 from rig_robot.learning.vae import Vae
+from rig_robot.view_check import Reference, reference
 
 LATENT = 3
 
@@ -47,11 +48,12 @@ def config() -> CheckpointConfig:
     )
 
 
-def write(directory: Path, seed: int = 0) -> CheckpointConfig:
+def write(directory: Path, seed: int = 0, with_scene: bool = False) -> CheckpointConfig:
     torch.manual_seed(seed)
     vae = {name: value.numpy() for name, value in Vae(48, LATENT, (4, 4, 4)).state_dict().items()}
     actor = {f"actor.{name}": value.numpy() for name, value in Actor(LATENT, 2, (8, 8)).state_dict().items()}
-    return save(directory, config(), vae, actor)
+    scene = Reference.of(np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), dtype=np.uint8))
+    return save(directory, config(), vae, actor, scene.tensors() if with_scene else None)
 
 
 @pytest.fixture
@@ -181,6 +183,30 @@ def test_what_a_killed_save_left_is_not_a_checkpoint_and_does_not_stop_the_next(
     write(tmp_path / "first")
     read_config(tmp_path / "first")
     assert [path.name for path in tmp_path.iterdir()] == ["first"]
+
+
+def test_a_checkpoint_from_before_there_were_scenes_is_read_and_has_none(checkpoint: Path) -> None:
+    data = json.loads((checkpoint / "config.json").read_text())
+    assert data.pop("scene") is None
+    (checkpoint / "config.json").write_text(json.dumps(data))
+    assert read_config(checkpoint).scene is None
+    assert reference(checkpoint) is None
+
+
+def test_a_scene_is_kept_and_verified_like_the_networks(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "first"
+    written = write(checkpoint, with_scene=True)
+    assert read_config(checkpoint) == written
+    known = reference(checkpoint)
+    assert known is not None and known.median.shape == (48, 48, 3) and known.steady.shape == (48, 48)
+    content = bytearray((checkpoint / "scene.safetensors").read_bytes())
+    content[-1] ^= 1
+    (checkpoint / "scene.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"scene\.safetensors: sha256"):
+        read_config(checkpoint)
+    (checkpoint / "scene.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"scene\.safetensors"):
+        read_config(checkpoint)
 
 
 def test_reading_a_config_does_not_import_torch(checkpoint: Path) -> None:

@@ -1,5 +1,7 @@
 """Checkpoints: a directory of `vae.safetensors`, `policy.safetensors` and `config.json` that never changes once named.
 
+`scene.safetensors`, where there is one, is what the camera saw beside the arm (`rig_robot/view_check.py`).
+
 `config.json` says everything that a robot needs to know to act on the networks beside it (crop, image size, action
 scale, workspace ...) and the sha256 of each file, so that a half-copied or mixed-up pair is refused by name. A
 checkpoint appears by rename, whole or not at all. The active one of several is `<root>/current`, a link that is
@@ -28,6 +30,7 @@ FORMAT = 1
 CONFIG_FILE = "config.json"
 VAE_FILE = "vae.safetensors"
 POLICY_FILE = "policy.safetensors"
+SCENE_FILE = "scene.safetensors"
 CURRENT = "current"
 
 Tensors = Mapping[str, np.ndarray]
@@ -58,6 +61,14 @@ class PolicyEntry:
     """Widths of the hidden layers."""
     vae_sha256: str = ""
     file: str = POLICY_FILE
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class SceneEntry:
+    """The static scene as the camera saw it: the reference by which one tells that the camera has moved since."""
+
+    file: str = SCENE_FILE
     sha256: str = ""
 
 
@@ -122,6 +133,7 @@ class CheckpointConfig:
     """how it was made: the arguments of `rig train`, steps, images"""
     figures: dict[str, Any] = field(default_factory=dict)
     """how well it does, as `rig eval` measures it"""
+    scene: SceneEntry | None = None
     format: int = FORMAT
 
     @property
@@ -130,7 +142,9 @@ class CheckpointConfig:
         return self.vae.sha256[:8]
 
 
-def save(directory: Path, config: CheckpointConfig, vae: Tensors, policy: Tensors) -> CheckpointConfig:
+def save(
+    directory: Path, config: CheckpointConfig, vae: Tensors, policy: Tensors, scene: Tensors | None = None
+) -> CheckpointConfig:
     """Write a checkpoint as `directory`, which must not exist yet; its parent is made when needed.
 
     The hashes in `config` are filled in here. Returns the configuration as written. A kill at any moment leaves either
@@ -144,9 +158,9 @@ def save(directory: Path, config: CheckpointConfig, vae: Tensors, policy: Tensor
     temporary.mkdir(parents=True)
 
     # safetensors writes an array's memory as it lies, in whatever order that is.
-    vae_bytes, policy_bytes = (
+    vae_bytes, policy_bytes, scene_bytes = (
         safetensors.numpy.save({name: np.asarray(value, order="C") for name, value in tensors.items()})
-        for tensors in (vae, policy)
+        for tensors in (vae, policy, scene or {})
     )
     vae_sha256 = hashlib.sha256(vae_bytes).hexdigest()
     config = dataclasses.replace(
@@ -155,10 +169,14 @@ def save(directory: Path, config: CheckpointConfig, vae: Tensors, policy: Tensor
         policy=dataclasses.replace(
             config.policy, sha256=hashlib.sha256(policy_bytes).hexdigest(), vae_sha256=vae_sha256
         ),
+        scene=SceneEntry(sha256=hashlib.sha256(scene_bytes).hexdigest()) if scene else None,
     )
     _check(config, directory)
     config_bytes = (json.dumps(dataclasses.asdict(config), indent=1) + "\n").encode()
-    for name, data in ((config.vae.file, vae_bytes), (config.policy.file, policy_bytes), (CONFIG_FILE, config_bytes)):
+    files = {config.vae.file: vae_bytes, config.policy.file: policy_bytes}
+    if config.scene is not None:
+        files[config.scene.file] = scene_bytes
+    for name, data in (files | {CONFIG_FILE: config_bytes}).items():
         write_synced(temporary / name, data)
     _sync_directory(temporary)
     temporary.rename(directory)
@@ -205,12 +223,13 @@ def read_config(directory: Path | str) -> CheckpointConfig:
         raise CheckpointError(f"{path}: format is {found_format!r}, this version reads {FORMAT}")
     config = typing.cast(CheckpointConfig, _parse(CheckpointConfig, data, str(path)))
     _check(config, path)
-    for entry in (config.vae, config.policy):
-        verified_bytes(directory, entry)
+    for entry in (config.vae, config.policy, config.scene):
+        if entry is not None:
+            verified_bytes(directory, entry)
     return config
 
 
-def read_tensors(directory: Path, entry: VaeEntry | PolicyEntry) -> dict[str, np.ndarray]:
+def read_tensors(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) -> dict[str, np.ndarray]:
     """The tensors of one of the checkpoint's files, from bytes whose sha256 was just verified."""
     try:
         return safetensors.numpy.load(verified_bytes(directory, entry))
@@ -218,7 +237,7 @@ def read_tensors(directory: Path, entry: VaeEntry | PolicyEntry) -> dict[str, np
         raise CheckpointError(f"{Path(directory) / entry.file} is not a safetensors file: {error}") from error
 
 
-def verified_bytes(directory: Path, entry: VaeEntry | PolicyEntry) -> bytes:
+def verified_bytes(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) -> bytes:
     """The content of `entry.file`; raises CheckpointError when it is missing or is not what `config.json` names."""
     path = Path(directory) / entry.file
     try:
@@ -271,7 +290,7 @@ def _check(config: CheckpointConfig, where: Path) -> None:
         ),
     }
     problems["vae.likelihood"] = (config.vae.likelihood in ("gaussian", "bernoulli"), "gaussian or bernoulli")
-    for entry in ("vae", "policy"):
+    for entry in ("vae", "policy") + ("scene",) * (config.scene is not None):
         file = getattr(config, entry).file
         problems[f"{entry}.file"] = (Path(file).name == file and file not in ("", ".", ".."), "a plain file name")
     for name, (good, expected) in problems.items():
@@ -282,7 +301,7 @@ def _check(config: CheckpointConfig, where: Path) -> None:
             raise CheckpointError(f"{where}: {name} is {value!r}, expected {expected}")
 
 
-_LATER = frozenset({"likelihood"})
+_LATER = frozenset({"likelihood", "scene"})
 """Fields that older checkpoints lack; they are then what they were before there was a choice."""
 
 
@@ -299,6 +318,8 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
         present = {name: hint for name, hint in hints.items() if name in value}
         return kind(**{name: _parse(hint, value[name], f"{where}: {name}") for name, hint in present.items()})
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:  # X | None
+        return None if value is None else _parse(arguments[0], value, where)
     if origin is tuple and isinstance(value, list):
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
         if len(kinds) == len(value):

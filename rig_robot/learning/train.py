@@ -33,12 +33,15 @@ from rig_robot.learning.representations import Latent, Log
 from rig_robot.learning.rig import EXPLORE, REHEARSAL_UNIT, Rig, explore, frames
 from rig_robot.learning.run_state import load_notes, load_state, save_state
 from rig_robot.memory import keep_large_blocks
+from rig_robot.view_check import Reference
 
 CHECKPOINTS, STATE, PICTURES, LOGS = "checkpoints", "state", "pictures", "tensorboard"
 HISTORY, ROLLOUTS = "history.json", "rollouts.npz"
 EVALUATION_SEED = 0
 """`rig eval` with its default seed and as many goals gives the figures that training printed."""
 PICTURED_ROLLOUTS = 6
+SCENE_OBSERVATIONS = 1000
+"""of which the reference of the static scene is made"""
 VALUE_CELLS = (15, 20)
 """cells of the picture of values, along x and y"""
 
@@ -183,7 +186,7 @@ class _Run:
         if isinstance(rig.representation, Latent) and rig.representation.deployable:
             directory = out / CHECKPOINTS / _name(self.steps())
             if not directory.exists():  # it does when a kill came between it and the saving of the state: the same one
-                save(directory, self.config(result), *self.tensors(rig.representation))
+                save(directory, self.config(result), *self.tensors(rig.representation), self.scene())
             activate(directory)
         self.tick()
 
@@ -225,6 +228,11 @@ class _Run:
                     learnt[name].append(values.numpy())
         stacked = {name: np.stack(values) for name, values in learnt.items()}
         pictures.values(self.args.out / PICTURES / "values.png", places, goals, stacked, edges)
+
+    def scene(self) -> dict[str, np.ndarray]:
+        """The scene without the arm, of observations from all of the training."""
+        chosen = np.linspace(0, self.rig.replay.size - 1, min(self.rig.replay.size, SCENE_OBSERVATIONS)).astype(int)
+        return Reference.of(self.rig.replay.frames(chosen).images).tensors()
 
     def tensors(self, representation: Latent) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Those of vae.safetensors and of policy.safetensors (actor, and what goes with it to learn on)."""

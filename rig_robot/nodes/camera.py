@@ -23,6 +23,8 @@ from rig_robot.refusals import Refusals
 from rig_robot.resources import locate
 from rig_robot.robot.cameras.capture import QUARTERS, Capture, Rate, turned
 from rig_robot.robot.cameras.driver import AUTOMATIC, Driver, Frame
+from rig_robot.view_check import reference
+from rig_robot.view_watch import ViewWatch
 
 SOURCES = ("topic", "realsense", "v4l2", "file")
 MAX_AGE_PERIODS = 3
@@ -47,7 +49,7 @@ class CameraNode(ros.RigNode):
         )
         source = self.declare("source", "topic", "Where the frames come from.", choices=SOURCES)
         config = read_config(locate(checkpoint))
-        camera = config.camera
+        camera, scene = config.camera, reference(locate(checkpoint))
         self._crop = Crop(
             *self.declare(
                 "crop",
@@ -69,6 +71,8 @@ class CameraNode(ros.RigNode):
             "Degrees by which frames are turned clockwise before they are cropped: 0, 90, 180 or 270.",
             check=lambda value: None if value in QUARTERS else "must be 0, 90, 180 or 270",
         )
+        # Checkpoints from before there were references have none; observations of another size have none either.
+        self._view = ViewWatch(scene) if scene is not None and self._size == camera.image_size else None
         self._aspect = camera.width * camera.crop[2] / (camera.height * camera.crop[3])
         self._trained = f"{camera.width}x{camera.height}"
         self._period = config.action.period_s
@@ -136,6 +140,8 @@ class CameraNode(ros.RigNode):
     def stop(self) -> None:
         if self._capture is not None:
             self._capture.stop()
+        if self._view is not None:
+            self._view.stop()
 
     def _say(self, text: str) -> None:
         self.get_logger().warning(text)
@@ -191,6 +197,8 @@ class CameraNode(ros.RigNode):
         self._refusals.accept()
         self._passed += 1
         self._rate.note()
+        if self._view is not None:
+            self._view.show(observation)
 
     def _refuse(self, error: ValueError) -> None:
         self._refusals.refuse(f"{self._where}: a frame is not used: {error}")
@@ -230,6 +238,15 @@ class CameraNode(ros.RigNode):
             "changes of resolution": self._resolutions,
         }
         changed, self._changed = self._changed, ""
+        view = self._view.change if self._view is not None else None
+        if view is not None:
+            right, down = view.shift
+            values |= {
+                "view shifted right, down [observation pixels]": f"{right:.1f}, {down:.1f}",
+                "view turned clockwise [degrees]": f"{view.turned:.1f}",
+                "view brighter": f"{view.brightness:+.0%}",
+                "a shift would not be seen": ", ".join(view.blind) or "it would, in any direction",
+            }
         if (capture := self._capture) is not None:
             values |= {"frames lost by the camera's count": capture.lost, "reconnections": capture.reconnections}
             if capture.ended:
@@ -251,6 +268,8 @@ class CameraNode(ros.RigNode):
                 f"{rate:.1f} frames a second; at least {needed:.0f} are needed: slow camera or cable?",
                 values,
             )
+        if view is not None and view.problems:
+            return ros.WARN, f"not the checkpoint's view: {'; '.join(view.problems)}", values
         return ros.OK, "frames are passed on", values
 
 
