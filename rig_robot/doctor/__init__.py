@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rig_robot.bringup import DDS_VARIABLES, BringupError, dds_profile, simulation_environment
+from rig_robot.bringup import DDS_VARIABLES, ROBOT_NODES, BringupError, Parameters, dds_profile, simulation_environment
 from rig_robot.doctor.finding import Finding, Level, fail, ok, warn
 from rig_robot.doctor.options import DoctorOptions
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from rig_robot.doctor.patient import Patient
 
 __all__ = ["DoctorOptions", "run"]
+
+Check = Callable[[str, Callable[[], Finding]], None]
+"""Reports what a look finds, or what keeps it from finding anything, under a name."""
 
 
 def run(options: DoctorOptions) -> int:
@@ -57,15 +60,24 @@ def _examine(options: DoctorOptions, report: Callable[[Finding], None]) -> None:
 
     check("versions", machine.versions)
     check("orphaned memory", dds.left_behind)
+    arm: Parameters = {}
+    count = len(ROBOT_NODES)
     try:
         patient = Patient(options, configured(options))
+        report(_configuration(options))
     except (BringupError, ValueError, OSError) as error:
-        report(fail("configuration", str(error), "mend this first: the rest cannot be looked at without it"))
-        return
-    report(_configuration(options))
-    patient = _listen(patient, check)
+        report(fail("configuration", str(error), "mend this first: what rests on it cannot be looked at without it"))
+    else:
+        _examine_system(_listen(patient, check), check)
+        arm, count = patient.arm, len(patient.nodes)
+    check("processor", lambda: machine.cores(count))
+    check("scheduling", lambda: machine.wakefulness(float(arm.get("rate", 100.0))))
+    check("real-time priority", lambda: machine.realtime(int(arm.get("realtime_priority", 0))))
+    check("rendering (GL)", lambda: machine.rendering(options.sim))
 
-    from rig_robot.doctor import arm, camera, checkpoint, running
+
+def _examine_system(patient: Patient, check: Check) -> None:
+    from rig_robot.doctor import arm, camera, checkpoint, dds, running
 
     for name, look in {
         "ROS domain": dds.neighbours,
@@ -80,16 +92,13 @@ def _examine(options: DoctorOptions, report: Callable[[Finding], None]) -> None:
         "camera": camera.frames,
         "exposure": camera.exposure,
         "focus": camera.focus,
+        "view": camera.view,
         "arm's description": arm.description,
         "rest and park": arm.postures,
         "joint states": arm.joint_states,
         "present pose": arm.pose,
         "controller": arm.commands,
         "clocks": arm.clocks,
-        "processor": machine.cores,
-        "scheduling": machine.wakefulness,
-        "real-time priority": machine.realtime,
-        "rendering (GL)": machine.rendering,
     }.items():
         check(name, lambda look=look: look(patient))  # type: ignore[misc]
 
@@ -105,15 +114,15 @@ def _configuration(options: DoctorOptions) -> Finding:
     )
 
 
-def _listen(patient: Patient, check: Callable[[str, Callable[[], Finding]], None]) -> Patient:
+def _listen(patient: Patient, check: Check) -> Patient:
     """Return the patient with what was heard of it; what keeps one from listening is reported."""
+    from rig_robot.doctor.lending import CAMERA_START, borrowed_camera
     from rig_robot.doctor.listening import Topics, listen
-    from rig_robot.doctor.patient import IMAGE_TOPIC
 
     heard = patient.heard
     topics = Topics(
         joints=patient.joint_states_topic,
-        frames=IMAGE_TOPIC,
+        frames=patient.image_topic,
         commands=patient.command_topic,
         nodes=[node.name for node in patient.nodes],
         description=patient.arm.get("description") == "topic",
@@ -126,6 +135,10 @@ def _listen(patient: Patient, check: Callable[[str, Callable[[], Finding]], None
     def look() -> Finding:
         nonlocal heard
         heard = listen(topics, patient.options.namespace, patient.options.seconds)
+        if lent := borrowed_camera(patient, heard):
+            with lent:
+                seen = listen(topics, patient.options.namespace, CAMERA_START + patient.options.seconds)
+            heard = dataclasses.replace(heard, frames=seen.frames, health=heard.health | seen.health, borrowed=True)
         return ok("listening", f"{patient.options.seconds:g} s, {len(heard.nodes)} nodes heard")
 
     check("listening", look)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, qos_check_compatible
 
 from rig_robot.doctor.finding import Finding, fail, ok, warn
 from rig_robot.doctor.given import kinematics, limits, measured, park
-from rig_robot.doctor.listening import Endpoint, full_name
-from rig_robot.doctor.patient import IMAGE_TOPIC, Patient
+from rig_robot.doctor.listening import CONTROLLER_SETTINGS, Endpoint, full_name
+from rig_robot.doctor.patient import Patient
 from rig_robot.freshness import FUTURE_LIMIT
 from rig_robot.robot.kinematics import TOOL_DOWN, Kinematics, NotReached, Vector
 from rig_robot.robot.safety import Limits
@@ -76,12 +76,6 @@ def postures(patient: Patient) -> Finding:
     turn = np.array(patient.trained.action.tool_orientation)
     at = arm.forward(rest)
     text = f"tool at {_mm(at)} mm in rest"
-    if bounds.outside(at) > 0.1:
-        return warn(
-            name,
-            f"{text}, {1e3 * bounds.outside(at):.0f} mm outside the box",
-            "choose a rest posture near or above the box: a redundant arm leans to it wherever the tool is",
-        )
     place = park(patient)
     corners = _corners(patient)
     if place is not None:
@@ -102,6 +96,12 @@ def postures(patient: Patient) -> Finding:
             name,
             f"{text}; the arm does not reach {', '.join(missed)} from rest with the tool turned as trained",
             "move or shrink the box, or choose another rest posture: try the places with a pendant",
+        )
+    if bounds.outside(at) > 0.1:
+        return warn(
+            name,
+            f"{text}, {1e3 * bounds.outside(at):.0f} mm outside the box",
+            "choose a rest posture near or above the box: a redundant arm leans to it wherever the tool is",
         )
     return ok(name, f"{text}; all corners of the policy's workspace are reached")
 
@@ -170,7 +170,7 @@ def clocks(patient: Patient) -> Finding:
     parts, worst = [], 0.0
     for what, stream, oldest in (
         (patient.joint_states_topic, patient.heard.joints, watchdog),
-        (IMAGE_TOPIC, patient.heard.frames, frame_age),
+        (patient.image_topic, patient.heard.frames, frame_age),
     ):
         if not stream.arrivals:
             continue
@@ -232,13 +232,18 @@ def commands(patient: Patient) -> Finding:
             f"{topic} has another commander: {_nodes(others)}",
             "stop it (MoveIt, a teleoperation, rqt?): what two command in turns no safety filter has seen as a whole",
         )
-    settings = {key: value for taker in takers for key, value in heard.parameters.get(taker.node, {}).items()}
+    settings = {
+        key: value
+        for taker in takers
+        for key, value in heard.parameters.get(taker.node, {}).items()
+        if key in CONTROLLER_SETTINGS
+    }
     if off := [key for key, value in settings.items() if value is False]:
         return fail(
             name,
             f"{_nodes(takers)} has {', '.join(f'{key}: false' for key in off)}",
-            "set them true in the controller's YAML: each command ends in motion and is replaced by the next; the "
-            "controller else refuses it, or begins it where the arm lags to",
+            "set it true in the controller's YAML (docs/arms.md): each command is replaced by the next, which else "
+            "begins where the arm lags instead of where the last one had led",
         )
     told = f"; {', '.join(f'{key}: {value}' for key, value in settings.items())}" if settings else ""
     return ok(name, f"{_nodes(takers)} takes {topic} ({kind}){told}")
@@ -249,7 +254,7 @@ def qualities(patient: Patient) -> Finding:
     name = "QoS"
     heard = patient.heard
     wrong = []
-    for topic, ours in ((patient.joint_states_topic, STATE), (IMAGE_TOPIC, OBSERVATION)):
+    for topic, ours in ((patient.joint_states_topic, STATE), (patient.image_topic, OBSERVATION)):
         for giver in heard.publishers.get(topic, []):
             wrong += _misfit(topic, giver, giver.qos, ours)
     for taker in heard.subscribers.get(patient.command_topic, []):
@@ -258,7 +263,7 @@ def qualities(patient: Patient) -> Finding:
         return fail(
             name, "; ".join(wrong), "change it in the driver's configuration (QoS overrides): nothing passes now"
         )
-    count = sum(len(heard.publishers.get(topic, [])) for topic in (patient.joint_states_topic, IMAGE_TOPIC))
+    count = sum(len(heard.publishers.get(topic, [])) for topic in (patient.joint_states_topic, patient.image_topic))
     count += len(heard.subscribers.get(patient.command_topic, []))
     if not count:
         return warn(name, "not running: nobody to compare with", f"start the drivers, then {patient.start}")
@@ -266,8 +271,15 @@ def qualities(patient: Patient) -> Finding:
 
 
 def _misfit(topic: str, other: Endpoint, publisher: QoSProfile, subscriber: QoSProfile) -> list[str]:
-    verdict, why = qos_check_compatible(publisher, subscriber)
-    return [f"{topic}: {other.node}: {why.strip().rstrip(';')}"] if verdict is QoSCompatibility.ERROR else []
+    verdict, why = qos_check_compatible(_plain(publisher), _plain(subscriber))
+    return [f"{topic}: {other.node}: {why.strip().rstrip(';')}"] if verdict == QoSCompatibility.ERROR else []
+
+
+def _plain(profile: QoSProfile) -> QoSProfile:
+    """Return what decides whether messages pass, as DDS will have it: volatile where nothing is said, no deadlines."""
+    kept = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if kept else DurabilityPolicy.VOLATILE
+    return QoSProfile(depth=1, reliability=profile.reliability, durability=durability)
 
 
 def pose(patient: Patient) -> Finding:

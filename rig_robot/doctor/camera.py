@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from rig_robot.doctor.finding import Finding, fail, ok, warn
-from rig_robot.doctor.patient import IMAGE_TOPIC, Patient
+from rig_robot.doctor.listening import full_name
+from rig_robot.doctor.patient import Patient
 from rig_robot.observation import ASPECT_TOLERANCE, Crop, prepare
-from rig_robot.pictures import from_raw
+from rig_robot.pictures import from_compressed, from_raw
+from rig_robot.robot.cameras.capture import turned
+from rig_robot.view_check import compare, reference
+from rig_robot.view_check import picture as draw
 
 LOOKED_AT = 120
 """Side of the picture in which sharpness is judged [pixels]: two to three times an observation. A blur that does not
@@ -30,38 +36,25 @@ def frames(patient: Patient) -> Finding:
     name = "camera"
     heard = patient.heard.frames
     if not heard.arrivals:
-        publishers = patient.heard.publishers.get(IMAGE_TOPIC, [])
-        if publishers:
-            names = ", ".join(sorted({publisher.node for publisher in publishers}))
-            return fail(
-                name,
-                f"{names} publishes {IMAGE_TOPIC}, but no frame arrives",
-                "see its log and the DDS profile: a frame that does not fit into the shared-memory segment is lost",
-            )
-        if patient.source == "topic":
-            starts = (
-                "rig sim"
-                if patient.options.sim
-                else f"the camera's driver, remapped to {IMAGE_TOPIC}, or choose a source"
-            )
-        else:
-            starts = patient.start
-        return warn(name, f"not running: nobody publishes {IMAGE_TOPIC} (source {patient.source})", f"start {starts}")
-    message, wanted = heard.last, patient.trained.camera
-    text = f"{message.width}x{message.height} {message.encoding} at {heard.rate:.1f} Hz"
-    aspect, expected = message.width / max(message.height, 1), wanted.width / wanted.height
+        return _no_frames(name, patient)
+    wanted = patient.trained.camera
+    try:
+        picture = _picture(patient, heard.last)
+    except ValueError as error:
+        return fail(name, f"{patient.image_topic}: {error}", "set the driver to rgb8 or bgr8")
+    height, width = picture.shape[:2]
+    text = f"{width}x{height} at {heard.rate:.1f} Hz{' (opened for this)' if patient.heard.borrowed else ''}"
+    crop = _crop(patient)
+    aspect = width * crop.width / (height * crop.height)
+    expected = wanted.width * wanted.crop[2] / (wanted.height * wanted.crop[3])
     if abs(aspect / expected - 1) > ASPECT_TOLERANCE:
         return fail(
             name,
             f"{text}; the checkpoint was trained on frames of the aspect of {wanted.width}x{wanted.height}",
             f"set the driver to {wanted.width}x{wanted.height} (or a size of that aspect), or train on this camera",
         )
-    try:
-        from_raw(message)
-    except ValueError as error:
-        return fail(name, f"{text}: {error}", "set the driver to rgb8 or bgr8")
     action_rate = 1.0 / patient.trained.action.period_s
-    configured = float(patient.camera.get("rate", 0.0))
+    configured = float(patient.camera.get("fps", 30)) if patient.source in ("realsense", "v4l2") else 0.0
     if heard.rate < action_rate:
         return fail(
             name,
@@ -81,6 +74,29 @@ def frames(patient: Patient) -> Finding:
             "the arm stops in such a gap: look for load, USB power saving and cables",
         )
     return ok(name, text)
+
+
+def _no_frames(name: str, patient: Patient) -> Finding:
+    """Say why no frame has come."""
+    heard = patient.heard
+    node = full_name("camera", patient.options.namespace)
+    publishers = heard.publishers.get(patient.image_topic, [])
+    if patient.source == "topic" and publishers:
+        names = ", ".join(sorted({publisher.node for publisher in publishers}))
+        return fail(
+            name,
+            f"{names} publishes {patient.image_topic}, but no frame arrives",
+            "see its log and the DDS profile: a frame that does not fit into the shared-memory segment is lost",
+        )
+    if patient.source == "topic":
+        starts = "rig sim" if patient.options.sim else f"the camera's driver, remapped to {patient.image_topic}"
+        return warn(name, f"not running: nobody publishes {patient.image_topic} (source topic)", f"start {starts}")
+    why = heard.health.get(node, (0, "the camera node did not start: run it to see why"))[1]
+    return fail(
+        name,
+        f"no frame of source {patient.source}: {why}",
+        "plug it in (lsusb; USB 3), see that no other program has it open, and that you may (groups video, plugdev)",
+    )
 
 
 def exposure(patient: Patient) -> Finding:
@@ -136,8 +152,53 @@ def sharpness(observed: NDArray[np.uint8]) -> float:
     return float(cv2.Laplacian(grey, cv2.CV_32F).var()) / spread if spread > 1e-3 else float("nan")
 
 
+def view(patient: Patient) -> Finding:
+    """Whether the camera sees the scene that the checkpoint was made from, from where it stood then."""
+    name = "view"
+    known = reference(patient.checkpoint)
+    if known is None:
+        return warn(
+            name,
+            "the checkpoint has no picture of its scene: whether the camera has moved cannot be told",
+            "train it with this version of `rig train`, which keeps one; until then, look at what it sees",
+        )
+    kept = patient.heard.frames.kept
+    if not kept:
+        return warn(name, "not running: no frame", f"start {patient.start}")
+    size, crop = patient.trained.camera.image_size, _crop(patient)
+    today = np.stack([prepare(_picture(patient, message), crop, size) for message in kept])
+    change = compare(known, today)
+    drawn = ""
+    if patient.options.picture is not None:
+        picture = draw(known, today, change)
+        if not cv2.imwrite(str(patient.options.picture), picture[..., ::-1]):
+            raise OSError(f"{patient.options.picture} could not be written")
+        drawn = f"; see {patient.options.picture}"
+    text = "; ".join(change.problems) or "as the checkpoint's camera saw it"
+    if change.blind:
+        text += f" (a shift {' or '.join(change.blind)} would not show: nothing in sight tells)"
+    if change.problems:
+        return warn(
+            name,
+            text + drawn,
+            "put the camera back where it stood (--picture FILE shows both views), light and exposure too, or "
+            "train anew: an encoder sees a moved camera as a moved arm",
+        )
+    return ok(name, text + drawn)
+
+
 def _observed(patient: Patient) -> NDArray[np.uint8] | None:
     """Return the part of the newest frame that is observed, uint8 [S, S, 3] RGB, S = `LOOKED_AT`."""
-    if patient.heard.frames.last is None:
-        return None
-    return prepare(from_raw(patient.heard.frames.last), Crop(*patient.trained.camera.crop), LOOKED_AT)
+    message = patient.heard.frames.last
+    return None if message is None else prepare(_picture(patient, message), _crop(patient), LOOKED_AT)
+
+
+def _picture(patient: Patient, message: Any) -> NDArray[np.uint8]:
+    """Return a frame as it is before the crop, uint8 [H, W, 3] RGB."""
+    picture = from_raw(message) if hasattr(message, "encoding") else from_compressed(bytes(message.data))
+    # The camera node turns its own camera's frames before it publishes them.
+    return turned(picture, int(patient.camera.get("rotation", 0))) if patient.source == "topic" else picture
+
+
+def _crop(patient: Patient) -> Crop:
+    return Crop(*patient.camera.get("crop", patient.trained.camera.crop))

@@ -76,10 +76,10 @@ def segment_size(file: Path) -> int:
 def room(patient: Patient, folder: Path = FOLDER) -> Finding:
     """Whether the system's segments fit into /dev/shm."""
     name = "shared memory"
-    needed = sum(_segment(node) for node in patient.nodes) * OVERHEAD
+    needed = _taken(patient.nodes)
     usage = shutil.disk_usage(folder)
     running = [node for node in patient.nodes if patient.heard.runs(node.name, node.namespace)]
-    missing = needed - sum(_segment(node) for node in running) * OVERHEAD
+    missing = needed - _taken(running)
     found = (
         f"{folder}: {usage.free / 2**20:.0f} of {usage.total / 2**20:.0f} MiB free; the nodes take {needed / 2**20:.0f}"
     )
@@ -93,8 +93,11 @@ def room(patient: Patient, folder: Path = FOLDER) -> Finding:
     return ok(name, found)
 
 
-def _segment(node: NodeSpec) -> int:
-    return segment_size(Path(next(iter(dds_profile("camera" if node.sends_frames else "small", {}).values()))))
+def _taken(nodes: list[NodeSpec]) -> float:
+    """Return what nodes take of /dev/shm [bytes], with the package's profiles."""
+    large, small = (segment_size(Path(*dds_profile(name, {}).values())) for name in ("camera", "small"))
+    senders = sum(node.sends_frames for node in nodes)
+    return OVERHEAD * (senders * large + (len(nodes) - senders) * small)
 
 
 def left_behind(folder: Path = FOLDER) -> Finding:

@@ -9,8 +9,14 @@ from typing import Any
 
 import numpy as np
 
+PATIENCE = 5.0
+"""Further time that may pass until the names of nodes are known [s]."""
 PARAMETER_TIMEOUT = 1.0
 """Time that a node may take to tell its parameters [s]."""
+
+
+KEPT_EVERY = 0.25
+"""Time between two messages that are kept [s]."""
 
 
 @dataclass
@@ -22,6 +28,7 @@ class Stream:
         ages: ROS time at arrival minus stamp [s]; negative where the stamp lies in the future.
         unstamped: How many had no stamp.
         last: The newest message.
+        kept: Some of the messages, `KEPT_EVERY` seconds apart.
         names: Joint names of joint states, in the order in which they were first heard.
         positions: Newest position of each joint [rad].
     """
@@ -30,6 +37,7 @@ class Stream:
     ages: list[float] = field(default_factory=list)
     unstamped: int = 0
     last: Any = None
+    kept: list[Any] = field(default_factory=list)
     positions: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -63,13 +71,14 @@ class Heard:
 
     Attributes:
         joints: joint_states.
-        frames: camera/image_raw.
+        frames: The camera's frames.
         health: Newest /diagnostics of each of the system's nodes by name: level, text.
         nodes: Full names of all other nodes of the domain, one entry a node.
         publishers: By topic as it is configured.
         subscribers: The same.
         parameters: By node's full name, the parameters that were asked for and that it has.
         description: Text on robot_description, where that was asked for.
+        borrowed: Whether the frames are of a camera node that was started for them.
         implementation: Name of the ROS middleware; empty where rclpy is missing.
     """
 
@@ -81,6 +90,7 @@ class Heard:
     subscribers: dict[str, list[Endpoint]] = field(default_factory=dict)
     parameters: dict[str, dict[str, Any]] = field(default_factory=dict)
     description: str = ""
+    borrowed: bool = False
     implementation: str = ""
 
     def runs(self, name: str, namespace: str) -> bool:
@@ -88,7 +98,7 @@ class Heard:
         return full_name(name, namespace) in self.nodes
 
 
-CONTROLLER_SETTINGS = ("allow_nonzero_velocity_at_trajectory_end", "interpolate_from_desired_state")
+CONTROLLER_SETTINGS = ("interpolate_from_desired_state",)
 """What a joint_trajectory_controller must be told to follow one point after the other."""
 
 
@@ -128,7 +138,7 @@ def listen(topics: Topics, namespace: str, seconds: float) -> Heard:
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.node import Node
     from rclpy.parameter import Parameter
-    from sensor_msgs.msg import Image, JointState
+    from sensor_msgs.msg import CompressedImage, Image, JointState
     from std_msgs.msg import String
 
     from rig_robot.ros import LATCHED, OBSERVATION, STATE
@@ -145,10 +155,15 @@ def listen(topics: Topics, namespace: str, seconds: float) -> Heard:
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
 
+    last_kept: dict[int, float] = {}
+
     def take(stream: Stream, message: Any) -> None:
         stamp = message.header.stamp
         stream.arrivals.append(time.monotonic())
         stream.last = message
+        if len(stream.arrivals) == 1 or stream.arrivals[-1] > last_kept.get(id(stream), 0.0) + KEPT_EVERY:
+            last_kept[id(stream)] = stream.arrivals[-1]
+            stream.kept.append(message)
         if stamp.sec == stamp.nanosec == 0:
             stream.unstamped += 1
         else:
@@ -167,29 +182,50 @@ def listen(topics: Topics, namespace: str, seconds: float) -> Heard:
 
     # Best effort and volatile hears every publisher, whatever its QoS; whether the nodes do is for a check to say.
     node.create_subscription(JointState, topics.joints, take_joints, STATE)
-    node.create_subscription(Image, topics.frames, lambda message: take(heard.frames, message), OBSERVATION)
+    picture = CompressedImage if topics.frames.endswith("/compressed") else Image
+    node.create_subscription(picture, topics.frames, lambda message: take(heard.frames, message), OBSERVATION)
     node.create_subscription(DiagnosticArray, "/diagnostics", take_health, 10)
     if topics.description:
         node.create_subscription(String, "robot_description", take_description, LATCHED)
     try:
         _spin(executor, seconds)
         me = node.get_fully_qualified_name()
+        topics_heard = (topics.joints, topics.frames, topics.commands, *OTHERS)
+        end = time.monotonic() + PATIENCE
+        wanted = [full_name(name, namespace) for name in topics.nodes]
+        while not _discovered(node, topics_heard, wanted, heard) and time.monotonic() < end:
+            _spin(executor, 0.1)
         names = [full_name(name, space) for name, space in node.get_node_names_and_namespaces()]
         heard.nodes = sorted(name for name in names if name != me)
-        for topic in (topics.joints, topics.frames, topics.commands, *OTHERS):
+        for topic in topics_heard:
             resolved = node.resolve_topic_name(topic)
             heard.publishers[topic] = _endpoints(node.get_publishers_info_by_topic(resolved), me)
             heard.subscribers[topic] = _endpoints(node.get_subscriptions_info_by_topic(resolved), me)
         asked: dict[str, Sequence[str]] = {full_name(name, namespace): ("use_sim_time",) for name in topics.nodes}
         asked = {name: wanted for name, wanted in asked.items() if name in heard.nodes}
-        asked |= {endpoint.node: CONTROLLER_SETTINGS for endpoint in heard.subscribers[topics.commands]}
-        for name, wanted in asked.items():
-            heard.parameters[name] = _ask(node, executor, name, wanted)
+        for taker in heard.subscribers[topics.commands]:
+            asked[taker.node] = (*asked.get(taker.node, ()), *CONTROLLER_SETTINGS)
+        for name, parameters in asked.items():
+            heard.parameters[name] = _ask(node, executor, name, parameters)
     finally:
         executor.shutdown(timeout_sec=1.0)
         node.destroy_node()
         context.try_shutdown()
     return heard
+
+
+def _discovered(node: Any, topics: Sequence[str], wanted: Sequence[str], heard: Heard) -> bool:
+    """Return whether the nodes of all that was discovered are known by name, and the wanted ones that are there have
+    told of their health; on a busy machine that takes longer."""
+    there = {full_name(name, space) for name, space in node.get_node_names_and_namespaces()}
+    if not heard.health.keys() >= there.intersection(wanted):
+        return False
+    infos = [
+        info
+        for topic in map(node.resolve_topic_name, topics)
+        for info in (*node.get_publishers_info_by_topic(topic), *node.get_subscriptions_info_by_topic(topic))
+    ]
+    return all("UNKNOWN" not in info.node_name for info in infos)
 
 
 def _spin(executor: Any, seconds: float) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from rig_robot.doctor.finding import Finding, fail, ok, warn
-from rig_robot.doctor.patient import Patient
 
 _GOVERNORS = "/sys/devices/system/cpu"
 _RENDER = """
@@ -62,7 +61,7 @@ def versions() -> Finding:
     return ok(name, text)
 
 
-def rendering(patient: Patient) -> Finding:
+def rendering(sim: bool) -> Finding:
     """Whether MuJoCo can draw: the simulation and training need it, a robot does not."""
     name = "rendering (GL)"
     try:
@@ -79,15 +78,15 @@ def rendering(patient: Patient) -> Finding:
         return ok(name, f"{backend}: {result[1]}, {float(result[0]):.1f} ms for 640x480")
     found = f"MuJoCo cannot draw with {backend}: {errors[-1] if errors else f'exit status {status}'}"
     advice = "apt install libegl1 libgl1-mesa-dri (or libosmesa6, and MUJOCO_GL=osmesa); a graphics card: its driver"
-    if patient.options.sim:
+    if sim:
         return fail(name, found, advice)
     return warn(name, found, f"only the simulation and training need it: {advice}")
 
 
-def wakefulness(patient: Patient, seconds: float = 1.0) -> Finding:
+def wakefulness(rate: float, seconds: float = 1.0) -> Finding:
     """How late this machine wakes a process that sleeps until the arm's next command, as it is loaded now."""
     name = "scheduling"
-    period = 1.0 / float(patient.arm.get("rate", 100.0))
+    period = 1.0 / rate
     late = []
     begin = time.monotonic()
     for tick in range(1, round(seconds / period) + 1):
@@ -109,10 +108,9 @@ def wakefulness(patient: Patient, seconds: float = 1.0) -> Finding:
     return ok(name, found)
 
 
-def realtime(patient: Patient) -> Finding:
+def realtime(asked: int) -> Finding:
     """Whether the priority that the arm node asks for will be had."""
     name = "real-time priority"
-    asked = int(patient.arm.get("realtime_priority", 0))
     kernel = "PREEMPT_RT kernel" if _is_realtime_kernel() else "ordinary kernel"
     limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
     if asked == 0:
@@ -137,12 +135,12 @@ def _is_realtime_kernel() -> bool:
     return (flag.is_file() and flag.read_text().strip() == "1") or "PREEMPT_RT" in os.uname().version
 
 
-def cores(patient: Patient, folder: Path = Path(_GOVERNORS)) -> Finding:
+def cores(nodes: int, folder: Path = Path(_GOVERNORS)) -> Finding:
     """Whether there are cores for the nodes, and whether they run at speed."""
     name = "processor"
     count = len(os.sched_getaffinity(0))
     governors = {file.read_text().strip() for file in folder.glob("cpu[0-9]*/cpufreq/scaling_governor")}
-    found = f"{count} cores for {len(patient.nodes)} nodes; governor {', '.join(sorted(governors)) or 'not told'}"
+    found = f"{count} cores for {nodes} nodes; governor {', '.join(sorted(governors)) or 'not told'}"
     if count < 2:
         return warn(name, found, "give it two cores or more: camera, encoder and arm must not wait for each other")
     if slow := governors & {"powersave", "conservative", "ondemand"}:

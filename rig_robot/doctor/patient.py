@@ -14,7 +14,8 @@ from rig_robot.doctor.options import DoctorOptions
 from rig_robot.learning.checkpoint import CheckpointConfig, read_config
 from rig_robot.resources import share
 
-IMAGE_TOPIC = "camera/image_raw"
+OWN_TOPIC = "camera/image_raw"
+"""Where the camera node publishes the frames of a camera that it owns."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,14 @@ class Patient:
     def source(self) -> str:
         """Return where the camera node takes its frames from."""
         return str(self.camera.get("source", "topic"))
+
+    @property
+    def image_topic(self) -> str:
+        """Return where frames are heard."""
+        if self.source != "topic":
+            return OWN_TOPIC
+        end = "/compressed" if self.camera.get("transport") == "compressed" else ""
+        return str(self.camera.get("topic", OWN_TOPIC)) + end
 
     @property
     def start(self) -> str:
