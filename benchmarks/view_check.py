@@ -103,7 +103,7 @@ def cases(scene: Scene, poses: int) -> Iterator[tuple[str, list[np.ndarray], str
             seen, *_ = scene.env.step(rng.uniform(-1, 1, 2))
             moving.append(seen["image"])
     yield "nothing, the arm moving", [np.stack(moving)], ""
-    raised = rng.uniform(WORKSPACE_LOW, WORKSPACE_HIGH, (poses, 3))
+    raised = rng.uniform(WORKSPACE_LOW, WORKSPACE_HIGH, (4 * poses, 3))
     yield "nothing, the arm raised as never in training", [scene.views(raised)], ""
     pixels = scene.env.image_size / 2 / math.tan(math.radians(float(scene.camera.fovy[0])) / 2)
     for name, axis in AXES.items():

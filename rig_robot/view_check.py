@@ -43,6 +43,8 @@ _STEPS = 10
 """of least squares; six are mostly enough"""
 _WORTH = 1.5
 """Pixels of edges that a turn must find again beyond what the shift alone does."""
+_MOVED = 4.0
+"""Pixels of edges that a motion must find again beyond what none does."""
 _RESTRAINT = np.diag([50.0, 50.0, 5e5])
 """What holds the motion at 0 where little tells otherwise, in the units of the fit."""
 _RELUCTANCE = 0.6
@@ -232,7 +234,9 @@ class _Edges:
         if not told.all():
             motion, _ = self.follow(motion * np.append(told, True), gain, np.append(told, True))
         turns = self.found_again(motion, gain) >= self.found_again(straight, gain) + _WORTH
-        return motion if turns else straight, told
+        best = motion if turns else straight
+        moved = self.found_again(best, gain) >= self.found_again(np.zeros(3), gain) + _MOVED
+        return best if moved else np.zeros(3), told
 
     def follow(self, motion: Vector, gain: np.ndarray, free: NDArray[np.bool_]) -> tuple[Vector, Vector]:
         """Follow the edges from a motion [3], in what of it is free, to the one that fits best.
