@@ -56,7 +56,7 @@ class StandInRobot(RigNode):
             joints=JOINTS,
             allow_partial_joints_goal=self.declare("allow_partial_joints_goal", False, "As documented."),
             allow_nonzero_velocity_at_trajectory_end=self.declare(
-                "allow_nonzero_velocity_at_trajectory_end", True, "As documented; the arm node needs it."
+                "allow_nonzero_velocity_at_trajectory_end", False, "As documented."
             ),
             interpolate_from_desired_state=self.declare(
                 "interpolate_from_desired_state", True, "As documented, for trajectories in many messages."
