@@ -8,6 +8,7 @@ device. The arm with its controller is a process of its own, as it is on a robot
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import os
 import re
@@ -46,6 +47,15 @@ def nodes(checkpoint: str) -> list[NodeSpec]:
     ]
 
 
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
+
+
+def _die_with_the_parent() -> None:
+    """Ask the kernel to end this process when the benchmark ends, however that ends: what is left would be heard."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class Process:
     """A process of the benchmark: what it says is kept in a file, and it goes when the benchmark does.
 
@@ -64,6 +74,7 @@ class Process:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            preexec_fn=_die_with_the_parent,
         )
 
     def output(self) -> str:
@@ -158,6 +169,7 @@ class Bench:
             if file.exists() and len((truth := GroundTruth.open(file)).now().time):
                 return truth
             time.sleep(0.1)
+        self.arm.stop()
         raise RuntimeError(f"the stand-in arm does not come up; it says:\n{self.arm.output()}")
 
 
