@@ -262,6 +262,13 @@ def test_a_blurred_frame_is_found_however_noisy(frame: np.ndarray) -> None:
     assert_found(camera.focus(shown(soft)), Level.WARN, "sharpness")
 
 
+def test_a_blur_beside_the_checkpoints_reference_is_found_where_the_arm_is_sharp(frame: np.ndarray) -> None:
+    """Whatever is in the picture today, the edges of the still scene were steeper."""
+    soft = cv2.GaussianBlur(frame, (0, 0), 6.0)
+    soft[300:340, 300:340] = np.random.default_rng(0).integers(0, 255, (40, 40, 3))
+    assert_found(camera.focus(shown(soft)), Level.WARN, "as steep as the checkpoint's")
+
+
 def test_a_lens_cap_and_too_much_light_are_found(frame: np.ndarray) -> None:
     black = np.random.default_rng(0).integers(0, 6, frame.shape, dtype=np.uint8)
     assert_found(camera.exposure(shown(black)), Level.FAIL, "nothing is in the picture")
@@ -294,6 +301,14 @@ def test_a_camera_that_cannot_be_opened_says_why() -> None:
     heard = listening.Heard(health={"/camera": (2, "no RealSense is connected")})
     patient = dataclasses.replace(with_camera(well(), source="realsense"), heard=heard)
     assert_found(camera.frames(patient), Level.FAIL, "no RealSense")
+
+
+def test_messages_without_a_stamp_and_a_gap_longer_than_the_watchdog_are_found() -> None:
+    told = dict.fromkeys(JOINTS, 0.0)
+    stream = listening.Stream(arrivals=[0.0, 0.01, 0.4], ages=[0.001], unstamped=2, positions=told)
+    patient = dataclasses.replace(well(), heard=listening.Heard(joints=stream))
+    assert_found(arm.clocks(patient), Level.FAIL, "no stamp")
+    assert_found(arm.joint_states(patient), Level.FAIL, "390 ms", "watchdog")
 
 
 # Configuration and checkpoint
@@ -357,7 +372,7 @@ def test_orphaned_shared_memory_is_found(tmp_path: Path) -> None:
 
 def test_too_little_shared_memory_is_found() -> None:
     patient = well()
-    many = dataclasses.replace(patient, nodes=patient.nodes * 10**6)
+    many = dataclasses.replace(patient, nodes=patient.nodes * 10**5)
     assert_found(dds.room(many), Level.FAIL, "--shm-size")
 
 
@@ -386,6 +401,21 @@ def test_a_starved_process_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     sleep = time.sleep
     monkeypatch.setattr(machine.time, "sleep", lambda seconds: sleep(seconds + 0.02))
     assert_found(machine.wakefulness(100.0, seconds=0.2), Level.WARN, "jerks")
+
+
+def test_a_priority_that_is_not_allowed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(machine.os, "sched_setscheduler", refuse)
+    assert_found(machine.realtime(40), Level.WARN, "rtprio 98")
+
+
+def test_a_robot_in_the_domain_of_simulations_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_DOMAIN_ID", "77")
+    patient = dataclasses.replace(well(), options=DoctorOptions())
+    heard = listening.Heard(nodes=["/arm"])
+    assert_found(dds.neighbours(dataclasses.replace(patient, heard=heard)), Level.WARN, "domain of simulations")
 
 
 def test_a_renderer_that_is_not_there_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,7 +117,7 @@ def _configuration(options: DoctorOptions) -> Finding:
 def _listen(patient: Patient, check: Check) -> Patient:
     """Return the patient with what was heard of it; what keeps one from listening is reported."""
     from rig_robot.doctor.lending import CAMERA_START, borrowed_camera
-    from rig_robot.doctor.listening import Topics, listen
+    from rig_robot.doctor.listening import Heard, Topics, listen
 
     heard = patient.heard
     topics = Topics(
@@ -136,8 +136,13 @@ def _listen(patient: Patient, check: Check) -> Patient:
         nonlocal heard
         heard = listen(topics, patient.options.namespace, patient.options.seconds)
         if lent := borrowed_camera(patient, heard):
-            with lent:
-                seen = listen(topics, patient.options.namespace, CAMERA_START + patient.options.seconds)
+            with lent as process:
+
+                def tells(heard: Heard) -> bool:
+                    broken = any(name.endswith("/camera") and level > 1 for name, (level, _) in heard.health.items())
+                    return bool(heard.frames.arrivals) or broken or process.poll() is not None
+
+                seen = listen(topics, patient.options.namespace, patient.options.seconds, tells, CAMERA_START)
             heard = dataclasses.replace(heard, frames=seen.frames, health=heard.health | seen.health, borrowed=True)
         return ok("listening", f"{patient.options.seconds:g} s, {len(heard.nodes)} nodes heard")
 

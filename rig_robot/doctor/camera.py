@@ -23,6 +23,15 @@ show there does not show to the encoder; noise of single pixels has averaged out
 SHARP, BLURRED = 0.025, 0.008
 """Variance of the Laplacian over that of the picture, above which it is sharp and below which it is not. The simulated
 camera's 640x480 frame has 0.15; blurred by 3 pixels 0.023, by 5 pixels 0.008."""
+AS_STEEP = 0.75
+"""Steepness of what stands still over the reference's, below which it is blurred. The simulated frame blurred by 3
+pixels has 0.82, by 4 pixels 0.68, by 8 pixels 0.43."""
+ALWAYS = 200
+"""Share of the training's observations, of 255, in which a pixel showed the static scene: it stands still."""
+UNLIKE = 20
+"""A pixel this far from the reference [grey levels] shows something else."""
+LEAST_EDGES = 2.0
+"""Standard deviation of the reference's Laplacian below which there are no edges to go by."""
 DARK, BRIGHT = 8, 247
 """Grey levels at and beyond which a pixel tells nothing."""
 CLIPPED = 0.25
@@ -133,6 +142,9 @@ def focus(patient: Patient) -> Finding:
         return warn(name, "not running: no frame", f"start {patient.start}")
     value = sharpness(observed)
     text = f"sharpness {value:.3f} (variance of the Laplacian over the picture's, {LOOKED_AT} pixels wide)"
+    as_trained = _edges_beside_the_references(patient)
+    if as_trained is not None:
+        text += f"; edges that stand still are {as_trained:.0%} as steep as the checkpoint's"
     advice = (
         "focus by hand and fix it (v4l2-ctl -c focus_automatic_continuous=0), clean the lens; a bare table without any "
         "texture also counts as blurred: judge by the picture"
@@ -141,15 +153,38 @@ def focus(patient: Patient) -> Finding:
         return fail(name, f"{text}: below {BLURRED}", advice)
     if value < SHARP:
         return warn(name, f"{text}: below {SHARP}", advice)
+    if as_trained is not None and as_trained < AS_STEEP:
+        return warn(name, f"{text}: below {AS_STEEP:.0%}", advice)
     return ok(name, text)
 
 
 def sharpness(observed: NDArray[np.uint8]) -> float:
     """Return the variance of the Laplacian over the variance of a picture, uint8 [S, S, 3]; not a number where it is
     all the same."""
-    grey = cv2.cvtColor(observed, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    spread = float(grey.var())
-    return float(cv2.Laplacian(grey, cv2.CV_32F).var()) / spread if spread > 1e-3 else float("nan")
+    spread = float(cv2.cvtColor(observed, cv2.COLOR_RGB2GRAY).astype(np.float32).var())
+    return float(_laplacian(observed).var()) / spread if spread > 1e-3 else float("nan")
+
+
+def _laplacian(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return np.asarray(cv2.Laplacian(grey, cv2.CV_32F), np.float32)
+
+
+def _edges_beside_the_references(patient: Patient) -> float | None:
+    """Return how steep the edges of the static scene are today, over how steep they were when the checkpoint was made;
+    None where there is no reference, or nothing of it to be seen."""
+    known = reference(patient.checkpoint)
+    if known is None:
+        return None
+    size = patient.trained.camera.image_size
+    today = prepare(_picture(patient, patient.heard.frames.last), _crop(patient), size)
+    # Neither where the arm was, nor where it is, nor beside it.
+    alike = np.abs(today.astype(np.int16) - known.median).max(axis=-1) < UNLIKE
+    still = cv2.erode((alike & (known.steady > ALWAYS)).astype(np.uint8), np.ones((3, 3))) > 0
+    if still.sum() < 1:
+        return None
+    then, now = (float(_laplacian(picture)[still].std()) for picture in (known.median, today))
+    return now / then if then > LEAST_EDGES else None
 
 
 def view(patient: Patient) -> Finding:

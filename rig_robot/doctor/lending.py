@@ -11,20 +11,22 @@ from rig_robot.doctor.listening import Heard
 from rig_robot.doctor.patient import Patient
 from rig_robot.runner import command
 
-CAMERA_START = 4.0
-"""Time that a camera node and its camera take to start [s]."""
+CAMERA_START = 15.0
+"""Time that a camera node and its camera may take until the first frame [s]."""
 STOP = 5.0
 """Time that the node may take to end [s]."""
 
 
-def borrowed_camera(patient: Patient, heard: Heard) -> contextlib.AbstractContextManager[None] | None:
+def borrowed_camera(
+    patient: Patient, heard: Heard
+) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]] | None:
     """Return a camera node that runs while the context does; None where frames come or would come from elsewhere."""
     node = next(node for node in patient.nodes if node.name == "camera")
     if patient.source == "topic" or heard.frames.arrivals or heard.runs(node.name, node.namespace):
         return None
 
     @contextlib.contextmanager
-    def running() -> Iterator[None]:
+    def running() -> Iterator[subprocess.Popen[bytes]]:
         given = dict(os.environ)
         process = subprocess.Popen(
             command(node, given),
@@ -33,7 +35,7 @@ def borrowed_camera(patient: Patient, heard: Heard) -> contextlib.AbstractContex
             stderr=subprocess.DEVNULL,
         )
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,8 +131,22 @@ def full_name(name: str, namespace: str) -> str:
     return f"/{namespace.strip('/')}/{name}" if namespace.strip("/") else f"/{name}"
 
 
-def listen(topics: Topics, namespace: str, seconds: float) -> Heard:
-    """Listen to a system in this ROS domain for so many seconds."""
+def listen(
+    topics: Topics,
+    namespace: str,
+    seconds: float,
+    begun: Callable[[Heard], bool] = lambda _: True,
+    patience: float = 0.0,
+) -> Heard:
+    """Listen to a system in this ROS domain.
+
+    Args:
+        topics: Where to listen.
+        namespace: Of the system.
+        seconds: How long to listen [s].
+        begun: Whether what one waits for has come: from then on the seconds count.
+        patience: How long to wait for that [s].
+    """
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
     from rclpy.executors import SingleThreadedExecutor
@@ -188,6 +202,9 @@ def listen(topics: Topics, namespace: str, seconds: float) -> Heard:
     if topics.description:
         node.create_subscription(String, "robot_description", take_description, LATCHED)
     try:
+        end = time.monotonic() + patience
+        while not begun(heard) and time.monotonic() < end:
+            _spin(executor, 0.1)
         _spin(executor, seconds)
         me = node.get_fully_qualified_name()
         topics_heard = (topics.joints, topics.frames, topics.commands, *OTHERS)
