@@ -16,6 +16,10 @@ os.environ["ROS_LOG_DIR"] = str(Path(tempfile.gettempdir()) / f"rig_robot_test_l
 # The test process plays the camera driver: it publishes 640x480 frames.
 os.environ.update(dds_profile("camera", {}))
 
+# Before anything imports pyrealsense2, which brings a Fast DDS of its own: the other way round, a process that has used
+# both crashes when it exits.
+import rclpy  # noqa: F401
+
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -145,3 +145,11 @@ def test_the_picture_shows_reference_today_and_difference(known, still):
         np.testing.assert_array_equal(drawn[40:420:8, left + 4 : left + 384 : 8][:47], view[:47])
     everything = ViewChange((3.0, 0.0), 2.0, -0.3, (0.1, 0.0, -0.1), 0.1, ("up and down",), 48)
     assert picture(known, still, everything).shape[0] > drawn.shape[0], "a line for each problem"
+
+
+def test_a_shifted_scene_is_not_taken_for_a_changed_or_darker_one(known):
+    shifted = np.roll(known.median, 6, axis=0)
+    shifted[:6] = known.median[0]
+    found = compare(known, shifted)
+    assert found.shift[1] == pytest.approx(6.0, abs=0.1)
+    assert found.changed < 0.02 and abs(found.brightness) < 0.01

@@ -132,6 +132,7 @@ class CameraNode(ros.RigNode):
 
             return V4l2(device, *settings)
         try:
+            # It brings a Fast DDS of its own: loaded before rclpy's, it makes the process crash when it exits.
             from rig_robot.robot.cameras.realsense import RealSense
         except ImportError as error:
             raise ros.BadParameter(f"source realsense needs pyrealsense2: pip install pyrealsense2 ({error})") from None
