@@ -62,12 +62,6 @@ MUTANTS = (
     ("leaving a singularity", SAFETY, "if then <= max(slow, now):", "if then <= slow:"),
     ("joint speed", SAFETY, "change = rate / slow - self.velocity", "change = rate - self.velocity"),
     ("joint acceleration", SAFETY, "rate = self.velocity + change / hard", "rate = self.velocity + change"),
-    (
-        "joint ranges",
-        SAFETY,
-        "position = np.clip(self.position + rate * dt, self._kinematics.lower, self._kinematics.upper)",
-        "position = self.position + rate * dt",
-    ),
     ("box once more", SAFETY, "if outside > 0.0 and", "if False and"),
     ("margins once more", SAFETY, "(clearance := arm.clearance(position)) < near and", "(clearance := 1.0) < near and"),
     (

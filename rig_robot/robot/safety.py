@@ -348,6 +348,7 @@ class SafetyFilter:
         return self._advance(rate, dt)
 
     def _advance(self, rate: Vector, dt: float) -> tuple[Vector, Vector]:
+        # Clipped for what rounding adds; what would leave its range is braked before.
         position = np.clip(self.position + rate * dt, self._kinematics.lower, self._kinematics.upper)
         return position, (position - self.position) / dt
 
