@@ -170,7 +170,7 @@ MUTANTS = (
         "stop = self._joints_stale(steady) or self._operator_absent(steady)",
         "stop = self._joints_stale(steady)",
     ),
-    ("time lost by a pause", SUPERVISOR, "dt = min(dt, 0.1)", "pass"),
+    ("time lost by a pause", SUPERVISOR, "dt = self._safety.catch_up(dt)", "pass"),
     (
         "one twist moves for a while only",
         SUPERVISOR,

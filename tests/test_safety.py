@@ -161,6 +161,12 @@ def test_a_stale_command_moves_nothing_and_one_that_is_not_moves() -> None:
     assert (started().step(velocity, 0.24, DT).position != CENTRE).any()
 
 
+@pytest.mark.parametrize("age", [-0.01, 0.26, float("nan"), float("inf"), -float("inf")])
+def test_an_age_that_cannot_be_or_is_too_great_drops_the_command(age: float) -> None:
+    command = started().step([0.2, 0.0, 0.0], age, DT)
+    assert (command.position == CENTRE).all() and "old" in command.note
+
+
 def test_too_fast_a_command_keeps_its_direction_at_the_speed_limit() -> None:
     safety = started()
     for _ in range(10):
@@ -212,14 +218,36 @@ def test_the_arm_slows_before_its_table_itself_and_a_singularity_and_stays_there
     assert hard < 15, "it had to be stopped again and again: the slowing before that came too late"
 
 
+@pytest.mark.parametrize("velocity", [[0.0, 0.0, -0.3], [-0.3, 0.0, 0.1], [0.3, 0.0, 0.0], [0.0, 0.3, 0.0]])
+def test_an_arm_that_brakes_slowly_begins_in_time_where_nothing_else_slows_it(velocity: list) -> None:
+    """Before the table, itself, a singularity and a face of the box, with next to no slowing on the way there."""
+    sudden = Margin(MARGIN.distance, MARGIN.table, approach_rate=200.0)
+    arm = Kinematics(ROBOT, JOINTS, "tool", rest=HOME, posture_speed=0.5, margin=sudden)
+    limits = dataclasses.replace(
+        WIDE,
+        high=np.array([1.3, 0.3, 1.3]),
+        approach_rate=200.0,
+        singularity_slow=29.0,
+        joint_acceleration=np.full(7, 0.7),
+    )
+    safety = SafetyFilter(arm, limits, TOOL_DOWN, ramp=0.0)
+    safety.start(CENTRE)
+    began = CENTRE
+    for _ in range(400):
+        before, moving = safety.position, safety.velocity
+        check(limits, began, before, moving, safety.step(velocity, 0.0, DT), DT)
+
+
 def test_an_arm_near_a_singularity_may_leave_it_at_full_speed() -> None:
     safety, back = started(WIDE), [-0.3, 0.0, 0.0]
     for _ in range(300):
         safety.step([0.3, 0.0, 0.0], 0.0, DT)
-    start = ARM.forward(safety.position)
-    for _ in range(40):
+    assert ARM.condition(safety.position) > 25.0
+    start, notes = ARM.forward(safety.position), ""
+    for number in range(40):
         command = safety.step(back, 0.0, DT)
-    assert np.linalg.norm(ARM.forward(command.position) - start) > 0.1
+        notes += command.note if number > 8 else ""  # it must turn round first
+    assert np.linalg.norm(ARM.forward(command.position) - start) > 0.1 and "singularity" not in notes
 
 
 def test_a_tool_that_is_turned_otherwise_turns_no_faster_than_it_may() -> None:
@@ -252,6 +280,40 @@ def test_the_elbow_leans_to_its_rest_no_faster_than_it_may() -> None:
         assert np.abs(command.velocity).max() < 0.6
     assert np.abs(safety.position - CENTRE).max() < 0.05
     assert np.linalg.norm(ARM.forward(safety.position) - place) < 1e-3
+
+
+def test_the_elbow_fades_in_after_a_start_too() -> None:
+    swung = CENTRE.copy()
+    swung[2] += 0.5
+    swung = Kinematics(ROBOT, JOINTS, "tool", rest=swung).solve(swung, ARM.forward(CENTRE), TOOL_DOWN)
+    safety = SafetyFilter(ARM, dataclasses.replace(LIMITS, joint_speed=np.full(7, 0.5)), TOOL_DOWN, ramp=2.0)
+    safety.start(swung)
+    for number in range(1, 50):
+        command = safety.step([0.0, 0.0, 0.0], 0.0, DT)
+        assert np.abs(command.velocity).max() <= 0.5 * number * DT / 2.0 + 1e-9
+
+
+def test_a_joint_brakes_before_the_end_of_its_range_even_where_the_kinematics_does_not_see_it() -> None:
+    arm = Kinematics(ROBOT, JOINTS, "tool", rest=HOME, posture_speed=0.5)
+    arm.upper[0] = CENTRE[0] + 0.1
+    safety = SafetyFilter(arm, dataclasses.replace(WIDE, joint_acceleration=np.full(7, 2.0)), TOOL_DOWN, ramp=0.0)
+    safety.start(CENTRE)
+    for _ in range(150):
+        moving = safety.velocity
+        command = safety.step([0.0, 0.3, 0.0], 0.0, DT)
+        assert command.position[0] <= arm.upper[0] and command.rest[0] <= arm.upper[0]
+        assert (np.abs(command.velocity - moving) <= 2.0 * DT + 1e-9).all(), "it had to be stopped dead"
+    assert command.position[0] > CENTRE[0] + 0.05
+
+
+def test_an_arm_whose_braking_would_lead_where_it_may_not_be_is_stopped_at_once() -> None:
+    at_the_face = FREE.solve(HOME, [WORKSPACE_HIGH[0] - 1e-4, 0.0, 0.2], TOOL_DOWN)
+    further = FREE.solve(HOME, [WORKSPACE_HIGH[0] + 0.02, 0.0, 0.2], TOOL_DOWN)
+    safety = started(at=at_the_face)
+    safety.velocity = (further - at_the_face) / 0.05
+    command = safety.brake(DT, "a test")
+    assert (command.position == safety.position).all() and not command.velocity.any()
+    assert LIMITS.outside(ARM.forward(command.position)) == 0.0
 
 
 def test_the_tools_acceleration_is_limited() -> None:
@@ -361,6 +423,35 @@ def test_no_sequence_of_twists_for_servo_leaves_the_bounds(sequence: list) -> No
         assert not faster
         before, place = command.linear, place + command.linear * min(dt, 0.1)
         safety.observe(FREE.solve(CENTRE, place, TOOL_DOWN))
+
+
+def test_servo_is_kept_inside_the_box_at_full_speed_and_while_it_brakes() -> None:
+    safety, place = servo(), FREE.forward(CENTRE)
+    braked = 0
+    for number in range(120):
+        # Late in the motion commands fail now and then: what brakes must keep to the box, too.
+        command = safety.step([10.0, 0.0, 0.0], 1.0 if number > 30 and number % 3 == 0 else 0.0, DT)
+        braked += "old" in command.note
+        assert LIMITS.outside(safety.target + 0.1 * command.linear) == 0.0
+        place = place + command.linear * DT
+        safety.observe(FREE.solve(CENTRE, place, TOOL_DOWN))
+    assert braked > 10 and place[0] > WORKSPACE_HIGH[0] - 0.02
+
+    safety = servo()
+    for _ in range(20):
+        safety.step([0.3, 0.0, 0.0], 0.0, DT)
+    near = FREE.solve(CENTRE, [WORKSPACE_HIGH[0] - 0.004, 0.0, 0.2], TOOL_DOWN)
+    safety.observe(near)
+    assert safety.target[0] + 0.1 * safety.brake(DT, "a test").linear[0] <= WORKSPACE_HIGH[0]
+
+
+def test_servo_is_asked_to_turn_no_faster_than_it_may() -> None:
+    safety = servo(dataclasses.replace(LIMITS, turn_speed=0.1))
+    tilted = CENTRE.copy()
+    tilted[5] += 0.5
+    safety.observe(tilted)
+    command = safety.step([0.0, 0.0, 0.0], 0.0, DT)
+    assert np.linalg.norm(command.angular) == pytest.approx(0.1)
 
 
 def test_a_stop_is_a_zero_twist() -> None:
