@@ -16,6 +16,7 @@ from typing import Any
 
 import mujoco
 import numpy as np
+import rclpy  # isort: skip  # noqa: F401  before pyrealsense2, which has a Fast DDS of its own: else exiting crashes
 import pyrealsense2 as rs
 
 from rig_robot import ros
