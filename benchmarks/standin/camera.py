@@ -16,7 +16,9 @@ from typing import Any
 
 import mujoco
 import numpy as np
-import rclpy  # isort: skip  # noqa: F401  before pyrealsense2, which has a Fast DDS of its own: else exiting crashes
+
+# Before pyrealsense2, which brings a Fast DDS of its own: the other way round, the process crashes when it exits.
+import rclpy  # noqa: F401  # isort: skip
 import pyrealsense2 as rs
 
 from rig_robot import ros
