@@ -30,7 +30,7 @@ setup(
     maintainer="rig_robot maintainers",
     maintainer_email="maintainers@example.com",
     python_requires=">=3.11",
-    packages=find_packages(include=["rig_robot", "rig_robot.*"]) + ["rig_sim"],
+    packages=[*find_packages(include=["rig_robot", "rig_robot.*"]), "rig_sim"],
     # Only rig_sim is mapped: an entry for rig_robot would break `colcon build --symlink-install`.
     package_dir={"rig_sim": "sim"},
     package_data={"rig_robot": ["checkpoints/**/*"], "rig_sim": ["assets/*.xml"]},

@@ -30,8 +30,9 @@ from sensor_msgs.msg import Image
 OBSERVATION = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Images of a stream and what is made of them: only the newest counts.
 
-Not depth 1: Fast DDS then never gives back the memory of a sample that arrives while the one before is being taken. On a
-busy computer, a node that takes in camera frames grew by a megabyte a second; at depth 2 it does not, and fewer are lost.
+Not depth 1: Fast DDS then never gives back the memory of a sample that arrives while the one before is being taken.
+On a busy computer, a node that takes in camera frames grew by a megabyte a second; at depth 2 it does not, and fewer
+are lost.
 """
 STATE = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Arm state (sensor data)."""
