@@ -135,8 +135,9 @@ def test_an_arm_in_motion_is_braked_before_the_node_ends_or_the_service_answers(
     with node_process("rig_robot.nodes.arm", PARAMETERS) as node:
         arm = Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory")
         arm.arm()
-        arm.drive(1.0, 0.0, 0.2)
-        assert np.abs(arm.commands[-1].points[0].velocities).max() > 0.1
+        arm.drive(0.6, 0.0, 0.3)  # not so far that the face of the box slows it
+        moving = np.abs(arm.commands[-1].points[0].velocities).max()
+        assert moving > 0.2
         begin = len(arm.commands) - 1
         if how == "service":
             assert listener.call(Trigger, "arm/estop").success
@@ -147,7 +148,8 @@ def test_an_arm_in_motion_is_braked_before_the_node_ends_or_the_service_answers(
         listener.spin(0.1)
         speeds = np.array([command.points[0].velocities for command in arm.commands[begin:]])
         assert not speeds[-1].any(), "the last command must leave the arm at rest"
-        assert len(speeds) > 4, "it must brake, not stop dead"
+        largest = np.abs(speeds).max(axis=1)
+        assert ((largest > 0.0) & (largest < 0.9 * moving)).any(), "it must brake, not stop dead"
 
 
 def test_a_description_of_meshes_alone_serves_where_the_margin_is_given_up(listener: Listener) -> None:
