@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.srv import SetParameters
 from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException
 from rclpy.parameter import Parameter
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
@@ -71,5 +72,5 @@ def watch(namespace: str = "", seconds: float = float("inf")) -> None:
         heartbeat = visit.node.create_publisher(Header, "rig/operator/heartbeat", COMMAND)
         visit.node.create_subscription(DiagnosticStatus, "rig/arm/status", hear, LATCHED)
         visit.node.create_timer(HEARTBEAT_PERIOD, beat, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        with contextlib.suppress(KeyboardInterrupt):
+        with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):  # either may come of Ctrl-C
             visit.until(lambda: False)
