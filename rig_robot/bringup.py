@@ -199,12 +199,13 @@ def robot_notice(nodes: list[NodeSpec], given: Mapping[str, str]) -> list[str]:
     root = f"/{arm.namespace}/" if arm.namespace else "/"
     domain = given.get("ROS_DOMAIN_ID", "0")
     joints = arm.parameters["joints"]
-    topic = arm.parameters.get("command_topic") or "its usual topic"
+    topic = arm.parameters.get("command_topic", "")
+    where = topic if topic.startswith("/") else root + topic if topic else "its usual topic"
     interface = arm.parameters.get("interface", "joint_trajectory")
     namespace = f" --namespace {arm.namespace}" if arm.namespace else ""
     return [
         f"arm: {Path(arm.parameters['description']).stem}, joints {joints[0]} to {joints[-1]}",
-        f"commands: {interface} on {topic if topic.startswith('/') else root + topic}, ROS domain {domain}",
+        f"commands: {interface} on {where}, ROS domain {domain}",
         "nothing moves until you arm it. Have the hardware's stop in your hand, then, in another terminal:",
         f"  goal:  ROS_DOMAIN_ID={domain} rig goal PICTURE{namespace}",
         f"  reach: ROS_DOMAIN_ID={domain} rig tell reach{namespace}",

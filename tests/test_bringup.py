@@ -347,3 +347,8 @@ def test_what_the_configuration_to_edit_suggests_are_parameters_that_there_are()
         section = document.split(f"\n## {node}\n")[1].split("\n## ")[0]
         unknown = {name for name in parameters if f"`{name}`" not in section} - {"preset"}
         assert not unknown, f"config/robot.yaml: {node} has no {unknown}"
+
+
+def test_a_robot_without_a_topic_of_its_own_is_not_said_to_have_one(checkpoint: Path, tmp_path: Path) -> None:
+    specs = robot(RobotOptions(robot_config(tmp_path, '{preset: sawyer, command_topic: ""}'), str(checkpoint)))
+    assert "on its usual topic," in "\n".join(robot_notice(specs, {}))
