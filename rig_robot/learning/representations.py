@@ -20,6 +20,8 @@ UNIT = 25
 """VAE updates in a unit of work"""
 SPAN = 10
 """Steps between the two frames of a pair, at most. Over few, noise and delay count for more; over many, the edges."""
+OTHERS = 4
+"""For so many frames of the robot's own, a batch has one picture of elsewhere."""
 
 Log = dict[str, float]
 
@@ -124,28 +126,50 @@ class Latent(Representation):
         self.calibration = Calibration(args.latent_size, action_size) if args.calibration else None
         self.trainer = VaeTrainer(vae, args.beta, self.calibration, args.calibration)
 
-    def fit(self, replay: ReplayBuffer, unit: int, rng: np.random.Generator) -> Log:
+    def fit(self, replay: ReplayBuffer, unit: int, rng: np.random.Generator, others: np.ndarray | None = None) -> Log:
+        """One unit of learning on all that is in the buffer; others: see `update`."""
         if unit == 0 and self.args.likelihood == "gaussian":
             mean = replay.images[: replay.size].mean(axis=0, dtype=np.float64) / 255
             self.vae.mean_image.copy_(torch.from_numpy(mean).permute(2, 0, 1))
         for number in range(UNIT):
             rate = one_cycle((unit + number / UNIT) / self.units) if self.args.one_cycle else 1.0
             frames = pairs(replay, 0, replay.size, self.args.vae_batch, rng)
-            log = self.update(replay, frames, self.args.vae_learning_rate * rate, rng)
+            log = self.update(replay, frames, self.args.vae_learning_rate * rate, rng, others)
         return log
 
-    def fine_tune(self, replay: ReplayBuffer, explored: int, progress: float, rng: np.random.Generator) -> Log:
-        """Fine-tune on a mixture of D, the first `explored` frames, and R, the rest (RIG, Algorithm 1, line 16)."""
-        half = self.args.vae_batch // 2
-        for _ in range(self.args.fine_tune_updates):
-            seen = pairs(replay, 0, explored, half, rng)
-            practised = pairs(replay, explored, replay.size, half, rng)
+    def fine_tune(
+        self,
+        replay: ReplayBuffer,
+        explored: int,
+        progress: float,
+        rng: np.random.Generator,
+        updates: int,
+        others: np.ndarray | None = None,
+    ) -> Log:
+        """Fine-tune on a mixture of D, the first `explored` frames, and R, the rest (RIG, Algorithm 1, line 16).
+
+        Where there is but one of the two, on that. others: see `update`.
+        """
+        parts = [(start, end) for start, end in ((0, explored), (explored, replay.size)) if end > start]
+        for _ in range(updates):
+            share = self.args.vae_batch // len(parts)
+            frames = np.concatenate([pairs(replay, start, end, share, rng) for start, end in parts], axis=1)
             rate = self.args.fine_tune_learning_rate * falling(progress)
-            log = self.update(replay, np.concatenate((seen, practised), axis=1), rate, rng)
+            log = self.update(replay, frames, rate, rng, others)
         return log
 
-    def update(self, replay: ReplayBuffer, frames: np.ndarray, rate: float, rng: np.random.Generator) -> Log:
-        """One gradient step on pairs of frames, int64 [2, B / 2]."""
+    def update(
+        self,
+        replay: ReplayBuffer,
+        frames: np.ndarray,
+        rate: float,
+        rng: np.random.Generator,
+        others: np.ndarray | None = None,
+    ) -> Log:
+        """One gradient step on pairs of frames, int64 [2, B / 2].
+
+        others: uint8 [N, S, S, 3], pictures without actions: B / 4 of them are seen as well, but calibrate nothing.
+        """
         first, second = frames
         actions = replay.actions
         steps = first[:, None] + np.arange(SPAN)
@@ -154,7 +178,11 @@ class Latent(Representation):
         moves = Moves(*map(torch.from_numpy, (total, actions[first - 1], actions[second - 1])))
         seen = replay.frames(frames.reshape(-1))
         contexts = seen.contexts if self.vae.conditional else None
-        log = self.trainer.update(seen.images, rate, rng, moves, contexts)
+        images = seen.images
+        if others is not None and len(others):
+            chosen = others[np.sort(rng.integers(len(others), size=len(images) // OTHERS))]
+            images = np.concatenate((images, chosen))
+        log = self.trainer.update(images, rate, rng, moves, contexts)
         return {name: float(value) for name, value in log.items()}
 
     def forward(self, frames: Frames) -> Tensor:

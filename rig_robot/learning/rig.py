@@ -100,7 +100,7 @@ class Rig:
         _, latents, before, actions, next_latents = transitions
         arrays = (latents, before, actions, next_latents, goals, rewards)
         noise = torch.from_numpy(rng.standard_normal(actions.shape, dtype=np.float32))
-        self.td3.set_progress(update / (args.rehearsal_updates + args.online_steps * args.updates))
+        self.td3.set_progress(min(1.0, update / (args.rehearsal_updates + args.online_steps * args.updates)))
         batch = Batch(*map(torch.from_numpy, arrays))
         log = self.td3.update(batch, noise, with_actor=update % args.policy_delay == 0)  # line 14
         return {name: float(value) for name, value in log.items()}
@@ -111,14 +111,28 @@ class Rig:
         No latent outlives the VAE that made it: an imagined goal lives on as its picture. Policy and critics go on from
         where they are.
         """
-        replay, vae = self.replay, self.representation
+        vae = self.representation
         assert isinstance(vae, Latent)  # TrainArgs has seen to it
-        scenes = replay.images[replay.first]
-        goals = vae.decode(replay.goals, scenes)
-        explored = self.explored * (self.horizon + 1)
-        log = vae.fine_tune(replay, explored, self.episodes * self.horizon / self.args.online_steps, rng)
-        replay.goals[:] = vae.encode(Frames(goals, replay.states[replay.first], scenes))
-        return log | {"vae/latents_moved": self.encode_replay()}
+        goals = self.goal_pictures()
+        progress = self.episodes * self.horizon / self.args.online_steps
+        log = vae.fine_tune(self.replay, self.explored_frames, progress, rng, self.args.fine_tune_updates)
+        return log | {"vae/latents_moved": self.encode_again(goals)}
+
+    @property
+    def explored_frames(self) -> int:
+        """Frames of exploration: the first in the replay buffer."""
+        return int(self.replay.first[self.explored]) if self.explored < len(self.replay.first) else self.replay.size
+
+    def goal_pictures(self) -> np.ndarray:
+        """The goals of all episodes, as the VAE pictures them now: uint8 [episodes, S, S, 3]."""
+        assert isinstance(self.representation, Latent)
+        return self.representation.decode(self.replay.goals, self.replay.images[self.replay.first])
+
+    def encode_again(self, goals: np.ndarray) -> float:
+        """Encode all goals, given as pictures, and all that was seen as is done now; returns what `encode_replay` does."""
+        replay, first = self.replay, self.replay.first
+        replay.goals[:] = self.representation.encode(Frames(goals, replay.states[first], replay.images[first]))
+        return self.encode_replay()
 
     def encode_replay(self) -> float:
         """Encode all that was seen as it is encoded now; fit the prior. Returns how far latents moved, on average."""

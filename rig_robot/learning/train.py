@@ -4,7 +4,6 @@ import dataclasses
 import json
 import shutil
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +13,29 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from rig_robot.learning import pictures
+from rig_robot.learning import export, pictures
 from rig_robot.learning.arguments import ExploreArgs, TrainArgs
 from rig_robot.learning.checkpoint import (
     ActionEntry,
     CameraEntry,
     CheckpointConfig,
-    PolicyEntry,
-    PriorEntry,
-    VaeEntry,
     WorkspaceEntry,
     activate,
     save,
 )
 from rig_robot.learning.evaluate import EnvFactory, Rollout, figures, roll_out, sentence
+from rig_robot.learning.export import plain
 from rig_robot.learning.replay_buffer import Frames, ReplayBuffer, load_recorded, map_array
 from rig_robot.learning.representations import Latent, Log
 from rig_robot.learning.rig import EXPLORE, REHEARSAL_UNIT, Rig, explore, frames
 from rig_robot.learning.run_state import load_notes, load_state, save_state
 from rig_robot.memory import keep_large_blocks
-from rig_robot.view_check import Reference
 
 CHECKPOINTS, STATE, PICTURES, LOGS = "checkpoints", "state", "pictures", "tensorboard"
 HISTORY, ROLLOUTS = "history.json", "rollouts.npz"
 EVALUATION_SEED = 0
 """`rig eval` with its default seed and as many goals gives the figures that training printed."""
 PICTURED_ROLLOUTS = 6
-SCENE_OBSERVATIONS = 1000
-"""of which the reference of the static scene is made"""
 VALUE_CELLS = (15, 20)
 """cells of the picture of values, along x and y"""
 
@@ -102,10 +96,10 @@ class _Run:
         self.args, self.env = args, env
         self.world: Any = env.unwrapped
         # The clocks go on from where a kill stopped them.
-        fresh: dict[str, Any] = {"args": _plain(args), "history": [], "seconds": 0.0, "cpu_seconds": 0.0}
+        fresh: dict[str, Any] = {"args": plain(args), "history": [], "seconds": 0.0, "cpu_seconds": 0.0}
         saved = load_notes(args.out / STATE)
         self.notes = saved or fresh
-        changed = [name for name, value in _plain(args).items() if self.notes["args"].get(name) != value]
+        changed = [name for name, value in plain(args).items() if self.notes["args"].get(name) != value]
         if changed:
             was = ", ".join(f"{name} {self.notes['args'].get(name)}" for name in changed)
             raise ValueError(f"{args.out} holds an unfinished run with {was}: give the same, or another directory")
@@ -186,7 +180,8 @@ class _Run:
         if isinstance(rig.representation, Latent) and rig.representation.deployable:
             directory = out / CHECKPOINTS / _name(self.steps())
             if not directory.exists():  # it does when a kill came between it and the saving of the state: the same one
-                save(directory, self.config(result), *self.tensors(rig.representation), self.scene())
+                parts = export.tensors(rig.representation, rig.td3)
+                save(directory, self.config(result), *parts, export.scene(rig.replay))
             activate(directory)
         self.tick()
 
@@ -229,45 +224,28 @@ class _Run:
         stacked = {name: np.stack(values) for name, values in learnt.items()}
         pictures.values(self.args.out / PICTURES / "values.png", places, goals, stacked, edges)
 
-    def scene(self) -> dict[str, np.ndarray]:
-        """The scene without the arm, of observations from all of the training."""
-        chosen = np.linspace(0, self.rig.replay.size - 1, min(self.rig.replay.size, SCENE_OBSERVATIONS)).astype(int)
-        return Reference.of(self.rig.replay.frames(chosen).images).tensors()
-
-    def tensors(self, representation: Latent) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Those of vae.safetensors and of policy.safetensors (actor, and what goes with it to learn on)."""
-        vae = {name: tensor.numpy() for name, tensor in representation.vae.state_dict().items()}
-        policy = {
-            name: tensor.numpy()
-            for name, tensor in self.rig.td3.state_dict().items()
-            if name.startswith(("actor.", "critics.", "predictor.", "value."))
-        }
-        return vae, policy
-
     def config(self, result: dict) -> CheckpointConfig:
-        args, world, prior = self.args, self.world, self.rig.prior
+        world = self.world
         low, high = world.workspace_low.tolist(), world.workspace_high.tolist()
         width, height = world.camera_size
         w, x, y, z = (float(part) for part in world.tool_orientation)
-        return CheckpointConfig(
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            seed=args.seed,
-            vae=VaeEntry(args.latent_size, args.channels, likelihood=args.likelihood),
-            policy=PolicyEntry(args.hidden),
-            camera=CameraEntry(width, height, tuple(world.crop), args.image_size),
-            action=ActionEntry(
-                axes=tuple(world.axes),
-                scale_m=world.action_scale,
-                period_s=world.period,
-                fixed={axis: low["xyz".index(axis)] for axis in "xyz" if axis not in world.axes},
-                tool_orientation=(w, x, y, z),
-            ),
-            workspace=WorkspaceEntry(tuple(low), tuple(high)),
-            latent_prior=PriorEntry(tuple(prior.mean.tolist()), tuple(tuple(row) for row in prior.covariance.tolist())),
-            training=_plain(args)
-            | {"step": self.steps(), "samples": len(self.rig.replay)}
-            | {key: round(self.notes[key], 1) for key in ("seconds", "cpu_seconds")},
-            figures=result,
+        action = ActionEntry(
+            axes=tuple(world.axes),
+            scale_m=world.action_scale,
+            period_s=world.period,
+            fixed={axis: low["xyz".index(axis)] for axis in "xyz" if axis not in world.axes},
+            tool_orientation=(w, x, y, z),
+        )
+        training = {"step": self.steps(), "samples": len(self.rig.replay)}
+        training |= {key: round(self.notes[key], 1) for key in ("seconds", "cpu_seconds")}
+        return export.config(
+            self.args,
+            CameraEntry(width, height, tuple(world.crop), self.args.image_size),
+            action,
+            WorkspaceEntry(tuple(low), tuple(high)),
+            self.rig.prior,
+            training,
+            result,
         )
 
     def advance(self, stage: str, done: int, total: int, unit: str) -> None:
@@ -301,10 +279,3 @@ def _shapes(args: TrainArgs, action_size: int) -> dict[str, tuple[int, ...]]:
 
 def _name(steps: int) -> str:
     return f"step-{steps:06d}"
-
-
-def _plain(args: TrainArgs) -> dict[str, Any]:
-    """The arguments as JSON holds them, without the directory."""
-    fields = {name: value for name, value in dataclasses.asdict(args).items() if name != "out"}
-    json_types = {tuple: list, type(args.out): str}
-    return {name: json_types.get(type(value), lambda same: same)(value) for name, value in fields.items()}

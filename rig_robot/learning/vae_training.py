@@ -114,8 +114,8 @@ class VaeTrainer:
     ) -> dict[str, Tensor]:
         """One gradient step on images: uint8 [B, S, S, 3].
 
-        moves: between the first half of the images and the second, to calibrate by; contexts: as images, of a
-        conditional VAE.
+        moves: of N pairs, to calibrate by: between the first N images and the N that follow; what comes after those has
+        none. contexts: as images, of a conditional VAE.
         """
         # The calibration's few numbers lead the way for the rest.
         for group, factor in zip(self.optimiser.param_groups, (1, 10), strict=False):
@@ -124,7 +124,8 @@ class VaeTrainer:
         context = None if contexts is None else to_pixels(contexts)
         total, means, log = loss(self.vae, to_pixels(images), noise, self.beta, context)
         if self.calibration is not None and moves is not None:
-            missed = self.calibration(*means.chunk(2), moves)
+            first, second, *_ = means.split(len(moves.total))
+            missed = self.calibration(first, second, moves)
             total = total + self.weight * missed
             log["vae/calibration"] = missed.detach()
         self.optimiser.zero_grad()

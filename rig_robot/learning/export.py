@@ -1,0 +1,73 @@
+"""What a robot gets of what was learned: the tensors and the configuration of a checkpoint."""
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.checkpoint import (
+    ActionEntry,
+    CameraEntry,
+    CheckpointConfig,
+    PolicyEntry,
+    PriorEntry,
+    VaeEntry,
+    WorkspaceEntry,
+)
+from rig_robot.learning.relabeling import Prior
+from rig_robot.learning.replay_buffer import ReplayBuffer
+from rig_robot.learning.representations import Latent
+from rig_robot.learning.td3 import Td3
+from rig_robot.view_check import Reference
+
+SCENE_OBSERVATIONS = 1000
+"""of which the reference of the static scene is made"""
+POLICY_PARTS = ("actor.", "critics.", "predictor.", "value.")
+"""What policy.safetensors holds: the actor, and what goes with it to learn on; targets begin as copies"""
+
+
+def tensors(representation: Latent, td3: Td3) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Those of vae.safetensors and of policy.safetensors."""
+    vae = {name: tensor.numpy() for name, tensor in representation.vae.state_dict().items()}
+    policy = {name: tensor.numpy() for name, tensor in td3.state_dict().items() if name.startswith(POLICY_PARTS)}
+    return vae, policy
+
+
+def scene(replay: ReplayBuffer, first: int = 0) -> dict[str, np.ndarray]:
+    """The scene without the arm, of observations spread over the replay buffer from frame `first` on."""
+    count = min(replay.size - first, SCENE_OBSERVATIONS)
+    chosen = np.linspace(first, replay.size - 1, count).astype(int)
+    return Reference.of(replay.frames(chosen).images).tensors()
+
+
+def config(
+    args: TrainArgs,
+    camera: CameraEntry,
+    action: ActionEntry,
+    workspace: WorkspaceEntry,
+    prior: Prior,
+    training: dict[str, Any],
+    figures: dict[str, Any],
+) -> CheckpointConfig:
+    """config.json, but for the hashes; training: what goes beside the arguments of the run (steps, samples ...)."""
+    return CheckpointConfig(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=args.seed,
+        vae=VaeEntry(args.latent_size, args.channels, likelihood=args.likelihood),
+        policy=PolicyEntry(args.hidden),
+        camera=camera,
+        action=action,
+        workspace=workspace,
+        latent_prior=PriorEntry(tuple(prior.mean.tolist()), tuple(tuple(row) for row in prior.covariance.tolist())),
+        training=plain(args) | training,
+        figures=figures,
+    )
+
+
+def plain(args: TrainArgs) -> dict[str, Any]:
+    """The arguments as JSON holds them, without the directory."""
+    fields = {name: value for name, value in dataclasses.asdict(args).items() if name != "out"}
+    json_types = {tuple: list, type(args.out): str}
+    return {name: json_types.get(type(value), lambda same: same)(value) for name, value in fields.items()}
