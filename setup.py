@@ -12,8 +12,12 @@ NODES = {
     "goal": "rig_robot.nodes.goal:main",
     "policy": "rig_robot.nodes.policy:main",
     "arm": "rig_robot.nodes.arm:main",
+    "recorder": "rig_robot.nodes.recorder:main",
+    "trainer": "rig_robot.nodes.trainer:main",
+    "receiver": "rig_robot.nodes.receiver:main",
     "sim": "rig_sim.robot_node:main",
     "sim_goals": "rig_sim.goals_node:main",
+    "sim_practice": "rig_sim.practice_node:main",
 }
 
 
@@ -47,6 +51,7 @@ setup(
         "daqp",
         "gymnasium",
         "matplotlib",
+        "mcap",
         "mink",
         "mujoco>=3.10",
         "numpy",

@@ -1,15 +1,20 @@
 """A real robot: `ros2 launch rig_robot robot.launch.py config:=my_robot.yaml checkpoint:=DIRECTORY`."""
 
-from pathlib import Path
-
 from launch import LaunchDescription
-from rig_robot.bringup import RobotOptions, robot, robot_notice
-from rig_robot.launching import Arguments, System, description
+from rig_robot.bringup import RobotOptions
+from rig_robot.launching import Arguments, System, description, options, real
 
 ARGUMENTS: Arguments = {
     "config": (None, "Parameters of the nodes: your edited copy of config/robot.yaml."),
-    "checkpoint": (None, "Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH."),
+    "checkpoint": (
+        "",
+        "Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH. A practice may do without.",
+    ),
     "namespace": ("", "ROS namespace of all nodes."),
+    "practice": ("false", "Record and learn on the job; `rig tell practice` begins."),
+    "data": ("practice", "Directory of a practice; it goes on where it was."),
+    "train": ("true", "Train on this computer; false where the trainer node runs on another one."),
+    "record": ("", "Folder for recorded episodes; nothing is recorded if empty (a practice has its own)."),
 }
 
 
@@ -19,5 +24,4 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _system(given: dict[str, str], environment: dict[str, str]) -> System:
-    nodes = robot(RobotOptions(Path(given["config"]), given["checkpoint"], given["namespace"]))
-    return System(nodes, {}, robot_notice(nodes, environment))
+    return real(options(RobotOptions, given), environment)

@@ -1,16 +1,22 @@
 """The whole system in simulation: `ros2 launch rig_robot sim.launch.py goals:=10`; `--show-args` explains them all."""
 
 from launch import LaunchDescription
-from rig_robot.bringup import SHIPPED_CHECKPOINT, SimOptions, simulation, simulation_environment
-from rig_robot.launching import Arguments, System, description, path
+from rig_robot.bringup import SimOptions
+from rig_robot.launching import Arguments, System, description, options, simulated
 
 ARGUMENTS: Arguments = {
     "checkpoint": (
-        SHIPPED_CHECKPOINT,
-        "Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH.",
+        "",
+        "Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH. Empty: the package's own; with "
+        "practice none at all.",
     ),
     "config": ("", "Parameters of the nodes; the package's config/sim.yaml if empty."),
     "namespace": ("", "ROS namespace of all nodes."),
+    "practice": ("false", "Explore, learn to see, practise imagined goals and get better, with nobody there."),
+    "data": ("practice", "Directory of a practice; it goes on where it was."),
+    "steps": ("0", "Robot steps of practice before it ends and goals are shown; 0: no end."),
+    "record": ("", "Folder for recorded episodes; nothing is recorded if empty (a practice has its own)."),
+    "scene": ("plain", "What the camera sees beside the arm: plain or shifted."),
     "goals": ("0", "Random goal images to show before ending; 0: no end, -1: none, you send the goals."),
     "seed": ("0", "Seed of the random goals."),
     "headless": ("true", "No window; false shows what the camera sees, where there is a display."),
@@ -25,17 +31,4 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _system(given: dict[str, str], environment: dict[str, str]) -> System:
-    options = SimOptions(
-        checkpoint=given["checkpoint"],
-        config=path(given["config"]),
-        namespace=given["namespace"],
-        goals=int(given["goals"]),
-        seed=int(given["seed"]),
-        headless=given["headless"].lower() in ("true", "1", "yes"),
-        json=path(given["json"]),
-        images=path(given["images"]),
-    )
-    variables = simulation_environment(environment)
-    told = " ".join(f"{name}={value}" for name, value in variables.items())
-    notice = [f"simulation: {told}; set the same in another terminal to talk to it"] if told else []
-    return System(simulation(options), variables, notice)
+    return simulated(options(SimOptions, given), environment)

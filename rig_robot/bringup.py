@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
-from rig_robot.learning.checkpoint import CheckpointError, read_config, resolve
+from rig_robot import practice_data
+from rig_robot.learning.checkpoint import CURRENT, CheckpointError, read_config, resolve
 from rig_robot.resources import SCHEME, locate, share
+from rig_robot.task import SECTION, read_task
 
 SHIPPED_CHECKPOINT = "package://rig_robot/checkpoints/sawyer_reach_xy"
 SIMULATION_DOMAIN = "77"
 """ROS domain of simulations, unless the user has set ROS_DOMAIN_ID: they must not meet a real robot's topics."""
 
-ROBOT_NODES = ("camera", "encoder", "goal", "policy", "arm")
-NODES = ("sim", *ROBOT_NODES, "sim_goals")
+ROBOT_NODES = ("camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver")
+NODES = ("sim", *ROBOT_NODES, "sim_goals", "sim_practice")
 
 ARM_MUST_SAY = (
     *("description", "joints", "tool", "rest", "workspace_low", "workspace_high"),
@@ -32,6 +35,7 @@ DDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FIL
 """Where Fast DDS 3 (Kilted) and 2 (Jazzy) look for their profile."""
 
 Parameters = dict[str, Any]
+Scene = Literal["plain", "shifted"]
 
 
 class BringupError(ValueError):
@@ -102,12 +106,23 @@ def simulation_environment(given: Mapping[str, str] | None = None) -> dict[str, 
 class SimOptions:
     """What a simulated system can be asked for."""
 
-    checkpoint: str = SHIPPED_CHECKPOINT
-    """Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH."""
+    checkpoint: str = ""
+    """Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH. Empty: the one that comes with the
+    package; with --practice none at all, the robot learns from scratch."""
     config: Path | None = None
     """Parameters of the nodes; the package's config/sim.yaml when not given."""
     namespace: str = ""
     """ROS namespace of all nodes."""
+    practice: bool = False
+    """Explore, learn to see, practise imagined goals and get better, with nobody there."""
+    data: Path = Path("practice")
+    """Directory of a practice: its checkpoints, recorded episodes and training state. It goes on where it was."""
+    steps: int = 0
+    """Robot steps of practice before it ends and `goals` are shown; 0: until Ctrl-C."""
+    record: Path | None = None
+    """Folder for recorded episodes (a practice has its own); nothing is recorded when not given."""
+    scene: Scene = "plain"
+    """What the camera sees beside the arm; shifted: from 5 degrees aside, another table, less light."""
     goals: int = 0
     """Random goal images to show before ending with a summary; 0: until Ctrl-C, -1: none, you send the goals."""
     seed: int = 0
@@ -121,35 +136,43 @@ class SimOptions:
 
 
 def simulation(options: SimOptions) -> list[NodeSpec]:
-    """Return the nodes of the simulated system.
+    """Return the nodes of the simulated system; of a practice once it is prepared (`prepare_practice`).
 
     Raises:
         BringupError: If the configuration, the checkpoint or a number is not usable.
     """
     if options.goals < -1:
         raise BringupError(f"goals is {options.goals}: must be a number of goals, 0 for no end, or -1 for none")
-    if options.seed < 0:
-        raise BringupError(f"seed is {options.seed}: must be 0 or more")
-    checkpoint, axes = _checkpoint(options.checkpoint)
+    for name in ("seed", "steps"):
+        if getattr(options, name) < 0:
+            raise BringupError(f"{name} is {getattr(options, name)}: must be 0 or more")
+    if options.steps and not options.practice:
+        raise BringupError(f"steps is {options.steps}: only a practice has an end (--practice)")
+    checkpoint, axes = _checkpoint(options)
     config = read_parameters(options.config or share("config", "sim.yaml"), NODES)
     with_checkpoint = {"checkpoint": checkpoint}
     node = _maker(config, options.namespace)
+    scene = {"scene": options.scene} if options.scene != "plain" else {}
+    seen = {"axes": "xyz" if "z" in axes else "xy", **scene}
     nodes = [
-        node("sim", "rig_sim.robot_node", {"axes": "xyz" if "z" in axes else "xy"}, vital=True, sends_frames=True),
+        node("sim", "rig_sim.robot_node", seen, vital=True, sends_frames=True),
         node("camera", "rig_robot.nodes.camera", with_checkpoint),
         node("encoder", "rig_robot.nodes.encoder", with_checkpoint),
         node("goal", "rig_robot.nodes.goal", with_checkpoint),
         node("policy", "rig_robot.nodes.policy", with_checkpoint),
         node("arm", "rig_robot.nodes.arm", with_checkpoint, vital=True),
     ]
+    judge = {"environment": f"rig_sim:RigSawyerReach{seen['axes'].upper()}-v0", "scene": options.scene}
+    nodes += _learning(options, node, nodes, config, judge)
     if options.goals >= 0:
         shown: Parameters = {"goals": options.goals, "seed": options.seed, "headless": options.headless}
         shown |= {name: str(path.absolute()) for name in ("json", "images") if (path := getattr(options, name))}
-        nodes.append(
-            node(
-                "sim_goals", "rig_sim.goals_node", with_checkpoint | shown, vital=True, finishes=True, sends_frames=True
-            )
-        )
+        shown |= with_checkpoint | scene
+        kind = {"vital": True, "finishes": True, "sends_frames": True}
+        if options.practice:
+            nodes.append(node("sim_practice", "rig_sim.practice_node", shown | {"steps": options.steps}, **kind))
+        else:
+            nodes.append(node("sim_goals", "rig_sim.goals_node", shown, **kind))
     return nodes
 
 
@@ -159,19 +182,32 @@ class RobotOptions:
 
     config: Path
     """Parameters of the nodes: your edited copy of config/robot.yaml."""
-    checkpoint: str
-    """Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH."""
+    checkpoint: str = ""
+    """Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH. Only a practice may do without:
+    it then goes on from its own, or learns from scratch."""
     namespace: str = ""
     """ROS namespace of all nodes."""
+    practice: bool = False
+    """Record and learn on the job; `rig tell practice` begins."""
+    data: Path = Path("practice")
+    """Directory of a practice: its checkpoints, recorded episodes and training state. It goes on where it was."""
+    train: bool = True
+    """Train on this computer. With --no-train the trainer node runs on another one of the same ROS domain."""
+    record: Path | None = None
+    """Folder for recorded episodes (a practice has its own); nothing is recorded when not given."""
 
 
 def robot(options: RobotOptions) -> list[NodeSpec]:
     """Return the nodes of a real robot; its arm's controller and perhaps its camera's driver run beside them.
 
+    Of a practice once it is prepared (`prepare_practice`).
+
     Raises:
         BringupError: If the configuration, the arm's preset or the checkpoint is not usable.
     """
-    checkpoint, _ = _checkpoint(options.checkpoint)
+    if not (options.checkpoint or options.practice):
+        raise BringupError("no checkpoint: name one (--checkpoint), or let the robot learn its own (--practice)")
+    checkpoint, _ = _checkpoint(options)
     with_checkpoint = {"checkpoint": checkpoint}
     config = read_parameters(options.config, ROBOT_NODES)
     config["arm"] = arm = arm_parameters(config.get("arm", {}), options.config)
@@ -184,13 +220,60 @@ def robot(options: RobotOptions) -> list[NodeSpec]:
     takes_frames_from_a_driver = config.get("camera", {}).get("source", "topic") == "topic"
     # The arm refuses twists in another frame than its own.
     frame = {name: arm[name] for name in ("base_frame",) if name in arm}
-    return [
+    nodes = [
         node("camera", "rig_robot.nodes.camera", with_checkpoint, sends_frames=not takes_frames_from_a_driver),
         node("encoder", "rig_robot.nodes.encoder", with_checkpoint),
         node("goal", "rig_robot.nodes.goal", with_checkpoint),
         node("policy", "rig_robot.nodes.policy", with_checkpoint | frame),
         node("arm", "rig_robot.nodes.arm", with_checkpoint, vital=True),
     ]
+    return nodes + _learning(options, node, nodes, config, {}, options.train)
+
+
+def prepare_practice(options: SimOptions | RobotOptions) -> None:
+    """Make a practice's directory ready, where one is asked for. To be called before the nodes are listed.
+
+    Raises:
+        BringupError: If the directory, the checkpoint or the task is not usable.
+    """
+    if not options.practice:
+        return
+    try:
+        begun = (practice_data.of(options.data).checkpoints / CURRENT).exists()
+        task = None if begun or options.checkpoint else read_task(options.config or share("config", "sim.yaml"))
+        practice_data.prepare(options.data, options.checkpoint, task)
+    except (ValueError, OSError) as error:
+        raise BringupError(f"practice: {error}") from None
+
+
+def _learning(
+    options: SimOptions | RobotOptions,
+    node: Callable[..., NodeSpec],
+    others: list[NodeSpec],
+    config: dict[str, Parameters],
+    judge: Parameters,
+    train: bool = True,
+) -> list[NodeSpec]:
+    """Return the nodes that record and learn, as far as asked for; judge: how the trainer tells good from bad."""
+    data = practice_data.of(options.data) if options.practice else None
+    folder = data.episodes if data else options.record
+    if folder is None:
+        return []
+    parameters = {spec.name: spec.parameters for spec in others}
+    arm = parameters["arm"]
+    recorded: Parameters = {
+        "directory": str(folder.expanduser().absolute()),
+        "checkpoint": arm["checkpoint"],
+        "stack": json.dumps(parameters),
+        **{name: arm[name] for name in ("interface", "command_topic", "joint_states_topic") if name in arm},
+    }
+    nodes = [node("recorder", "rig_robot.nodes.recorder", recorded)]
+    if data and train:
+        places = {"checkpoints": str(data.checkpoints), "episodes": [str(data.episodes)], "work": str(data.trainer)}
+        nodes.append(node("trainer", "rig_robot.nodes.trainer", places | judge))
+    elif data:
+        nodes.append(node("receiver", "rig_robot.nodes.receiver", {"checkpoints": str(data.checkpoints)}))
+    return nodes
 
 
 def robot_notice(nodes: list[NodeSpec], given: Mapping[str, str]) -> list[str]:
@@ -262,11 +345,16 @@ def _with_description(parameters: Parameters, file: Path) -> Parameters:
     return parameters | {"description": str((file.parent / Path(description).expanduser()).absolute())}
 
 
-def _checkpoint(place: str) -> tuple[str, tuple[str, ...]]:
-    """Return a checkpoint's directory and the axes that it moves along."""
+def _checkpoint(options: SimOptions | RobotOptions) -> tuple[str, tuple[str, ...]]:
+    """Return the checkpoint, or the root of those, that the nodes load, and the axes that it moves along."""
+    place = options.checkpoint or SHIPPED_CHECKPOINT
+    if options.practice:
+        place = str(practice_data.of(options.data).checkpoints)
+    # Of several the nodes get the root: one that is started anew loads what is current by then.
+    place = place.removesuffix("/").removesuffix(f"/{CURRENT}")
     try:
-        directory = resolve(locate(place))
-        return str(directory), read_config(directory).action.axes
+        directory = locate(place)
+        return str(directory), read_config(resolve(directory)).action.axes
     except (CheckpointError, ValueError) as error:
         raise BringupError(f"checkpoint: {error}") from None
 
@@ -292,6 +380,7 @@ def read_parameters(file: Path, nodes: tuple[str, ...]) -> dict[str, Parameters]
         raise BringupError(f"configuration {file}: {error}") from None
     if not isinstance(content, dict) or not all(isinstance(value, dict) for value in content.values()):
         raise BringupError(f"configuration {file}: must be a mapping of node names to mappings of parameters")
+    content.pop(SECTION, None)
     if unknown := sorted(set(content) - set(nodes)):
         raise BringupError(f"configuration {file}: {', '.join(unknown)} is no node; these are: {', '.join(nodes)}")
     return content

@@ -13,10 +13,27 @@ from typing import Annotated, Any
 
 import tyro
 
-from rig_robot.bringup import RobotOptions, SimOptions, robot, robot_notice, simulation, simulation_environment
+from rig_robot.bringup import (
+    RobotOptions,
+    SimOptions,
+    prepare_practice,
+    robot,
+    robot_notice,
+    simulation,
+    simulation_environment,
+)
 from rig_robot.doctor.options import DoctorOptions
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
 from rig_robot.learning.compare import CompareArgs, compare
+
+# fmt: off
+Word = typing.Literal[
+    "arm", "disarm", "stop", "reset", "park",
+    "reach", "explore", "practice", "idle",
+    "record", "pause", "train", "rest", "fine-tune",
+]
+# fmt: on
+"""What `rig tell` says"""
 
 
 @dataclass(frozen=True)
@@ -33,9 +50,10 @@ class GoalOptions:
 
 @dataclass(frozen=True)
 class TellOptions:
-    """Tell a running system: arm, disarm, stop (emergency stop), reset (it), park; reach, idle (the policy)."""
+    """Tell a running system: arm, disarm, stop (emergency stop), reset (it), park; reach, explore, practice, idle (the
+    policy); record, pause (the recorder); train, rest, fine-tune (the trainer)."""
 
-    word: tyro.conf.Positional[typing.Literal["arm", "disarm", "stop", "reset", "park", "reach", "idle"]]
+    word: tyro.conf.Positional[Word]
     """What to tell it."""
     namespace: str = ""
     """ROS namespace of the robot."""
@@ -85,6 +103,7 @@ def _defaults(arguments: list[str]) -> TrainArgs:
 def _sim(options: SimOptions) -> int:
     from rig_robot.runner import Runner
 
+    prepare_practice(options)
     nodes = simulation(options)
     environment = simulation_environment()
     if environment:
@@ -98,6 +117,7 @@ def _sim(options: SimOptions) -> int:
 def _robot(options: RobotOptions) -> int:
     from rig_robot.runner import Runner
 
+    prepare_practice(options)
     nodes = robot(options)
     print("\n".join(robot_notice(nodes, os.environ)), flush=True)
     return Runner(nodes, {}).run()

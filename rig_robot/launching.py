@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import types
+import typing
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit, OnShutdown
@@ -13,8 +16,19 @@ from launch_ros.actions import Node
 
 # mypy takes the folder launch/ for the package where that is not installed.
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity  # type: ignore[attr-defined]
-from rig_robot.bringup import NodeSpec
+from rig_robot.bringup import (
+    NodeSpec,
+    RobotOptions,
+    SimOptions,
+    prepare_practice,
+    robot,
+    robot_notice,
+    simulation,
+    simulation_environment,
+)
 from rig_robot.shared_memory import sweep
+
+Options = TypeVar("Options")
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,43 @@ def description(arguments: Arguments, system: Callable[[dict[str, str], dict[str
 def path(text: str) -> Path | None:
     """Return the path that an argument names; None where it is empty."""
     return Path(text) if text else None
+
+
+def options(kind: type[Options], given: dict[str, str], **further: Any) -> Options:
+    """Return the options of a system from the texts that a launch file was given for them.
+
+    Args:
+        kind: The options' dataclass.
+        given: For each of its fields that the launch file has an argument for, the text.
+        further: Fields that the launch file decides about itself.
+    """
+    hints = typing.get_type_hints(kind)
+    return kind(**{name: _value(hints[name], text) for name, text in given.items() if name in hints}, **further)
+
+
+def _value(kind: Any, text: str) -> Any:
+    """Return what a text means to a field of a type; an empty one means None where there may be none."""
+    if isinstance(kind, types.UnionType):
+        return _value(typing.get_args(kind)[0], text) if text else None
+    if kind is bool:
+        return text.lower() in ("true", "1", "yes")
+    return kind(text) if kind in (int, Path) else text
+
+
+def simulated(options: SimOptions, environment: dict[str, str]) -> System:
+    """Return the system in simulation, in a ROS domain of its own where the user's environment says nothing else."""
+    prepare_practice(options)
+    variables = simulation_environment(environment)
+    told = " ".join(f"{name}={value}" for name, value in variables.items())
+    notice = [f"simulation: {told}; set the same in another terminal to talk to it"] if told else []
+    return System(simulation(options), variables, notice)
+
+
+def real(options: RobotOptions, environment: dict[str, str]) -> System:
+    """Return the system on a real robot."""
+    prepare_practice(options)
+    nodes = robot(options)
+    return System(nodes, {}, robot_notice(nodes, environment))
 
 
 def _entities(system: System, environment: dict[str, str]) -> Iterable[LaunchDescriptionEntity]:

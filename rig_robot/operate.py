@@ -22,8 +22,13 @@ SERVICES: dict[str, tuple[type, str, Any]] = {
     "stop": (Trigger, "arm/estop", Trigger.Request()),
     "reset": (Trigger, "arm/reset_estop", Trigger.Request()),
     "park": (Trigger, "arm/park", Trigger.Request()),
+    "record": (SetBool, "recorder/record", SetBool.Request(data=True)),
+    "pause": (SetBool, "recorder/record", SetBool.Request(data=False)),
+    "train": (SetBool, "trainer/train", SetBool.Request(data=True)),
+    "rest": (SetBool, "trainer/train", SetBool.Request(data=False)),
+    "fine-tune": (Trigger, "trainer/fine_tune", Trigger.Request()),
 }
-"""What the arm node is asked for each word; the other words are modes of the policy node."""
+"""Who is asked what for each word; the other words are modes of the policy node."""
 
 
 class Outcome(NamedTuple):

@@ -50,8 +50,8 @@ class NotReady(RuntimeError):
 class GoalsNode(RigNode):
     """Sends goals, waits until the tool rests or its time is over, prints and keeps the figures."""
 
-    def __init__(self) -> None:
-        super().__init__("sim_goals")
+    def __init__(self, name: str = "sim_goals") -> None:
+        super().__init__(name)
         checkpoint = self.declare(
             "checkpoint", Parameter.Type.STRING, "Checkpoint: goals are drawn from its workspace."
         )
@@ -100,7 +100,7 @@ class GoalsNode(RigNode):
         seconds: list[float] = []
         distances: list[float] = []
         while not self._goals or len(distances) < self._goals:
-            yield from self._make_ready()
+            yield from self._make_ready("reach")
             number = len(distances) + 1
             goal = self._random.uniform(self._workspace.low, self._workspace.high)
             picture = self._draw(goal)
@@ -136,8 +136,8 @@ class GoalsNode(RigNode):
         self._sent = time.monotonic()
         self._goal_images.publish(rgb_to_image(picture, self.get_clock().now().to_msg(), "camera"))
 
-    def _make_ready(self) -> Story[None]:
-        """Arm and set the policy to `reach`: also after a restart of either, since both begin idle."""
+    def _make_ready(self, mode: str) -> Story[None]:
+        """Arm and set the policy's mode: also after a restart of either, since both begin idle."""
         end = time.monotonic() + START_TIMEOUT
         while self._arm_status not in ("waiting", "moving"):
             armed = yield from self._call(self._arm, SetBool.Request(data=True))
@@ -147,10 +147,10 @@ class GoalsNode(RigNode):
                 raise NotReady(f"the arm does not arm: {armed.message}")
             again = time.monotonic() + 0.5  # it may not have heard the controller yet
             yield lambda again=again: time.monotonic() > again  # type: ignore[misc]
-        mode = Parameter("mode", value="reach").to_parameter_msg()
-        answer = yield from self._call(self._policy, SetParameters.Request(parameters=[mode]))
+        wanted = Parameter("mode", value=mode).to_parameter_msg()
+        answer = yield from self._call(self._policy, SetParameters.Request(parameters=[wanted]))
         if not answer.results[0].successful:
-            raise NotReady(f"the policy does not reach: {answer.results[0].reason}")
+            raise NotReady(f"the policy refuses mode {mode}: {answer.results[0].reason}")
         yield from self._wait_for(self._goal_images.get_subscription_count, "goal node")
 
     def _call(self, client: Client, request: Any) -> Story[Any]:

@@ -16,7 +16,18 @@ import pytest
 import yaml
 
 from rig_robot import bringup
-from rig_robot.bringup import BringupError, NodeSpec, RobotOptions, SimOptions, robot, robot_notice, simulation
+from rig_robot.bringup import (
+    SHIPPED_CHECKPOINT,
+    BringupError,
+    NodeSpec,
+    RobotOptions,
+    SimOptions,
+    prepare_practice,
+    robot,
+    robot_notice,
+    simulation,
+)
+from rig_robot.learning.checkpoint import read_config, resolve
 from rig_robot.resources import NotFound, locate, share
 from rig_robot.runner import command
 
@@ -126,19 +137,103 @@ def executable_of(module: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "arguments", [{}, {"namespace": "left", "goals": "3", "seed": "7"}, {"goals": "-1"}, {"images": "out", "json": "f"}]
+    ("arguments", "options"),
+    [
+        ({}, {}),
+        ({"namespace": "left", "goals": "3", "seed": "7"}, {"namespace": "left", "goals": 3, "seed": 7}),
+        ({"goals": "-1"}, {"goals": -1}),
+        ({"images": "out", "json": "f"}, {"images": Path("out"), "json": Path("f")}),
+        ({"record": "bags"}, {"record": Path("bags")}),
+    ],
 )
-def test_launch_and_runner_start_the_same_nodes(recorded_launch, checkpoint: Path, arguments: dict) -> None:
+def test_launch_and_runner_start_the_same_nodes(
+    recorded_launch, checkpoint: Path, arguments: dict, options: dict
+) -> None:
     nodes = nodes_of(launched("sim", checkpoint=str(checkpoint), **arguments))
-    options = SimOptions(
-        checkpoint=str(checkpoint),
-        namespace=arguments.get("namespace", ""),
-        goals=int(arguments.get("goals", 0)),
-        seed=int(arguments.get("seed", 0)),
-        images=Path(arguments["images"]) if "images" in arguments else None,
-        json=Path(arguments["json"]) if "json" in arguments else None,
-    )
-    assert [as_command(node) for node in nodes] == [from_command_line(spec) for spec in simulation(options)]
+    specs = simulation(SimOptions(checkpoint=str(checkpoint), **options))
+    assert [as_command(node) for node in nodes] == [from_command_line(spec) for spec in specs]
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_launch_and_runner_start_the_same_practice(
+    recorded_launch, checkpoint: Path, tmp_path: Path, real: bool
+) -> None:
+    config, data = share("config", "robot.yaml"), tmp_path / "data"
+    given = {"data": str(data), "checkpoint": str(checkpoint)} | ({"robot": str(config)} if real else {"steps": "500"})
+    nodes = nodes_of(launched("practice", **given))
+    if real:
+        specs = robot(RobotOptions(config, practice=True, data=data))
+    else:
+        specs = simulation(SimOptions(practice=True, data=data, steps=500, goals=30))
+    assert [as_command(node) for node in nodes] == [from_command_line(spec) for spec in specs]
+    assert {"recorder", "trainer"} <= {spec.name for spec in specs}
+
+
+@pytest.fixture
+def begun(checkpoint: Path, tmp_path: Path) -> Path:
+    """A practice that began with a checkpoint."""
+    prepare_practice(SimOptions(str(checkpoint), practice=True, data=tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def test_a_practice_begins_with_a_copy_and_goes_on_from_its_own(checkpoint: Path, begun: Path) -> None:
+    root = begun / "checkpoints"
+    assert read_config(root) == read_config(checkpoint) and resolve(root).parent == root
+    prepare_practice(SimOptions(practice=True, data=begun))
+    with pytest.raises(BringupError, match=f"{begun} holds a practice"):
+        prepare_practice(SimOptions(str(checkpoint), practice=True, data=begun))
+
+
+def test_the_nodes_of_a_practice_load_what_is_current_when_they_start(begun: Path) -> None:
+    root = str(begun / "checkpoints")
+    specs = {spec.name: spec.parameters for spec in simulation(SimOptions(practice=True, data=begun))}
+    assert {specs[name]["checkpoint"] for name in ("camera", "encoder", "goal", "policy", "arm", "recorder")} == {root}
+    assert specs["trainer"]["checkpoints"] == root
+    assert specs["trainer"]["episodes"] == [specs["recorder"]["directory"]] == [str(begun / "episodes")]
+    linked = simulation(SimOptions(f"{root}/current"))
+    assert {spec.parameters["checkpoint"] for spec in linked if spec.name == "policy"} == {root}
+
+
+def test_a_practice_from_nothing_gets_what_the_configuration_says_of_the_task(tmp_path: Path) -> None:
+    from rig_sim.env import SawyerReachEnv
+
+    prepare_practice(SimOptions(practice=True, data=tmp_path))
+    config = read_config(tmp_path / "checkpoints")
+    world = SawyerReachEnv()
+    assert not config.trained
+    assert (config.camera.width, config.camera.height) == world.camera_size
+    assert config.camera.crop == world.crop and config.camera.image_size == world.image_size
+    assert config.action.axes == world.axes and config.action.scale_m == world.action_scale
+    assert config.action.period_s == world.period
+    assert list(config.action.tool_orientation) == world.tool_orientation.tolist()
+    assert list(config.workspace.low) == world.workspace_low.tolist()
+    assert list(config.workspace.high) == world.workspace_high.tolist()
+    world.close()
+
+
+@pytest.mark.parametrize(
+    ("task", "named"),
+    [
+        ("", "no section task"),
+        ("task: {camera: {width: 640}}", "task"),
+        ("task: 3", "task"),
+    ],
+)
+def test_a_practice_from_nothing_without_a_task_is_refused(tmp_path: Path, task: str, named: str) -> None:
+    config = robot_config(tmp_path, "{preset: sawyer}", task)
+    with pytest.raises(BringupError, match=named):
+        prepare_practice(RobotOptions(config, practice=True, data=tmp_path / "data"))
+
+
+def test_a_trainer_elsewhere_leaves_a_receiver_here(begun: Path, tmp_path: Path) -> None:
+    options = RobotOptions(robot_config(tmp_path, "{preset: sawyer}"), practice=True, data=begun, train=False)
+    names = [spec.name for spec in robot(options)]
+    assert names[-2:] == ["recorder", "receiver"]
+
+
+def test_a_robot_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BringupError, match="--checkpoint"):
+        robot(RobotOptions(robot_config(tmp_path, "{preset: sawyer}")))
 
 
 @pytest.mark.parametrize(("namespace", "secure"), [("", False), ("left", True)])
@@ -164,6 +259,10 @@ def test_every_argument_of_the_command_is_one_of_the_launch_file(recorded_launch
     assert set(arguments) == {field.name for field in fields}
     required = {field.name for field in fields if field.default is dataclasses.MISSING}
     assert {name for name, (default, _) in arguments.items() if default is None} == required
+    defaults = {field.name: field.default for field in fields if field.name not in required}
+    texts = {name: arguments[name][0] or "" for name in arguments}
+    made = sys.modules["rig_robot.launching"].options(options, texts)
+    assert {name: getattr(made, name) for name in defaults} == defaults
 
 
 @pytest.mark.skipif(not HAS_LAUNCH, reason="launch_ros is not installed here (it comes with a full ROS 2)")
@@ -206,6 +305,8 @@ def test_what_the_user_has_set_stays() -> None:
         ({"checkpoint": "/nowhere/at/all"}, "/nowhere/at/all"),
         ({"checkpoint": "package://no_such_package/x"}, "no_such_package"),
         ({"config": Path("/nowhere.yaml")}, "nowhere.yaml"),
+        ({"steps": -5}, "-5"),
+        ({"steps": 500}, "--practice"),
     ],
 )
 def test_a_bad_option_is_refused_by_name_before_anything_starts(checkpoint: Path, options: dict, named: str) -> None:
@@ -246,7 +347,7 @@ def test_files_of_the_packages_are_found() -> None:
 def test_the_simulated_camera_is_the_one_that_the_checkpoint_was_trained_with(
     tmp_path: Path, axes: list[str], fixed: dict[str, float]
 ) -> None:
-    trained = shutil.copytree(locate(SimOptions().checkpoint), tmp_path / "trained")
+    trained = shutil.copytree(locate(SHIPPED_CHECKPOINT), tmp_path / "trained")
     config = json.loads((trained / "config.json").read_text())
     config["action"] |= {"axes": axes, "fixed": fixed}
     (trained / "config.json").write_text(json.dumps(config))

@@ -221,7 +221,7 @@ def read_config(directory: Path | str) -> CheckpointConfig:
     found_format = data.get("format") if isinstance(data, dict) else None
     if found_format != FORMAT:
         raise CheckpointError(f"{path}: format is {found_format!r}, this version reads {FORMAT}")
-    config = typing.cast(CheckpointConfig, _parse(CheckpointConfig, data, str(path)))
+    config = typing.cast(CheckpointConfig, parse(CheckpointConfig, data, str(path)))
     _check(config, path)
     for entry in (config.vae, config.policy, config.scene):
         if entry is not None:
@@ -305,7 +305,7 @@ _LATER = frozenset({"likelihood", "scene"})
 """Fields that older checkpoints lack; they are then what they were before there was a choice."""
 
 
-def _parse(kind: Any, value: Any, where: str) -> Any:
+def parse(kind: Any, value: Any, where: str) -> Any:
     """`value`, as json.loads gave it, as the type `kind`; raises CheckpointError naming the place otherwise.
 
     Keys that this version does not know are passed over: what changes meaning changes `format`.
@@ -316,17 +316,17 @@ def _parse(kind: Any, value: Any, where: str) -> Any:
         if missing:
             raise CheckpointError(f"{where}: {', '.join(missing)} missing")
         present = {name: hint for name, hint in hints.items() if name in value}
-        return kind(**{name: _parse(hint, value[name], f"{where}: {name}") for name, hint in present.items()})
+        return kind(**{name: parse(hint, value[name], f"{where}: {name}") for name, hint in present.items()})
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is types.UnionType:  # X | None
-        return None if value is None else _parse(arguments[0], value, where)
+        return None if value is None else parse(arguments[0], value, where)
     if origin is tuple and isinstance(value, list):
         kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
         if len(kinds) == len(value):
             pairs = enumerate(zip(kinds, value, strict=True))
-            return tuple(_parse(part, item, f"{where}[{index}]") for index, (part, item) in pairs)
+            return tuple(parse(part, item, f"{where}[{index}]") for index, (part, item) in pairs)
     elif origin is dict and isinstance(value, dict):
-        return {key: _parse(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {key: parse(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     elif kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     elif kind is Any or (kind in (int, str) and type(value) is kind):

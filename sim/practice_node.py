@@ -1,0 +1,67 @@
+"""Lets the simulated robot practise with nobody there, then shows it random goal images and judges."""
+
+from __future__ import annotations
+
+import time
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from std_srvs.srv import SetBool
+
+from rig_robot.ros import EPISODES, LATCHED, run
+from rig_sim.goals_node import GoalsNode, Story
+
+TRAINED_TIMEOUT = 600.0
+"""Time that the trainer gets to finish with what was practised [s]."""
+AGAIN = 5.0
+"""Between two looks at whether arm and policy still practise: either may have been started anew [s]."""
+
+
+class PracticeNode(GoalsNode):
+    """Arms the arm, sets the policy to practise, counts its steps; after enough of them, `GoalsNode`'s own story."""
+
+    def __init__(self) -> None:
+        super().__init__("sim_practice")
+        self._limit = self.declare(
+            "steps", 0, "Robot steps before practice ends and goals are shown; 0: no end.", low=0, high=100_000_000
+        )
+        self._done = self._running = 0
+        self._counted: set[str] = set()
+        self._behind = True
+        self.subscribe(DiagnosticStatus, "rig/episode", self._take_episode, EPISODES)
+        self.subscribe(DiagnosticStatus, "rig/trainer/progress", self._take_progress, LATCHED)
+        self._train = self.create_client(SetBool, "trainer/train")
+
+    def _story(self) -> Story[None]:
+        yield from self._wait_for(lambda: self._tool is not None, "the simulation's tool pose")
+        while not self._limit or self._done < self._limit:
+            yield from self._make_ready("practice")
+            again = time.monotonic() + AGAIN
+            yield lambda again=again: self._over() or time.monotonic() > again  # type: ignore[misc]
+        yield from self._make_ready("idle")
+        print(f"practised for {self._done} robot steps; the trainer finishes", flush=True)
+        end = time.monotonic() + TRAINED_TIMEOUT
+        self._behind = True
+        yield lambda: not self._behind or time.monotonic() > end
+        yield from self._call(self._train, SetBool.Request(data=False))
+        yield from super()._story()
+
+    def _over(self) -> bool:
+        return bool(self._limit) and self._done >= self._limit
+
+    def _take_episode(self, message: DiagnosticStatus) -> None:
+        values = {item.key: item.value for item in message.values}
+        if values["event"] == "end" and values["id"] not in self._counted:
+            self._counted.add(values["id"])
+            self._done += int(values["steps"])
+
+    def _take_progress(self, message: DiagnosticStatus) -> None:
+        values = {item.key: item.value for item in message.values}
+        self._behind = values["phase"] != "waiting"
+
+
+def main() -> None:
+    run(PracticeNode)
+
+
+if __name__ == "__main__":
+    main()
