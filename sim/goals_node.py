@@ -243,8 +243,12 @@ class GoalsNode(RigNode):
             cv2.imshow("rig_robot", cv2.cvtColor(_titled(self._picture(), "camera"), cv2.COLOR_RGB2BGR))
             cv2.waitKey(1)
 
+    def further_figures(self) -> dict[str, float | int]:
+        """Return what goes into the file of figures beside the distances."""
+        return {}
+
     def _finish(self, seconds: list[float], distances: list[float]) -> None:
-        figures = summary(seconds, distances)
+        figures = summary(seconds, distances) | self.further_figures()
         print(f"{sentence(figures)}; {np.mean(seconds):.1f} s a goal", flush=True)
         if self._json:
             Path(self._json).write_text(json.dumps(figures) + "\n")

@@ -45,6 +45,10 @@ class PracticeNode(GoalsNode):
         yield from self._call(self._train, SetBool.Request(data=False))
         yield from super()._story()
 
+    def further_figures(self) -> dict[str, float | int]:
+        """Return how long it practised."""
+        return {"robot_steps": self._done}
+
     def _over(self) -> bool:
         return bool(self._limit) and self._done >= self._limit
 

@@ -35,14 +35,16 @@ def imagined_goals(
     )
 
 
-def learning_curve(path: Path, history: Sequence[dict]) -> None:
-    """history: figures of evaluations, each with its `step`."""
+def learning_curve(path: Path, history: Sequence[dict], steps_of: str = "practice") -> None:
+    """history: figures of evaluations, each with its `step`; steps_of: what those count."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     steps = [entry["step"] for entry in history]
     for key, label in (("p90_mm", "90th percentile"), ("mean_mm", "mean"), ("median_mm", "median")):
         axes.plot(steps, [entry[key] for entry in history], marker="o", label=label)
-    axes.set(xlabel="steps of practice", ylabel="final distance [mm]", yscale="log", title="Distance to held-out goals")
+    axes.set(
+        xlabel=f"steps of {steps_of}", ylabel="final distance [mm]", yscale="log", title="Distance to held-out goals"
+    )
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:.0f}")
     axes.yaxis.set_minor_formatter("")
