@@ -286,12 +286,18 @@ def robot_notice(nodes: list[NodeSpec], given: Mapping[str, str]) -> list[str]:
     where = topic if topic.startswith("/") else root + topic if topic else "its usual topic"
     interface = arm.parameters.get("interface", "joint_trajectory")
     namespace = f" --namespace {arm.namespace}" if arm.namespace else ""
+    recorder = next((node.parameters["directory"] for node in nodes if node.name == "recorder"), None)
+    learns = any(node.name in ("trainer", "receiver") for node in nodes)
+    recorded = [f"records every episode in {recorder}"] if recorder else []
+    practice = [f"  learn: ROS_DOMAIN_ID={domain} rig tell practice{namespace}, until rig tell idle"] if learns else []
     return [
         f"arm: {Path(arm.parameters['description']).stem}, joints {joints[0]} to {joints[-1]}",
         f"commands: {interface} on {where}, ROS domain {domain}",
+        *recorded,
         "nothing moves until you arm it. Have the hardware's stop in your hand, then, in another terminal:",
         f"  goal:  ROS_DOMAIN_ID={domain} rig goal PICTURE{namespace}",
         f"  reach: ROS_DOMAIN_ID={domain} rig tell reach{namespace}",
+        *practice,
         f"  arm:   ROS_DOMAIN_ID={domain} rig tell arm{namespace}",
         f"  stop:  ROS_DOMAIN_ID={domain} rig tell stop{namespace}, or Ctrl-C here",
     ]
