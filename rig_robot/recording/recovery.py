@@ -1,0 +1,282 @@
+"""What a killed recorder left open becomes episodes: up to the last second that it synced, or set aside by name.
+
+Nothing is copied: the file is cut after its last whole chunk and completed in place, so that an hour of camera
+pictures needs neither an hour nor room for two. Killed in the middle of that, it is done again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import itertools
+import os
+import struct
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import yaml
+from mcap.data_stream import ReadDataStream, RecordBuilder
+from mcap.exceptions import EndOfFile
+from mcap.opcode import Opcode
+from mcap.records import (
+    Channel,
+    Chunk,
+    ChunkIndex,
+    DataEnd,
+    Footer,
+    Header,
+    McapRecord,
+    Message,
+    MessageIndex,
+    Metadata,
+    MetadataIndex,
+    Schema,
+    Statistics,
+)
+from mcap.stream_reader import breakup_chunk
+from mcap.writer import MCAP0_MAGIC
+
+from rig_robot.recording import bag
+from rig_robot.recording.episode import BROKEN
+from rig_robot.recording.writer import CUSTOM, QOS, ROSBAG2, SERIALIZED, TYPE_HASH, open_name, publish, sync_directory
+
+_HEAD = struct.Struct("<BQ")
+_LARGEST = 2**30
+"""A record that says it is larger than this [bytes] is not one."""
+_KINDS: dict[int, type[McapRecord]] = {
+    Opcode.HEADER: Header,
+    Opcode.CHUNK: Chunk,
+    Opcode.MESSAGE_INDEX: MessageIndex,
+    Opcode.METADATA: Metadata,
+}
+_PREFIX, _SUFFIX = open_name("\0").split("\0")
+
+
+class InUse(ValueError):
+    """Another recorder writes into this folder."""
+
+
+class Recovered(NamedTuple):
+    """What became of an episode that was left open."""
+
+    directory: Path
+    whole: bool
+    """whether it can be read; else it was set aside under this name"""
+    text: str
+
+
+class Lock:
+    """A folder of episodes is one recorder's as long as it lives; the kernel takes the lock back when it is killed.
+
+    Raises:
+        InUse: Another process has it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._file = (root / ".lock").open("a")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise InUse(f"another recorder writes into {root}: give each a directory of its own") from None
+
+    def release(self) -> None:
+        """Let another recorder have the folder."""
+        self._file.close()
+
+
+def left_open(root: Path) -> list[Path]:
+    """Return the episodes that were being recorded, oldest first. Only whoever holds the lock may touch them."""
+    return sorted(path for path in root.iterdir() if path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX))
+
+
+def recover(directory: Path) -> Recovered:
+    """Make an episode of a directory that was left open, or set it aside as `NAME.broken`."""
+    name = directory.name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
+    target = directory.parent / name
+    files = sorted(directory.glob("*.mcap"))
+    try:
+        if len(files) != 1:
+            raise _Unreadable(f"it holds {len(files)} MCAP files")
+        with files[0].open("r+b") as file:
+            found = _scan(file)
+            content = _information(files[0].name, found)
+            _complete(file, found, content)
+        if target.exists():
+            raise _Unreadable(f"{target.name} is there already")
+    except _Unreadable as why:
+        aside = _free(directory.parent, f"{name}{BROKEN}")
+        directory.rename(aside)
+        sync_directory(directory.parent)
+        return Recovered(aside, False, f"episode {name} was left open and is set aside as {aside.name}: {why}")
+    seconds = 1e-9 * (found.end - found.start)
+    publish(directory, target, content)
+    return Recovered(target, True, f"episode {name} was left open and is recovered: {seconds:.1f} s of it")
+
+
+class _Unreadable(Exception):
+    """Nothing can be made of it; the text says why."""
+
+
+class _Record(NamedTuple):
+    offset: int
+    length: int
+    """[bytes], its head included"""
+    content: McapRecord | None
+    """None: of a kind that only follows an episode's data"""
+
+
+class _Found:
+    """The whole records at the beginning of an MCAP file, as its summary lists them."""
+
+    def __init__(self) -> None:
+        self.schemas: dict[int, Schema] = {}
+        self.channels: dict[int, Channel] = {}
+        self.chunks: list[ChunkIndex] = []
+        self.metadata: list[MetadataIndex] = []
+        self.counts: Counter[int] = Counter()
+        self.custom: dict[str, str] = {}
+        self.start, self.end = 2**63 - 1, 0
+        self.good_until = len(MCAP0_MAGIC)
+        """offset behind the last record that counts [bytes]"""
+
+
+def _scan(file: BinaryIO) -> _Found:
+    """Read up to the first record that is not whole or is no longer an episode's data."""
+    found = _Found()
+    if file.read(len(MCAP0_MAGIC)) != MCAP0_MAGIC:
+        raise _Unreadable("its file does not begin as an MCAP file does")
+    while (record := _next(file)) is not None:
+        content = record.content
+        if isinstance(content, Chunk):
+            if not _take_chunk(found, file, record, content):
+                break
+        elif isinstance(content, Metadata) and content.name == ROSBAG2:
+            # The last that a recorder writes: it was killed between that and the renaming, and nothing is missing.
+            found.custom = yaml.safe_load(content.metadata[SERIALIZED])["custom_data"]
+            break
+        elif isinstance(content, Metadata):
+            found.metadata.append(MetadataIndex(record.offset, record.length, content.name))
+            if content.name == CUSTOM:
+                found.custom = content.metadata | {"recovered": "true", "ended": "the recorder was killed"}
+        elif not isinstance(content, Header):
+            break
+        found.good_until = file.tell()
+    if not found.custom:
+        raise _Unreadable("it does not say what it is")
+    if not found.chunks:
+        raise _Unreadable("nothing of it had reached the disk")
+    return found
+
+
+def _next(file: BinaryIO) -> _Record | None:
+    """The next record, or None where there is no whole one."""
+    offset = file.tell()
+    head = file.read(_HEAD.size)
+    if len(head) < _HEAD.size:
+        return None
+    opcode, length = _HEAD.unpack(head)
+    if length > _LARGEST:
+        return None
+    body = file.read(length)
+    if len(body) < length:
+        return None
+    kind = _KINDS.get(opcode)
+    try:
+        content = kind.read(ReadDataStream(io.BytesIO(body))) if kind else None  # type: ignore[attr-defined]
+    except (EndOfFile, ValueError, struct.error):
+        return None
+    return _Record(offset, _HEAD.size + length, content)
+
+
+def _take_chunk(found: _Found, file: BinaryIO, record: _Record, chunk: Chunk) -> bool:
+    """Count a chunk in, if it and the message indexes behind it are whole."""
+    try:
+        inside = breakup_chunk(chunk, validate_crc=True)
+    except (EndOfFile, ValueError, struct.error):
+        return False
+    counts = Counter(part.channel_id for part in inside if isinstance(part, Message))
+    indexes: dict[int, int] = {}
+    begin = file.tell()
+    for _ in counts:
+        index = _next(file)
+        if index is None or not isinstance(index.content, MessageIndex):
+            return False
+        indexes[index.content.channel_id] = index.offset
+    found.schemas |= {part.id: part for part in inside if isinstance(part, Schema)}
+    found.channels |= {part.id: part for part in inside if isinstance(part, Channel)}
+    found.counts += counts
+    found.start = min(found.start, chunk.message_start_time)
+    found.end = max(found.end, chunk.message_end_time)
+    found.chunks.append(
+        ChunkIndex(
+            chunk_length=record.length,
+            chunk_start_offset=record.offset,
+            compression=chunk.compression,
+            compressed_size=len(chunk.data),
+            message_start_time=chunk.message_start_time,
+            message_end_time=chunk.message_end_time,
+            message_index_length=file.tell() - begin,
+            message_index_offsets=indexes,
+            uncompressed_size=chunk.uncompressed_size,
+        )
+    )
+    return True
+
+
+def _information(file_name: str, found: _Found) -> dict[str, Any]:
+    """What `metadata.yaml` is to say."""
+    channels = [
+        bag.Channel(
+            channel.topic,
+            found.schemas[channel.schema_id].name,
+            channel.metadata[TYPE_HASH],
+            yaml.safe_load(channel.metadata[QOS]),
+            found.counts[channel.id],
+        )
+        for channel in found.channels.values()
+    ]
+    return bag.information(file_name, channels, (found.start, found.end), found.custom)
+
+
+def _complete(file: BinaryIO, found: _Found, content: dict[str, Any]) -> None:
+    """Cut off what is not whole, and write what stands at the end of an MCAP file."""
+    file.seek(found.good_until)
+    file.truncate()
+    said = Metadata(ROSBAG2, {SERIALIZED: bag.dump(content)})
+    length = _append(file, [said])
+    metadata = [*found.metadata, MetadataIndex(found.good_until, length, ROSBAG2)]
+    _append(file, [DataEnd(0)])
+    summary = file.tell()
+    statistics = Statistics(
+        attachment_count=0,
+        channel_count=len(found.channels),
+        channel_message_counts=dict(found.counts),
+        chunk_count=len(found.chunks),
+        message_count=found.counts.total(),
+        message_start_time=found.start,
+        message_end_time=found.end,
+        metadata_count=len(metadata),
+        schema_count=len(found.schemas),
+    )
+    _append(file, [*found.schemas.values(), *found.channels.values(), statistics, *found.chunks, *metadata])
+    _append(file, [Footer(summary_start=summary, summary_offset_start=0, summary_crc=0)])
+    file.write(MCAP0_MAGIC)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _append(file: BinaryIO, records: Sequence[McapRecord]) -> int:
+    """Write records; return how many bytes they are."""
+    builder = RecordBuilder()
+    for record in records:
+        record.write(builder)
+    return file.write(builder.end())
+
+
+def _free(folder: Path, name: str) -> Path:
+    """Return a name that is not taken."""
+    paths = (folder / (name if number == 1 else f"{number}.{name}") for number in itertools.count(1))
+    return next(path for path in paths if not path.exists())
