@@ -5,19 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.typesys import Stores, get_typestore
 
-from rig_robot.pictures import PictureRefused, from_compressed, from_raw
+from rig_robot.pictures import PictureRefused, from_compressed
+from rig_robot.recording.pictures import BAGS, BagError, timed_pictures
 from rig_robot.robot.cameras.driver import CameraError, Ended, Frame, Lens, Now
 
 PICTURES = (".png", ".jpg", ".jpeg")
-BAGS = (".mcap", ".db3")
-_RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 _BEHIND = 0.1
 """A reader further behind than this [s] does not catch up: it goes on at the recording's rate."""
 
@@ -115,30 +111,6 @@ def _video(path: Path) -> Iterator[Timed]:
 def _bag(path: Path, topic: str) -> Iterator[Timed]:
     """Pictures at the times at which they were recorded."""
     try:
-        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
-            connection = _choose(reader, topic, path)
-            first: int | None = None
-            for _, stamp, data in reader.messages([connection]):
-                first = stamp if first is None else first
-                message: Any = reader.deserialize(data, connection.msgtype)
-                raw = connection.msgtype == _RAW
-                yield (
-                    1e-9 * (stamp - first),
-                    np.asarray(from_raw(message) if raw else from_compressed(message.data.tobytes())),
-                )
-    except PictureRefused as error:
-        raise CameraError(f"{path}: {error}") from None
-    except AnyReaderError as error:
-        raise CameraError(f"{path} is not a bag that can be read: {error}") from None
-
-
-def _choose(reader: AnyReader, topic: str, path: Path) -> Any:
-    offered = {
-        connection.topic: connection for connection in reader.connections if connection.msgtype in (_RAW, _COMPRESSED)
-    }
-    for name in (topic, f"/{topic}"):
-        if name in offered:
-            return offered[name]
-    if len(offered) == 1:
-        return next(iter(offered.values()))
-    raise CameraError(f"{path} has pictures on {', '.join(sorted(offered)) or 'no topic'}: set topic to one of them")
+        yield from timed_pictures(path, topic)
+    except BagError as error:
+        raise CameraError(str(error)) from None
