@@ -51,7 +51,7 @@ setup(
         "daqp",
         "gymnasium",
         "matplotlib",
-        "mcap",
+        "mcap>=1.6",
         "mink",
         "mujoco>=3.10",
         "numpy",

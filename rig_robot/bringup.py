@@ -260,12 +260,14 @@ def _learning(
     if folder is None:
         return []
     parameters = {spec.name: spec.parameters for spec in others}
-    arm = parameters["arm"]
+    arm, camera = parameters["arm"], parameters["camera"]
+    taken = {"topic": "camera_topic", "transport": "transport"} if camera.get("source", "topic") == "topic" else {}
     recorded: Parameters = {
         "directory": str(folder.expanduser().absolute()),
         "checkpoint": arm["checkpoint"],
         "stack": json.dumps(parameters),
         **{name: arm[name] for name in ("interface", "command_topic", "joint_states_topic") if name in arm},
+        **{theirs: camera[name] for name, theirs in taken.items() if name in camera},
     }
     nodes = [node("recorder", "rig_robot.nodes.recorder", recorded)]
     if data and train:
