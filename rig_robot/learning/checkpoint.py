@@ -134,12 +134,19 @@ class CheckpointConfig:
     figures: dict[str, Any] = field(default_factory=dict)
     """how well it does, as `rig eval` measures it"""
     scene: SceneEntry | None = None
+    parent: str = ""
+    """name of the checkpoint that it was trained from, in the same root; empty for one that began from scratch"""
     format: int = FORMAT
 
     @property
     def vae_id(self) -> str:
         """First 8 hex digits of the VAE's sha256: latents carry it as `vae/<vae_id>`."""
         return self.vae.sha256[:8]
+
+    @property
+    def trained(self) -> bool:
+        """Whether anything was learned: one that was not says only what the robot and its camera are."""
+        return self.training.get("samples", 1) > 0
 
 
 def save(
@@ -301,7 +308,7 @@ def _check(config: CheckpointConfig, where: Path) -> None:
             raise CheckpointError(f"{where}: {name} is {value!r}, expected {expected}")
 
 
-_LATER = frozenset({"likelihood", "scene"})
+_LATER = frozenset({"likelihood", "scene", "parent"})
 """Fields that older checkpoints lack; they are then what they were before there was a choice."""
 
 
