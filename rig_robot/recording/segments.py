@@ -72,7 +72,6 @@ class _Heard:
         # What was said before the start or after the end belongs to the episodes before and after.
         self.twists = {header_ns(message): message.twist.linear for at, message in twists if begin <= at <= end}
         self.goal = goals.get(topics.GOAL, goals.get(topics.RECONSTRUCTION))
-        self.states.sort()
         self.poses.sort()
         self._state_times = [time_ns for time_ns, _ in self.states]
         self._pose_times = [time_ns for time_ns, _ in self.poses]

@@ -21,7 +21,7 @@ CUSTOM = "rig_robot"
 ROSBAG2, SERIALIZED = "rosbag2", "serialized_metadata"
 QOS, TYPE_HASH = "offered_qos_profiles", "topic_type_hash"
 """Entries of a channel that `ros2 bag` reads."""
-_CHUNK = 4 * 1024 * 1024
+_CHUNK = 1024 * 1024
 """A chunk is closed at this size, or every second."""
 
 

@@ -1,0 +1,291 @@
+"""Recorder node: each episode becomes a rosbag2 directory, whole or not there.
+
+Messages go to the disk as they travelled, unread. What this thread does for one is to put it into a queue; another
+thread writes and waits for the disk.
+"""
+
+import importlib
+import itertools
+import json
+import re
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from std_srvs.srv import SetBool
+
+from rig_robot import ros
+from rig_robot.learning.checkpoint import read_config, resolve
+from rig_robot.memory import keep_large_blocks
+from rig_robot.recording import recovery, topics
+from rig_robot.recording.episode import BROKEN, FORMAT, values
+from rig_robot.recording.jpeg import COMPRESSED, RAW, compress
+from rig_robot.recording.preroll import Heard, Preroll
+from rig_robot.recording.spool import Spool
+from rig_robot.recording.topics import Manner, Topic
+from rig_robot.recording.writer import open_name
+from rig_robot.refusals import Refusals
+from rig_robot.resources import locate
+
+COMMANDS = {
+    "joint_trajectory": ("joint_trajectory_controller/joint_trajectory", "trajectory_msgs/msg/JointTrajectory"),
+    "joint_position": ("forward_position_controller/commands", "std_msgs/msg/Float64MultiArray"),
+    "twist": ("servo_node/delta_twist_cmds", "geometry_msgs/msg/TwistStamped"),
+}
+"""Usual topic and type of each interface's commands, as `controllers.py` has them; that needs MuJoCo."""
+SILENCE = 10.0
+"""An episode without a twist for so long [s] is closed: its policy is gone or blind. Should it go on, it becomes -2."""
+PATIENCE = 5.0
+"""Longest time to bring the queue to the disk at the end [s]; what is not there then is recovered at the next start."""
+
+_DEPTHS: dict[Manner, int] = {"stream": 10, "state": 100, "command": 100, "latched": 10}
+"""Deeper than others listen: a recorder may be late, but should miss nothing."""
+
+
+class RecorderNode(ros.RigNode):
+    """All topics of the stack -> a directory an episode."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder")
+        self._root = Path(self.declare("directory", Parameter.Type.STRING, "Folder for the episodes.")).expanduser()
+        checkpoint = locate(
+            self.declare("checkpoint", Parameter.Type.STRING, "Checkpoint directory: it says what is recorded means.")
+        )
+        stack = self.declare("stack", "", "The parameters of the whole system as JSON, kept with each episode.")
+        recorded = self._declare_topics()
+        self._recording = self.declare(
+            "recording", True, "Whether episodes are recorded; ~/record sets it.", read_only=False
+        )
+        min_free = self.declare(
+            "min_free", 1.0, "Recording stops when the disk has less left [GiB].", low=0.1, high=1e4
+        )
+        queue = self.declare("queue", 256, "Memory for what waits to be written [MiB].", low=1, high=65536)
+
+        config = read_config(checkpoint)
+        self._about = {
+            "rig_format": FORMAT,
+            "checkpoint": resolve(checkpoint).name,
+            "vae": config.vae_id,
+            **{name: json.dumps(asdict(getattr(config, name))) for name in ("camera", "action", "workspace")},
+            "stack": stack,
+            "drops": "{}",
+            "recovered": "false",
+            "ended": "",
+        }
+        self._simulated_time = self.get_parameter("use_sim_time").value
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._lock = recovery.Lock(self._root)
+        self._left_open = recovery.left_open(self._root)
+        self._names = {path.name for path in self._root.iterdir()}
+        self._preroll = Preroll()
+        self._refusals = Refusals(self.get_logger())
+        self._episode: tuple[dict[str, str], int] | None = None
+        self._open: str | None = None
+        self._last_twist = 0.0
+        self._missing_before = 0
+        convert = compress if self._compresses else None
+        self._spool = Spool(self._root, queue * 2**20, round(min_free * 2**30), convert, self._say)
+        if self._left_open:
+            threading.Thread(target=self._recover, name="recovery", daemon=True).start()
+
+        self._topics = [topic._replace(name=self.resolve_topic_name(topic.name)) for topic in recorded]
+        self._about["topics"] = json.dumps({topic.role: topic.name for topic in self._topics})
+        for topic in self._topics:
+            self._listen(topic)
+        self.create_service(SetBool, "~/record", self._serve_record)
+        self.add_post_set_parameters_callback(self._on_parameters)
+        self.every(1.0, self._look_for_silence)
+
+    def _declare_topics(self) -> list[Topic]:
+        """Declare which topics the system has that are not always called the same."""
+        camera = self.declare(
+            "camera", "raw", "Camera pictures: as they come, as JPEG, or none.", choices=("raw", "jpeg", "none")
+        )
+        name = self.declare("camera_topic", "camera/image_raw", "Topic of the camera pictures.")
+        transport = self.declare(
+            "transport",
+            "raw",
+            "Of the camera pictures; compressed: CAMERA_TOPIC/compressed, recorded as they come.",
+            choices=("raw", "compressed"),
+        )
+        interface = self.declare(
+            "interface", "joint_trajectory", "What the arm's controller takes.", choices=tuple(COMMANDS)
+        )
+        usual, kind = COMMANDS[interface]
+        command = self.declare("command_topic", "", "Where it listens; the interface's usual if empty.")
+        joints = self.declare("joint_states_topic", "joint_states", "Where the measured joints come from.")
+        self._compresses = camera == "jpeg" and transport == "raw"
+        self._heard_camera = f"{name}/compressed" if transport == "compressed" else name
+        pictures = None
+        if self._compresses or transport == "compressed":
+            pictures = (f"{name}/compressed", COMPRESSED)
+        elif camera == "raw":
+            pictures = (name, RAW)
+            keep_large_blocks()
+        return topics.recorded((command or usual, kind), joints, None if camera == "none" else pictures)
+
+    def _listen(self, topic: Topic) -> None:
+        name = topic.name
+        if topic.role == topics.CAMERA:  # a JPEG file is recorded under another name than the picture was heard
+            name = self._heard_camera
+        kind = RAW if topic.role == topics.CAMERA and self._compresses else topic.type
+        package, _, message = kind.split("/")
+        latched, reliable = topic.manner == "latched", topic.manner in ("latched", "command")
+        self.create_subscription(
+            getattr(importlib.import_module(f"{package}.msg"), message),
+            name,
+            partial(self._take, topic),
+            QoSProfile(
+                depth=_DEPTHS[topic.manner],
+                reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+                durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+            ),
+            raw=True,
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=lambda event: self._note_conflict(name, "publisher", event),
+                message_lost=lambda event: self._lose(topic.role, event.total_count_change),
+            ),
+        )
+
+    def _take(self, topic: Topic, data: bytes, about: Mapping[str, Any]) -> None:
+        """Take in a message as it travelled."""
+        published = about.get("source_timestamp") or time.time_ns()
+        # By the time of publication, what a process said on several topics stays in its order.
+        log = self.get_clock().now().nanoseconds if self._simulated_time else published
+        heard = Heard(topic.role, data, log, published)
+        self._preroll.keep(topic, heard)
+        if self._open is not None:
+            self._spool.take(*heard)
+        if topic.role == topics.TWIST:
+            self._last_twist = time.monotonic()
+            if self._open is None and self._recording:
+                self._begin()
+        elif topic.role == topics.EPISODE:
+            self._hear_of_episode(deserialize_message(data, DiagnosticStatus), published)
+
+    def _hear_of_episode(self, message: DiagnosticStatus, published: int) -> None:
+        said = values(message)
+        name = said.get("id", "")
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,100}", name):
+            self._refusals.refuse(f"rig/episode: id {name!r} cannot name a directory: not recorded")
+            return
+        self._refusals.accept()
+        if said.get("event") == "start":
+            self._end("another episode has begun")
+            self._episode = (said, published)
+        elif self._episode is not None and self._episode[0]["id"] == name:
+            self._end(said.get("why", ""))
+            self._episode = None
+
+    def _begin(self) -> None:
+        """Open an episode that has begun, now that it moves: with its first twist, and the second before that."""
+        if self._episode is None:
+            return
+        said, since = self._episode
+        beginning = self._preroll.beginning(since)
+        if not any(heard.role == topics.TWIST for heard in beginning):
+            return  # that was the last one of the episode before
+        goal = said.get("goal", "0")
+        given = {key: said[key] for key in ("mode", "goal_kind", "checkpoint", "vae") if said.get(key)}
+        about = {"mode": "", "goal": goal, "goal_kind": "shown" if goal != "0" else "none", "episode": said["id"]}
+        self._open = self._free_name(said["id"])
+        self._spool.begin(self._open, self._topics, self._about | about | given)
+        for heard in beginning:
+            self._spool.take(*heard)
+
+    def _end(self, why: str) -> None:
+        if self._open is not None:
+            self._spool.end(why)
+            self._open = None
+
+    def _free_name(self, name: str) -> str:
+        """A name for the directory of an episode, which may be recorded in parts."""
+        for number in itertools.count(1):
+            free = name if number == 1 else f"{name}-{number}"
+            if self._names.isdisjoint((free, open_name(free), f"{free}{BROKEN}")):
+                break
+        self._names.add(free)
+        return free
+
+    def _lose(self, role: str, count: int) -> None:
+        if self._open is not None:
+            self._spool.lost(role, count)
+
+    def _look_for_silence(self) -> None:
+        if self._open is not None and time.monotonic() - self._last_twist > SILENCE:
+            self._end(f"no twist for {SILENCE:g} s")
+
+    def _serve_record(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self.set_parameters([Parameter("recording", value=request.data)])
+        response.success = True
+        response.message = "episodes are recorded" if request.data else "nothing is recorded"
+        return response
+
+    def _on_parameters(self, parameters: Sequence[Parameter]) -> None:
+        for parameter in parameters:
+            if parameter.name == "recording":
+                self._recording = parameter.value
+                if not self._recording:
+                    self._end("recording was switched off")
+
+    def _recover(self) -> None:
+        for directory in self._left_open:
+            try:
+                became = recovery.recover(directory)
+            except OSError as error:
+                self._say(f"{directory} was left open and cannot be recovered: {error}", True)
+            else:
+                self._say(became.text, not became.whole)
+
+    def _say(self, text: str, bad: bool) -> None:
+        # rclpy takes one severity a line of code.
+        if bad:
+            self.get_logger().error(text)
+        else:
+            self.get_logger().info(text)
+
+    def stop(self) -> None:
+        """Close the episode; what does not reach the disk in time is recovered at the next start."""
+        self._end("the recorder stops")
+        if not self._spool.stop(PATIENCE):
+            self._say("the disk is too slow: the open episode will be recovered at the next start", True)
+
+    def health(self) -> tuple[bytes, str, dict[str, Any]]:
+        """Say what is recorded, and what should be but is not."""
+        spool = self._spool
+        missing, self._missing_before = spool.missing - self._missing_before, spool.missing
+        details = {
+            "recording": self._recording,
+            "episode": self._open or "none",
+            "episodes recorded": len(spool.written),
+            "messages dropped": spool.missing,
+            "queue [MiB]": f"{spool.queued / 2**20:.1f}",
+            "longest sync [s]": f"{spool.longest_sync:.3f}",
+            "directory": self._root,
+        }
+        if spool.trouble:
+            return ros.ERROR, spool.trouble, details
+        if missing:
+            return ros.WARN, f"{missing} messages were not recorded: the disk or this computer is too slow", details
+        if self._refusals.reason:
+            return ros.WARN, self._refusals.reason, details
+        if not self._recording:
+            return ros.OK, "nothing is recorded: recording is switched off", details
+        return ros.OK, f"records episode {self._open}" if self._open else "waits for an episode", details
+
+
+def main() -> None:
+    ros.run(RecorderNode)
+
+
+if __name__ == "__main__":
+    main()

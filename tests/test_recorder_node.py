@@ -1,0 +1,260 @@
+"""The recorder, as a process, over real DDS: what it hears of an episode is on the disk, whole, or recovered."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.time import Time
+from ros_harness import Listener, NodeProcess, node_process
+from rosbags.highlevel import AnyReader
+from sensor_msgs.msg import Image
+from std_srvs.srv import SetBool
+
+from rig_robot import latent, ros
+from rig_robot.controllers import JointPositionInterface, JointTrajectoryInterface, TwistInterface
+from rig_robot.latent import Latent
+from rig_robot.learning.checkpoint import read_config
+from rig_robot.nodes.recorder import COMMANDS
+from rig_robot.recording.episode import find, latent_distances
+from rig_robot.recording.segments import read_segments
+
+PERIOD = 0.1
+
+
+class Robot:
+    """Plays the rest of the stack: 30 frames and 10 twists a second."""
+
+    def __init__(self, listener: Listener, checkpoint: Path) -> None:
+        self.listener, self.config = listener, read_config(checkpoint)
+        self.health = listener.hear(DiagnosticArray, "/diagnostics", 10)
+        node = listener.node
+        self.frames = node.create_publisher(Image, "camera/image_raw", ros.OBSERVATION)
+        self.observations = node.create_publisher(Image, "rig/observation/image", ros.OBSERVATION)
+        self.latents = node.create_publisher(Image, "rig/latent", ros.OBSERVATION)
+        self.goals = node.create_publisher(Image, "rig/goal/image", ros.LATCHED)
+        self.goal_latents = node.create_publisher(Image, "rig/goal/latent", ros.LATCHED)
+        self.twists = node.create_publisher(TwistStamped, "rig/policy/twist", ros.COMMAND)
+        self.poses = node.create_publisher(PoseStamped, "rig/ee_pose", ros.STATE)
+        self.status = node.create_publisher(DiagnosticStatus, "rig/arm/status", ros.LATCHED)
+        self.episodes = node.create_publisher(DiagnosticStatus, "rig/episode", ros.EPISODES)
+        self.status.publish(ros.diagnostic("arm", ros.OK, "moving", {"state": "moving"}))
+        self.stamp = node.get_clock().now()
+        self.steps = 0
+        self.goal_ns = 0
+
+    def until_heard(self) -> None:
+        for publisher in (self.observations, self.latents, self.twists, self.episodes, self.poses, self.status):
+            self.listener.until(publisher.get_subscription_count, f"the recorder listens on {publisher.topic_name}")
+        self.listener.spin(0.5)  # it may not have met the publisher yet, though the publisher has met it
+
+    def show(self, seed: int) -> None:
+        self.goal_ns = self.listener.node.get_clock().now().nanoseconds
+        stamp = Time(nanoseconds=self.goal_ns).to_msg()
+        self.goals.publish(ros.rgb_to_image(self.picture(seed), stamp, "goal"))
+        self.goal_latents.publish(latent.to_message(self.latent(0.0), stamp))
+
+    def say(self, event: str, name: str, **other: object) -> None:
+        values = {"id": name, "event": event, "mode": "reach", "goal": self.goal_ns, "steps": 0, "why": "done"} | other
+        self.episodes.publish(ros.diagnostic("episode", ros.OK, event, values))
+
+    def picture(self, seed: int) -> np.ndarray:
+        size = self.config.camera.image_size
+        return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+
+    def latent(self, value: float) -> Latent:
+        mean = np.full(self.config.vae.latent_size, value, np.float32)
+        return Latent(self.config.vae_id, mean, np.zeros_like(mean))
+
+    def act(self, steps: int, camera: tuple[int, int] | None = None) -> None:
+        """So many steps of the policy, each on the newest of three frames."""
+        for _ in range(steps):
+            for frame in range(3):
+                now = self.listener.node.get_clock().now()
+                stamp = now.to_msg()
+                if camera:
+                    height, width = camera
+                    self.frames.publish(ros.rgb_to_image(np.full((height, width, 3), 99, np.uint8), stamp, "camera"))
+                self.observations.publish(ros.rgb_to_image(self.picture(self.steps), stamp, "camera"))
+                self.latents.publish(latent.to_message(self.latent(100.0 - self.steps), stamp))
+                pose = PoseStamped()
+                pose.header.stamp = stamp
+                pose.pose.position.x = 0.5
+                self.poses.publish(pose)
+                if frame == 2:
+                    twist = TwistStamped()
+                    twist.header.stamp = stamp
+                    twist.twist.linear.x = 0.1
+                    self.twists.publish(twist)
+                self.listener.spin(PERIOD / 3)
+            self.steps += 1
+
+    def told(self, text: str) -> bool:
+        return any(text in message.status[0].message for message in self.health if message.status[0].name == "recorder")
+
+
+@pytest.fixture
+def robot(listener, checkpoint) -> Robot:
+    return Robot(listener, checkpoint)
+
+
+def parameters(directory: Path, checkpoint: Path, **other: object) -> dict[str, object]:
+    return {"directory": str(directory), "checkpoint": str(checkpoint), "stack": '{"arm": {"rate": 100}}'} | other
+
+
+@pytest.fixture
+def recorder(tmp_path, checkpoint) -> Iterator[NodeProcess]:
+    with node_process("rig_robot.nodes.recorder", parameters(tmp_path / "episodes", checkpoint)) as process:
+        yield process
+
+
+def whole(robot: Robot, root: Path, count: int = 1) -> list[Any]:
+    """The episodes, once so many are there."""
+    robot.listener.until(lambda: root.is_dir() and len(find(root)[0]) >= count, f"{count} episodes in {root}", 10)
+    good, refused = find(root)
+    assert not refused
+    return good
+
+
+def test_an_episode_has_what_was_seen_asked_and_done_from_the_first_twists_frame_on(recorder, robot, tmp_path):
+    robot.until_heard()
+    robot.show(1)
+    robot.act(12)  # before it begins: of another episode, or of none
+    robot.say("start", "20260101T000000Z-abcdef", goal_kind="shown")
+    first = robot.steps
+    robot.act(15)
+    assert not find(tmp_path / "episodes")[0], "it is there before it is whole"
+    robot.say("end", "20260101T000000Z-abcdef")
+    (info,) = whole(robot, tmp_path / "episodes")
+    assert (info.id, info.mode, info.goal_kind, info.ended) == ("20260101T000000Z-abcdef", "reach", "shown", "done")
+    assert info.goal_ns == robot.goal_ns and info.vae_id == robot.config.vae_id and not info.drops
+    assert (info.camera, info.action) == (robot.config.camera, robot.config.action)
+    (segment,) = read_segments(info)
+    assert len(segment.actions) == 14, "every twist but the last makes a transition, and none of the episode before"
+    np.testing.assert_array_equal(segment.images[0], robot.picture(first))
+    np.testing.assert_array_equal(segment.goal, robot.picture(1))
+    np.testing.assert_allclose(segment.actions[:, 0], 0.1 * robot.config.action.period_s / robot.config.action.scale_m)
+    np.testing.assert_allclose(segment.positions[:, 0], 0.5)
+    far, near = latent_distances(info)
+    assert far > near, "the latents came nearer to the goal's"
+    assert info.duration_s < 4.0, "a goal that was shown long ago does not make the recording longer"
+    with AnyReader([info.directory]) as reader:
+        said = {connection.topic for connection in reader.connections}
+        assert {"/rig/policy/twist", "/rig/goal/image", "/joint_states", "/camera/image_raw"} <= said
+        custom = reader.readers[0].storage.metadata.custom
+        assert json.loads(custom["stack"]) == {"arm": {"rate": 100}}
+
+
+def test_killed_in_an_episode_it_recovers_it_when_it_starts_again_and_goes_on_in_a_second_part(
+    robot, tmp_path, checkpoint
+):
+    root = tmp_path / "episodes"
+    robot.show(1)
+    with node_process("rig_robot.nodes.recorder", parameters(root, checkpoint)) as process:
+        robot.until_heard()
+        robot.say("start", "killed")
+        robot.act(25)
+        process.process.kill()
+        process.wait()
+    assert find(root) == ([], []) and list(root.glob(".killed.recording"))
+    with node_process("rig_robot.nodes.recorder", parameters(root, checkpoint)) as process:
+        (info,) = whole(robot, root)
+        assert info.recovered and info.id == "killed"
+        transitions = sum(len(segment.actions) for segment in read_segments(info))
+        assert 13 <= transitions <= 24, "at most the last second is missing"
+        assert "recovered" in process.output()
+        robot.health.clear()
+        robot.listener.until(lambda: robot.told("waits for an episode"), "the new recorder is there", 10)
+        robot.listener.spin(0.5)
+        robot.act(5)  # the policy has gone on
+        robot.say("end", "killed")
+        _, second = whole(robot, root, 2)
+        assert (second.id, second.episode, second.recovered) == ("killed-2", "killed", False)
+        assert sum(len(segment.actions) for segment in read_segments(second)) == 4
+
+
+def test_switched_off_it_records_nothing_and_what_was_open_is_whole(recorder, robot, tmp_path):
+    robot.until_heard()
+    robot.say("start", "first")
+    robot.act(3)
+    answer = robot.listener.call(SetBool, "recorder/record", SetBool.Request(data=False))
+    assert answer.success
+    (info,) = whole(robot, tmp_path / "episodes")
+    assert "switched off" in info.ended
+    robot.act(3)
+    robot.say("end", "first")
+    robot.say("start", "second")
+    robot.act(3)
+    robot.say("end", "second")
+    assert robot.listener.set_parameter("recorder", "recording", True).successful
+    robot.say("start", "third")
+    robot.act(3)
+    robot.say("end", "third")
+    assert [info.id for info in whole(robot, tmp_path / "episodes", 2)] == ["first", "third"]
+
+
+def test_ctrl_c_closes_the_episode(recorder, robot, tmp_path):
+    robot.until_heard()
+    robot.say("start", "last")
+    robot.act(3)
+    assert recorder.interrupt() == 0
+    (info,) = whole(robot, tmp_path / "episodes")
+    assert not info.recovered and info.ended == "the recorder stops"
+    assert "Traceback" not in recorder.output()
+
+
+def test_an_episode_without_an_end_is_closed_by_the_next_and_one_that_cannot_name_a_directory_is_refused(
+    recorder, robot, tmp_path
+):
+    robot.until_heard()
+    robot.say("start", "one")
+    robot.act(3)
+    robot.say("start", "two")
+    robot.act(3)
+    robot.say("start", "../three")
+    robot.act(3)
+    robot.say("end", "two")
+    assert [info.id for info in whole(robot, tmp_path / "episodes", 2)] == ["one", "two"]
+    assert "../three" in recorder.output()
+    assert not list(tmp_path.glob("*three*"))
+
+
+def test_a_second_recorder_in_the_same_folder_ends_at_once_and_says_why(recorder, robot, tmp_path, checkpoint):
+    robot.until_heard()
+    with node_process("rig_robot.nodes.recorder", parameters(tmp_path / "episodes", checkpoint)) as other:
+        assert other.wait() == 2
+        assert "another recorder writes into" in other.output()
+
+
+def test_camera_pictures_are_recorded_as_jpeg_on_request(robot, tmp_path, checkpoint):
+    root = tmp_path / "episodes"
+    with node_process("rig_robot.nodes.recorder", parameters(root, checkpoint, camera="jpeg")):
+        robot.until_heard()
+        robot.listener.until(robot.frames.get_subscription_count, "the recorder listens to the camera")
+        robot.say("start", "seen")
+        robot.act(4, camera=(48, 64))
+        robot.say("end", "seen")
+        (info,) = whole(robot, root)
+    with AnyReader([info.directory]) as reader:
+        (connection,) = [found for found in reader.connections if found.topic == "/camera/image_raw/compressed"]
+        assert connection.msgcount >= 9, connection.msgcount
+        _, _, data = next(reader.messages([connection]))
+        from rig_robot.pictures import from_compressed
+
+        picture = from_compressed(reader.deserialize(data, connection.msgtype).data.tobytes())
+    assert picture.shape == (48, 64, 3) and np.abs(picture.astype(int) - 99).max() <= 2
+
+
+def test_the_usual_command_topics_are_those_of_the_arm_node():
+    interfaces = {
+        "joint_trajectory": JointTrajectoryInterface,
+        "joint_position": JointPositionInterface,
+        "twist": TwistInterface,
+    }
+    for name, interface in interfaces.items():
+        package = interface.message.__module__.split(".")[0]
+        assert COMMANDS[name] == (interface.topic, f"{package}/msg/{interface.message.__name__}")
