@@ -136,6 +136,19 @@ class ReplayBuffer:
         self.goals = np.append(self.goals, np.zeros((len(first), self.goals.shape[1]), np.float32), axis=0)
         self.size += frames
 
+    def keep(self, episodes: np.ndarray, images: np.ndarray) -> None:
+        """Forget all but these episodes (rising numbers); images: uint8 [capacity, S, S, 3], new room, to be filled."""
+        lengths = np.diff(np.append(self.first, self.size))[episodes]
+        first = np.cumsum(lengths) - lengths
+        frames = np.repeat(self.first[episodes] - first, lengths) + np.arange(lengths.sum())
+        size = len(frames)
+        images[:size] = self.images[frames]
+        self.images = images
+        for array in (self.states, self.latents, self.actions):
+            array[:size], array[size:] = array[frames], 0
+        self.episode[:size] = np.repeat(np.arange(len(episodes)), lengths)
+        self.first, self.goals, self.size = first, self.goals[episodes], size
+
 
 def load_recorded(directory: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """A recorded buffer's arrays (images stay on disk) and what was written about it; ValueError says what is wrong."""

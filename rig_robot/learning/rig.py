@@ -91,7 +91,13 @@ class Rig:
         return log
 
     def learn(self, rng: np.random.Generator, update: int) -> Log:
-        """One update of critics and, every so often, actor, on relabelled transitions."""
+        """The run's `update`-th update: the learning rates fall over all of them."""
+        args = self.args
+        self.td3.set_progress(min(1.0, update / (args.rehearsal_updates + args.online_steps * args.updates)))
+        return self.improve(rng, with_actor=update % args.policy_delay == 0)
+
+    def improve(self, rng: np.random.Generator, with_actor: bool) -> Log:
+        """One update of critics and, now and then, actor, on relabelled transitions."""
         args = self.args
         since = 0 if args.keep_exploration else self.explored
         transitions = self.replay.sample(rng, args.batch, since)  # lines 10 and 11: R holds z and z' beside s and s'
@@ -100,9 +106,8 @@ class Rig:
         _, latents, before, actions, next_latents = transitions
         arrays = (latents, before, actions, next_latents, goals, rewards)
         noise = torch.from_numpy(rng.standard_normal(actions.shape, dtype=np.float32))
-        self.td3.set_progress(min(1.0, update / (args.rehearsal_updates + args.online_steps * args.updates)))
         batch = Batch(*map(torch.from_numpy, arrays))
-        log = self.td3.update(batch, noise, with_actor=update % args.policy_delay == 0)  # line 14
+        log = self.td3.update(batch, noise, with_actor)  # line 14
         return {name: float(value) for name, value in log.items()}
 
     def fine_tune(self, rng: np.random.Generator) -> Log:
@@ -129,7 +134,7 @@ class Rig:
         return self.representation.decode(self.replay.goals, self.replay.images[self.replay.first])
 
     def encode_again(self, goals: np.ndarray) -> float:
-        """Encode all goals, given as pictures, and all that was seen as is done now; returns what `encode_replay` does."""
+        """Encode goals, given as pictures, and all that was seen, as is done now; returns what `encode_replay` does."""
         replay, first = self.replay, self.replay.first
         replay.goals[:] = self.representation.encode(Frames(goals, replay.states[first], replay.images[first]))
         return self.encode_replay()

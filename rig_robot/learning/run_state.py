@@ -6,7 +6,7 @@ random state needs to be kept: see `Rig`.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from rig_robot.learning.relabeling import Prior
+from rig_robot.learning.replay_buffer import ReplayBuffer
 from rig_robot.learning.representations import Latent
 from rig_robot.learning.rig import Rig
 
@@ -23,25 +24,22 @@ STATE_FILE = "state.safetensors"
 PROGRESS = ("explored", "seen", "rehearsed", "episodes")
 
 
-def save_state(directory: Path, rig: Rig, notes: dict) -> None:
-    """Replace the saved state of `rig`; notes: anything that JSON can hold, given back by `load_notes`."""
+def save_state(
+    directory: Path, rig: Rig, notes: dict, more: Mapping[str, np.ndarray] | None = None, name: str = STATE_FILE
+) -> None:
+    """Replace the saved state of `rig`; notes: anything that JSON can hold, given back by `load_notes`.
+
+    more: arrays of the caller's, given back by `load_state`.
+    """
     tensors = {name: tensor.detach().numpy() for name, tensor in _tensors(rig)}
-    size = rig.replay.size
-    tensors |= {
-        "replay.latents": rig.replay.latents[:size],
-        "replay.states": rig.replay.states[:size],
-        "replay.actions": rig.replay.actions[:size],
-        "replay.episode": rig.replay.episode[:size],
-        "replay.first": rig.replay.first,
-        "replay.goals": rig.replay.goals,
-        "prior.mean": rig.prior.mean,
-        "prior.covariance": rig.prior.covariance,
-    }
+    tensors |= replay_arrays(rig.replay, "replay")
+    tensors |= {"prior.mean": rig.prior.mean, "prior.covariance": rig.prior.covariance}
+    tensors |= more or {}
     progress = {name: getattr(rig, name) for name in PROGRESS}
-    temporary = directory / f".{STATE_FILE}"
+    temporary = directory / f".{name}"
     contiguous = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     save_file(contiguous, temporary, {"progress": json.dumps(progress), "notes": json.dumps(notes)})
-    temporary.rename(directory / STATE_FILE)
+    temporary.rename(directory / name)
 
 
 def load_notes(directory: Path) -> dict | None:
@@ -53,21 +51,52 @@ def load_notes(directory: Path) -> dict | None:
         return json.loads(file.metadata()["notes"])
 
 
-def load_state(directory: Path, rig: Rig) -> None:
-    """Bring `rig`, made with the same arguments, to its saved state."""
+def load_state(directory: Path, rig: Rig) -> dict[str, np.ndarray]:
+    """Bring `rig`, made with the same arguments, to its saved state; returns all arrays that were saved."""
     with safetensors.safe_open(directory / STATE_FILE, framework="np") as file:
         progress = json.loads(file.metadata()["progress"])
         saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     for name in PROGRESS:
         setattr(rig, name, progress[name])
-    size = len(saved["replay.latents"])
-    rig.replay.size, rig.replay.first, rig.replay.goals = size, saved["replay.first"], saved["replay.goals"]
-    rig.replay.states[:size] = saved["replay.states"]
-    rig.replay.latents[:size] = saved["replay.latents"]
-    rig.replay.actions[:size] = saved["replay.actions"]
-    rig.replay.episode[:size] = saved["replay.episode"]
+    fill_replay(rig.replay, "replay", saved)
+    _fill_learnt(rig, saved)
+    return saved
+
+
+def load_learnt(path: Path, rig: Rig) -> None:
+    """Bring networks, optimisers and prior alone to what they were in the state at `path`."""
+    with safetensors.safe_open(path, framework="np") as file:
+        names = [name for name in file.keys() if not name.startswith("replay.")]  # noqa: SIM118 (not a mapping)
+        _fill_learnt(rig, {name: file.get_tensor(name) for name in names})
+
+
+def replay_arrays(replay: ReplayBuffer, name: str) -> dict[str, np.ndarray]:
+    """All of a replay buffer but its images, by names that begin with `name`."""
+    size = replay.size
+    return {
+        f"{name}.latents": replay.latents[:size],
+        f"{name}.states": replay.states[:size],
+        f"{name}.actions": replay.actions[:size],
+        f"{name}.episode": replay.episode[:size],
+        f"{name}.first": replay.first,
+        f"{name}.goals": replay.goals,
+    }
+
+
+def fill_replay(replay: ReplayBuffer, name: str, saved: Mapping[str, np.ndarray]) -> None:
+    """Fill a new replay buffer with what `replay_arrays` gave."""
+    size = len(saved[f"{name}.latents"])
+    replay.size, replay.first, replay.goals = size, saved[f"{name}.first"], saved[f"{name}.goals"]
+    replay.states[:size] = saved[f"{name}.states"]
+    replay.latents[:size] = saved[f"{name}.latents"]
+    replay.actions[:size] = saved[f"{name}.actions"]
+    replay.episode[:size] = saved[f"{name}.episode"]
+
+
+def _fill_learnt(rig: Rig, saved: Mapping[str, np.ndarray]) -> None:
     rig.prior = Prior(saved["prior.mean"], saved["prior.covariance"])
     for name, optimiser in _optimisers(rig):
+        optimiser.state.clear()
         _begin(optimiser, {int(key.split(".")[1]) for key in saved if key.startswith(f"{name}.")})
     with torch.no_grad():
         for name, tensor in _tensors(rig):
