@@ -29,7 +29,7 @@ from rig_robot.learning.compare import CompareArgs, compare
 # fmt: off
 Word = typing.Literal[
     "arm", "disarm", "stop", "reset", "park",
-    "reach", "explore", "practice", "idle",
+    "reach", "explore", "practice", "idle", "clear",
     "record", "pause", "train", "rest", "fine-tune",
 ]
 # fmt: on
@@ -51,7 +51,7 @@ class GoalOptions:
 @dataclass(frozen=True)
 class TellOptions:
     """Tell a running system: arm, disarm, stop (emergency stop), reset (it), park; reach, explore, practice, idle (the
-    policy); record, pause (the recorder); train, rest, fine-tune (the trainer)."""
+    policy); clear (the goal); record, pause (the recorder); train, rest, fine-tune (the trainer)."""
 
     word: tyro.conf.Positional[Word]
     """What to tell it."""

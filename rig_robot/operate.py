@@ -22,6 +22,7 @@ SERVICES: dict[str, tuple[type, str, Any]] = {
     "stop": (Trigger, "arm/estop", Trigger.Request()),
     "reset": (Trigger, "arm/reset_estop", Trigger.Request()),
     "park": (Trigger, "arm/park", Trigger.Request()),
+    "clear": (Trigger, "goal/clear", Trigger.Request()),
     "record": (SetBool, "recorder/record", SetBool.Request(data=True)),
     "pause": (SetBool, "recorder/record", SetBool.Request(data=False)),
     "train": (SetBool, "trainer/train", SetBool.Request(data=True)),

@@ -117,6 +117,19 @@ class RigNode(Node):
         """
         self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
+    def beside(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Do what takes its time in a thread, then call `done` in the node's own with its result or its exception."""
+
+        def do() -> None:
+            try:
+                result = work()
+            except Exception as error:
+                result = error
+            if self.executor is not None:
+                self.executor.create_task(done, result)
+
+        threading.Thread(target=do, daemon=True).start()
+
     def end(self, status: int) -> None:
         """End the process with an exit status, once what runs now has returned."""
         if not self.ended.done():

@@ -199,10 +199,9 @@ def test_broken_latents_are_refused_and_the_node_goes_on(bench, policy_node):
     assert bench.twists
 
 
-def test_modes_of_later_are_refused_by_name(bench):
-    for mode, reason in (("explore", "explore is not there yet"), ("practice", "practice"), ("fly", "idle, reach")):
-        result = bench.set_mode(mode)
-        assert not result.successful and reason in result.reason
+def test_an_unknown_mode_is_refused_by_name(bench):
+    result = bench.set_mode("fly")
+    assert not result.successful and "idle, explore, practice, reach" in result.reason
     assert not bench.listener.set_parameter("policy", "base_frame", "world").successful
     assert not bench.listener.set_parameter("policy", "max_age", -1.0).successful
 

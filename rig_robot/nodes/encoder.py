@@ -1,21 +1,37 @@
 """Encoder node: the one owner of the VAE. Observations and goal images become latents, named after the VAE.
 
-The goal's picture is kept, not only its latent: a latent means nothing to another VAE.
+The goal's picture is kept, not only its latent: a latent means nothing to another VAE, and the VAE may be swapped while
+the robot runs. The new one is loaded beside the old; once the policy has the pair, too, the goal goes out as the new
+VAE sees it, and from the next observation on, so does everything else.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from rig_robot import latent, ros
+from rig_robot.announcing import answer
 from rig_robot.latent import Latent
+from rig_robot.learning.checkpoint import resolve
 from rig_robot.learning.inference import Encoder
 from rig_robot.pictures import from_raw
 from rig_robot.refusals import Refusals
 from rig_robot.resources import locate
+from rig_robot.swap import Stale, admit
+
+
+class Goal(NamedTuple):
+    """What is to be reached, as every VAE can encode it."""
+
+    picture: np.ndarray
+    """uint8 [S, S, 3] RGB; of an imagined goal what was decoded"""
+    stamp: Any
+    text: str
 
 
 class EncoderNode(ros.RigNode):
@@ -23,23 +39,30 @@ class EncoderNode(ros.RigNode):
 
     def __init__(self) -> None:
         super().__init__("encoder")
-        checkpoint = self.declare("checkpoint", Parameter.Type.STRING, "Checkpoint directory: its VAE encodes.")
-        self._encoder = Encoder(locate(checkpoint))
-        size = self._encoder.config.camera.image_size
-        self._encoder.encode(
-            np.zeros((size, size, 3), np.uint8)
-        )  # the first call takes many times longer than the rest
+        checkpoint = self.declare(
+            "checkpoint", Parameter.Type.STRING, "Checkpoint directory, or a root of several: its VAE encodes."
+        )
+        directory = resolve(locate(checkpoint))
+        self._root, self._name = directory.parent, directory.name
+        self._encoder = _load(directory)
+        self._next: tuple[str, Encoder] | None = None
+        self._announced = self._name
+        self._policy_has = ""
         self._rng = np.random.default_rng()
         self._refusals = Refusals(self.get_logger())
         self._encoded = 0
         self._encoded_before = 0
-        self._goal = "none"
+        self._goal: Goal | None = None
         self._latents = self.publisher(Image, "rig/latent", ros.OBSERVATION)
         self._goal_latents = self.publisher(Image, "rig/goal/latent", ros.LATCHED)
         self._reconstructions = self.publisher(Image, "rig/goal/reconstruction", ros.LATCHED)
+        self._answers = self.publisher(DiagnosticStatus, "rig/checkpoint/ready", ros.EPISODES)
         self.subscribe(Image, "rig/observation/image", self._on_observation, ros.OBSERVATION)
         self.subscribe(Image, "rig/goal/image", self._on_goal, ros.LATCHED)
+        self.subscribe(String, "rig/checkpoint", self._on_checkpoint, ros.LATCHED)
+        self.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_ready, ros.EPISODES)
         self.create_service(Trigger, "~/imagine_goal", self._imagine_goal)
+        self._answer("active", self._name, "encodes")
 
     def _on_observation(self, message: Image) -> None:
         try:
@@ -54,16 +77,17 @@ class EncoderNode(ros.RigNode):
     def _on_goal(self, message: Image) -> None:
         stamp = message.header.stamp
         if message.width == 0 and message.height == 0:
-            self._goal = "none"
+            self._goal = None
             self._goal_latents.publish(latent.to_message(latent.none_of(self._encoder.vae_id), stamp))
             self._reconstructions.publish(ros.rgb_to_image(np.empty((0, 0, 3), np.uint8), stamp, "goal"))
             return
         try:
-            goal = self._encode(from_raw(message))
+            picture = from_raw(message)
+            goal = self._encode(picture)
         except ValueError as error:
             self._refusals.refuse(f"rig/goal/image: not encoded, the old goal stays: {error}")
             return
-        self._goal = f"picture of {ros.stamp_s(stamp):.3f} s"
+        self._goal = Goal(picture, stamp, f"picture of {ros.stamp_s(stamp):.3f} s")
         self._publish_goal(goal, self._encoder.decode(goal.mean), stamp)
 
     def _imagine_goal(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -71,10 +95,48 @@ class EncoderNode(ros.RigNode):
         imagined = self._encoder.imagine(self._rng)
         picture = self._encoder.decode(imagined)
         stamp = self.get_clock().now().to_msg()
-        self._goal = f"imagined at {ros.stamp_s(stamp):.3f} s"
+        self._goal = Goal(picture, stamp, f"imagined at {ros.stamp_s(stamp):.3f} s")
         self._publish_goal(self._encode(picture)._replace(mean=imagined), picture, stamp)
-        response.success, response.message = True, self._goal
+        response.success, response.message = True, str(ros.stamp_ns(stamp))
         return response
+
+    def _on_checkpoint(self, message: String) -> None:
+        name, running = message.data, self._encoder.config
+        self._announced, self._next = name, None
+        if name == self._name:
+            self._answer("active", name, "encodes already")
+            return
+        self.beside(lambda: _load(admit(self._root, name, running)), lambda result: self._loaded(name, result))
+
+    def _loaded(self, name: str, result: Encoder | Exception) -> None:
+        if isinstance(result, Stale):
+            self.get_logger().info(str(result))
+        elif isinstance(result, Exception):
+            self.get_logger().error(f"{result}; {self._name} goes on")
+            self._answer("refused", name, str(result))
+        elif name == self._announced:
+            self._next = name, result
+            self._switch()
+
+    def _on_ready(self, message: DiagnosticStatus) -> None:
+        values = {item.key: item.value for item in message.values}
+        if values.get("state") == "ready":
+            self._policy_has = values.get("checkpoint", "")
+            self._switch()
+
+    def _switch(self) -> None:
+        """Go over to the next VAE once the policy has its pair: first the goal, then whatever is seen from now on."""
+        if self._next is None or self._next[0] != self._policy_has:
+            return
+        (self._name, self._encoder), self._next = self._next, None
+        if self._goal is not None:
+            goal = self._encode(self._goal.picture)
+            self._publish_goal(goal, self._encoder.decode(goal.mean), self._goal.stamp)
+        self.get_logger().info(f"encodes with {self._name}, VAE {self._encoder.vae_id}")
+        self._answer("active", self._name, "encodes")
+
+    def _answer(self, state: str, name: str, text: str) -> None:
+        self._answers.publish(answer("encoder", state, name, self._encoder.vae_id, text))
 
     def _encode(self, picture: np.ndarray) -> Latent:
         """picture: uint8 [S, S, 3] RGB."""
@@ -92,7 +154,8 @@ class EncoderNode(ros.RigNode):
             "rate [Hz]": rate,
             "images encoded": self._encoded,
             "images refused": self._refusals.count,
-            "goal": self._goal,
+            "goal": self._goal.text if self._goal else "none",
+            "checkpoint": self._name,
             "vae": self._encoder.vae_id,
         }
         if self._refusals.reason:
@@ -100,6 +163,14 @@ class EncoderNode(ros.RigNode):
         if rate == 0:
             return ros.WARN, "no images on rig/observation/image: is the camera node running?", values
         return ros.OK, "images are encoded", values
+
+
+def _load(directory: Any) -> Encoder:
+    """Load a checkpoint's VAE and use it once: the first call takes many times longer than the rest."""
+    encoder = Encoder(directory)
+    size = encoder.config.camera.image_size
+    encoder.encode(np.zeros((size, size, 3), np.uint8))
+    return encoder
 
 
 def main() -> None:

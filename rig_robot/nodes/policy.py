@@ -1,33 +1,65 @@
 """Policy node: latents and a goal latent in, twists out.
 
-Driven by arriving latents, never by a timer that would let them age. It acts in mode `reach` only, and every start is
-in mode `idle`: a goal that is still there from before must not move a robot that was just restarted.
+Driven by arriving latents, never by a timer that would let them age. Every start is in mode `idle`: a goal that is
+still there from before must not move a robot that was just restarted.
+
+Modes: `reach` goes to the goal that it is shown. `explore` moves at random. `practice` is RIG's Algorithm 1 on a robot
+that nobody looks after: it explores while nothing is known, then reaches goals that the encoder imagines, with noise,
+one after the other; a goal that a person shows comes first.
 """
 
 import secrets
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
-from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
 from sensor_msgs.msg import Image
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
 
 from rig_robot import latent, ros
+from rig_robot.announcing import answer
+from rig_robot.exploring import Explorer
 from rig_robot.freshness import Arrival
 from rig_robot.latent import Latent
+from rig_robot.learning.checkpoint import resolve
 from rig_robot.learning.inference import Policy
 from rig_robot.pacing import Pacer
+from rig_robot.pairs import Pairs
 from rig_robot.refusals import Refusals
 from rig_robot.resources import locate
+from rig_robot.swap import Stale, admit
 
-MODES = ("idle", "reach")
+MODES = ("idle", "explore", "practice", "reach")
+STICKY = 10
+"""Steps for which a random direction is held, as `rig train` does by default."""
+PATIENCE = 2.0
+"""Time after which the encoder is asked for a goal again, and how long it gets to go over to a new VAE [s]."""
+POSE_AGE = 0.5
+"""A tool pose older than this is not known [s]."""
 
-EPISODES = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-"""Deeper than other latched topics: the end of one episode and the start of the next come back to back."""
+
+@dataclass
+class Episode:
+    """What is under way."""
+
+    id: str
+    mode: str
+    goal_kind: str
+    """imagined, shown or none"""
+    goal: int
+    """stamp of the goal [ns]"""
+    limit: int | None
+    """steps after which it ends; None: with the goal or the mode"""
+    steps: int = 0
 
 
 class PolicyNode(ros.RigNode):
@@ -35,52 +67,85 @@ class PolicyNode(ros.RigNode):
 
     def __init__(self) -> None:
         super().__init__("policy")
-        checkpoint = self.declare("checkpoint", Parameter.Type.STRING, "Checkpoint directory: its policy acts.")
+        checkpoint = self.declare(
+            "checkpoint", Parameter.Type.STRING, "Checkpoint directory, or a root of several: its policy acts."
+        )
         self._base_frame = self.declare("base_frame", "base", "Frame of the twists: the base of the arm.")
         self._max_age = self.declare(
             "max_age", 0.3, "A latent whose frame is older than this is not acted on [s].", low=0.01, high=10.0
         )
-        asked = self.declare("mode", "idle", "What it does: idle or reach.", check=_check_mode, read_only=False)
+        self._episode_steps = self.declare(
+            "episode_steps", 50, "Steps of an episode of exploration or practice.", low=2, high=100_000
+        )
+        self._noise = self.declare(
+            "noise",
+            0.2,
+            "Standard deviation of the noise on actions in practice; 1 is full speed.",
+            low=0,
+            high=2,
+        )
+        self._epsilon = self.declare("epsilon", 0.2, "Share of random actions in practice.", low=0, high=1)
+        asked = self.declare("mode", "idle", "What it does.", choices=MODES, read_only=False)
         if asked != "idle":
             self.get_logger().warning(f"mode is idle after every start; set it to {asked} once the node runs")
             self.set_parameters([Parameter("mode", value="idle")])
 
-        self._policy = Policy(locate(checkpoint))
-        config = self._policy.config
-        self._vae_id = config.policy.vae_sha256[:8]
-        self._latent_size = config.vae.latent_size
+        directory = resolve(locate(checkpoint))
+        self._root = directory.parent
+        policy = _load(directory)
+        self._pairs = Pairs(directory.name, policy)
+        config = policy.config
         self._axes = config.action.axes
         self._speed = config.action.scale_m / config.action.period_s  # m/s of an action of 1
-        nowhere = np.zeros(self._latent_size, np.float32)
-        self._policy.act(nowhere, nowhere)  # the first call takes many times longer than the rest
         self._pacer = Pacer(config.action.period_s)
         self._refusals = Refusals(self.get_logger())
+        self._rng = np.random.default_rng()
+        self._explorer = Explorer(config.action, config.workspace, STICKY, self._rng)
+        self._announced = directory.name
+        self._untold = ""  # a checkpoint that is loaded; the encoder hears so between episodes
+        self._told = 0.0
         self._mode = "idle"
-        self._goal: Latent | None = None
+        self._episode: Episode | None = None
+        self._goal_message: Image | None = None
         self._goal_stamp = 0
-        self._episode: str | None = None
-        self._episode_steps = 0
+        self._shown = False
+        self._imagined = 0
+        self._request: Future | None = None
+        self._asked = 0.0
+        self._explored_enough = False
+        self._place: tuple[float, np.ndarray] | None = None
         self._actions = 0
         self._age = float("nan")
 
         self._twists = self.publisher(TwistStamped, "rig/policy/twist", ros.COMMAND)
-        self._episodes = self.publisher(DiagnosticStatus, "rig/episode", EPISODES)
+        self._episodes = self.publisher(DiagnosticStatus, "rig/episode", ros.EPISODES)
+        self._answers = self.publisher(DiagnosticStatus, "rig/checkpoint/ready", ros.EPISODES)
         self.subscribe(Image, "rig/goal/latent", self._on_goal, ros.LATCHED)
         self.subscribe(Image, "rig/latent", self._on_latent, ros.OBSERVATION)
+        self.subscribe(String, "rig/checkpoint", self._on_checkpoint, ros.LATCHED)
+        self.subscribe(DiagnosticStatus, "rig/trainer/progress", self._on_progress, ros.LATCHED)
+        self._imagine: Any = self.create_client(Trigger, "encoder/imagine_goal")
         self.add_post_set_parameters_callback(self._on_parameters)
+        self._answer("ready", directory.name, "acts")
+        self.every(0.1, self._go_on)
+
+    # What is seen, and what is done about it
 
     def _on_latent(self, message: Image) -> None:
         stamp = ros.stamp_s(message.header.stamp)
-        due = self._pacer.due(stamp)
-        if not due or self._episode is None or self._goal is None:
+        self._pairs.see(message.header.frame_id.removeprefix(latent.FRAME_PREFIX))
+        due, episode = self._pacer.due(stamp), self._episode
+        if not due or episode is None:
             return
         try:
             self._age = Arrival.of(stamp, self.now()).age
             if self._age > self._max_age:
                 raise ValueError(f"its frame is older than {self._max_age:g} s (max_age)")
-            action = self._policy.act(self._read(message).mean, self._goal.mean)
+            action = self._act(latent.from_message(message), episode.mode)
         except ValueError as error:
             self._refusals.refuse(f"rig/latent: not acted on: {error}")
+            return
+        if action is None:
             return
         twist = TwistStamped()
         twist.header.stamp = message.header.stamp
@@ -91,61 +156,182 @@ class PolicyNode(ros.RigNode):
         self._pacer.acted(stamp)
         self._refusals.accept()
         self._actions += 1
-        self._episode_steps += 1
+        episode.steps += 1
+        if episode.steps == episode.limit:
+            self._end_episode("its steps are done")
+            self._go_on()
+
+    def _act(self, found: Latent, mode: str) -> np.ndarray | None:
+        """An action [A] in [-1, 1]; None where this VAE's latent of the goal is still on its way."""
+        if mode == "explore":
+            return self._explorer.act(self._known_place())
+        pair = self._pairs.of(found)
+        if pair.goal is None:
+            return None
+        if mode == "practice" and self._rng.random() < self._epsilon:
+            return self._rng.uniform(-1, 1, len(self._axes)).astype(np.float32)
+        action = pair.policy.act(found.mean, pair.goal.mean)
+        if mode == "practice":
+            action = np.clip(action + self._rng.normal(0, self._noise, len(action)), -1, 1)
+        return action
+
+    def _known_place(self) -> np.ndarray | None:
+        """Where the tool is [3] m, if that is known; the first call begins to listen."""
+        if self._place is None:
+            self._place = -np.inf, np.zeros(3)
+            self.subscribe(PoseStamped, "rig/ee_pose", self._on_pose, ros.STATE)
+        when, place = self._place
+        return place if self.now() - when < POSE_AGE else None
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        place = message.pose.position
+        self._place = ros.stamp_s(message.header.stamp), np.array([place.x, place.y, place.z])
+
+    # Goals
 
     def _on_goal(self, message: Image) -> None:
+        self._goal_message, stamp = message, ros.stamp_ns(message.header.stamp)
+        if not message.width:
+            self._pairs.forget_goal()
+            self._goal_stamp, self._shown = 0, False
+            if self._follows_goals():
+                self._end_episode("goal cleared")
+            return
         try:
-            goal = self._read(message) if message.width else None
+            goal = latent.from_message(message)
+            pair = self._pairs.of(goal)
         except ValueError as error:
-            self._end_episode("the goal cannot be used")
-            self._goal = None
+            if self._follows_goals():
+                self._end_episode("the goal cannot be used")
+            self._pairs.forget_goal()
+            self._goal_stamp = 0
             self._refusals.refuse(f"rig/goal/latent: the goal is refused: {error}")
             return
-        self._end_episode("new goal" if goal else "goal cleared")
-        self._goal, self._goal_stamp = goal, ros.stamp_ns(message.header.stamp)
+        if stamp == self._goal_stamp:  # the same goal, as another VAE sees it
+            pair.goal = goal
+            return
+        self._pairs.forget_goal()
+        pair.goal, self._goal_stamp = goal, stamp
         self._refusals.accept()
-        self._start_episode()
+        if self._mode == "reach":
+            self._end_episode("new goal")
+            self._start_episode("reach", "shown", None)
+        elif self._mode == "practice" and self._request is None and pair.policy.config.trained:
+            self._take_goal()
 
-    def _read(self, message: Image) -> Latent:
-        """The latent in a message, if this policy was trained on the VAE that it comes from; else ValueError."""
-        found = latent.from_message(message)
-        if found.vae_id != self._vae_id:
-            raise ValueError(
-                f"it comes from VAE {found.vae_id}, the policy was trained on {self._vae_id}: "
-                "start encoder and policy with the same checkpoint"
-            )
-        if found.mean.size != self._latent_size:
-            raise ValueError(f"it has {found.mean.size} numbers, the policy takes {self._latent_size}")
-        return found
+    def _take_goal(self) -> None:
+        """In practice: begin with the goal that was asked for, or put it off for one that a person shows."""
+        if self._goal_stamp == self._imagined:
+            self._start_episode("practice", "imagined", self._episode_steps)
+        elif self._goal_stamp > self._imagined:
+            self._end_episode("a goal is shown")
+            self._shown = True
+            self._start_episode("reach", "shown", None)
+
+    def _ask_for_goal(self) -> None:
+        """Ask the encoder to imagine one (line 4)."""
+        waited = time.monotonic() - self._asked
+        if waited < PATIENCE and (self._request is not None or self._imagined > self._goal_stamp):
+            return
+        self._asked = time.monotonic()
+        self._request = request = self._imagine.call_async(Trigger.Request())
+        request.add_done_callback(lambda future: self._on_imagined(future))
+
+    def _on_imagined(self, request: Future) -> None:
+        if request is not self._request:  # it came too late: another was asked for
+            return
+        self._request = None
+        response = request.result()
+        if response is not None and response.success and self._mode == "practice" and self._episode is None:
+            self._imagined = int(response.message)
+            self._take_goal()
+
+    # Checkpoints
+
+    def _on_checkpoint(self, message: String) -> None:
+        name, running = message.data, self._pairs.present.policy.config
+        self._announced, self._untold = name, ""
+        if name == self._pairs.present.name:
+            self._answer("ready", name, "acts already")
+            return
+        self.beside(lambda: _load(admit(self._root, name, running)), lambda result: self._loaded(name, result))
+
+    def _loaded(self, name: str, result: Policy | Exception) -> None:
+        if isinstance(result, Stale):
+            self.get_logger().info(str(result))
+        elif isinstance(result, Exception):
+            self.get_logger().error(f"{result}; {self._pairs.present.name} goes on")
+            self._answer("refused", name, str(result))
+        elif name == self._announced:
+            self._pairs.add(name, result)
+            if self._goal_message is not None and not self._goal_stamp:
+                self._on_goal(self._goal_message)  # it may have been of this VAE
+            self._untold = name
+            if self._episode is None or self._episode.limit is None:
+                self._tell_ready()
+
+    def _tell_ready(self) -> None:
+        """Let the encoder go over to the new pair."""
+        self._answer("ready", self._untold, "has loaded the pair")
+        self._untold, self._told = "", time.monotonic()
+
+    def _answer(self, state: str, name: str, text: str) -> None:
+        self._answers.publish(answer("policy", state, name, self._pairs.present.policy.vae_id, text))
+
+    # Episodes
+
+    def _go_on(self) -> None:
+        """Between episodes: let a new checkpoint in, then begin what comes next."""
+        if self._episode is not None:
+            return
+        if self._untold:
+            self._tell_ready()
+        switching = self._pairs.present.name != self._announced and time.monotonic() - self._told < PATIENCE
+        if switching or self._mode not in ("explore", "practice") or self._shown:
+            return
+        if self._mode == "explore" or not self._pairs.present.policy.config.trained:
+            if self._mode == "explore" or not self._explored_enough:
+                self._start_episode("explore", "none", self._episode_steps)
+        else:
+            self._ask_for_goal()
+
+    def _on_progress(self, message: DiagnosticStatus) -> None:
+        values = {item.key: item.value for item in message.values}
+        self._explored_enough = values.get("explore") == "enough"
 
     def _on_parameters(self, parameters: Sequence[Parameter]) -> None:
         for parameter in parameters:
             if parameter.name == "mode" and parameter.value != self._mode:
                 self._end_episode(f"mode {parameter.value}")
-                self._mode = parameter.value
+                self._mode, self._shown = parameter.value, False
                 self.get_logger().info(f"mode {self._mode}")
-                self._start_episode()
+                if self._mode == "reach" and self._goal_stamp:
+                    self._start_episode("reach", "shown", None)
 
-    def _start_episode(self) -> None:
-        """Begin to act, where there is a goal and leave to reach it."""
-        if self._mode != "reach" or self._goal is None:
-            return
-        self._episode = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-        self._episode_steps = 0
-        self._tell_episode("start", "")
+    def _follows_goals(self) -> bool:
+        return self._episode is not None and self._episode.mode != "explore"
+
+    def _start_episode(self, mode: str, goal_kind: str, limit: int | None) -> None:
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        goal = 0 if goal_kind == "none" else self._goal_stamp
+        self._episode = Episode(name, mode, goal_kind, goal, limit)
+        self._tell_episode(self._episode, "start", "")
 
     def _end_episode(self, why: str) -> None:
         if self._episode is not None:
-            self._tell_episode("end", why)
+            self._tell_episode(self._episode, "end", why)
             self._episode = None
 
-    def _tell_episode(self, event: str, why: str) -> None:
+    def _tell_episode(self, episode: Episode, event: str, why: str) -> None:
         values = {
-            "id": self._episode,
+            "id": episode.id,
             "event": event,
-            "mode": self._mode,
-            "goal": self._goal_stamp,
-            "steps": self._episode_steps,
+            "mode": episode.mode,
+            "goal": episode.goal,
+            "goal_kind": episode.goal_kind,
+            "checkpoint": self._pairs.present.name,
+            "vae": self._pairs.present.policy.vae_id,
+            "steps": episode.steps,
             "why": why,
         }
         self._episodes.publish(ros.diagnostic("episode", ros.OK, event, values))
@@ -158,23 +344,35 @@ class PolicyNode(ros.RigNode):
         """Say what it is doing, and why not where it should but cannot."""
         values = {
             "mode": self._mode,
-            "goal": self._goal_stamp if self._goal else "none",
+            "goal": self._goal_stamp or "none",
             "actions": self._actions,
             "refused": self._refusals.count,
             "age of the last frame at arrival [s]": f"{self._age:.4f}",
-            "vae": self._vae_id,
+            "checkpoint": self._pairs.present.name,
+            "vae": self._pairs.present.policy.vae_id,
         }
         if self._refusals.reason:
             return ros.WARN, self._refusals.reason, values
-        if self._mode == "reach" and self._goal is None:
-            return ros.OK, "reach: waits for a goal", values
-        return ros.OK, self._mode, values
+        return ros.OK, self._doing(), values
+
+    def _doing(self) -> str:
+        if self._mode == "reach" and not self._goal_stamp:
+            return "reach: waits for a goal"
+        if self._mode != "practice":
+            return self._mode
+        if self._episode is not None:
+            return f"practice: {self._episode.mode}, goal {self._episode.goal_kind}"
+        if not self._pairs.present.policy.config.trained:
+            return "practice: waits until the trainer has learned from what was explored"
+        return "practice: waits for an imagined goal"
 
 
-def _check_mode(mode: str) -> str | None:
-    if mode in ("explore", "practice"):
-        return f"mode {mode} is not there yet; one of {', '.join(MODES)} is"
-    return None if mode in MODES else f"must be one of {', '.join(MODES)}"
+def _load(directory: Path) -> Policy:
+    """Load a checkpoint's policy and use it once: the first call takes many times longer than the rest."""
+    policy = Policy(directory)
+    nowhere = np.zeros(policy.config.vae.latent_size, np.float32)
+    policy.act(nowhere, nowhere)
+    return policy
 
 
 def main() -> None:
