@@ -50,7 +50,8 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
             drawn anew each step: on a robot, images and commands take their time. Until then the last motion goes on.
         scene: "plain", nothing changes but the arm; "cluttered", a box wanders over the table and the light changes,
             between episodes and slowly within; "colours", each episode has a table and a box, standing somewhere, of
-            other colours. The box touches nothing. For one seed, starts, goals and delays are the same in all scenes.
+            other colours; "shifted", in all episodes the camera is turned by 5 degrees, the table of another colour and
+            the light dimmed. The box touches nothing. For one seed, starts, goals, delays are the same in all scenes.
         render_mode: "rgb_array" for pictures of the whole robot, for people.
     """
 

@@ -16,6 +16,7 @@ from trajectory_msgs.msg import JointTrajectory
 from rig_robot.robot.kinematics import NotReached
 from rig_robot.ros import COMMAND, OBSERVATION, WARN, BadParameter, RigNode, rgb_to_image, run, stamp_ns
 from rig_sim.robot import SimulatedRobot
+from rig_sim.scenes import STILL, dress_as
 from rig_sim.trajectory import Point, Refused
 from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, JOINTS, VIEWS, WORKSPACE_HIGH, WORKSPACE_LOW, Camera
 
@@ -40,6 +41,7 @@ class RobotNode(RigNode):
         )
         axes = self.declare("axes", "xy", "Axes of the task, each with a camera of its own.", choices=VIEWS)
         self._view = VIEWS[axes]
+        scene = self.declare("scene", "plain", "What the camera sees beside the arm.", choices=STILL)
         self._speed = self.declare("speed", 1.0, "Simulated seconds per second.", low=0.01, high=100.0)
         self._publishes_time = self.declare(
             "publish_clock", False, "Publish simulated time on /clock and stamp with it."
@@ -57,6 +59,7 @@ class RobotNode(RigNode):
             self._robot = SimulatedRobot(start)
         except NotReached as why:
             raise BadParameter(f"start_position: {why}") from None
+        dress_as(self._robot.world.model, scene)
         self._lock = threading.Lock()  # guards self._robot
         self._refused = 0
         self._forgiven = 0.0

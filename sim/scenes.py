@@ -1,4 +1,5 @@
-"""What the camera sees beside the arm: a plain scene, a cluttered one, and one in other colours each episode."""
+"""What the camera sees beside the arm: a plain scene, a cluttered one, one in other colours each episode, and the plain
+one after something has happened to the view."""
 
 import colorsys
 from collections.abc import Callable
@@ -8,9 +9,14 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from rig_sim.world import VIEWS
+
 Vector = NDArray[np.float64]
 
-SceneName = Literal["plain", "cluttered", "colours"]
+StillName = Literal["plain", "shifted"]
+STILL: tuple[StillName, ...] = get_args(StillName)
+"""Scenes in which nothing but the arm ever moves or changes."""
+SceneName = Literal[StillName, "cluttered", "colours"]
 SCENES: tuple[SceneName, ...] = get_args(SceneName)
 
 DISTRACTOR_CENTRE: Vector = np.array([0.68, 0.0])
@@ -19,6 +25,12 @@ DISTRACTOR_REACH: Vector = np.array([0.20, 0.32])
 BLUE: Vector = np.array([0.08, 0.20, 0.85, 1.0])
 TOOL_HUE, APART = 0.37, 0.12
 """No colour is drawn whose hue is this close to the tool's: a green table would hide it."""
+
+TURN = np.radians(5.0)
+"""How far (rad) the shifted scene's cameras look lower. To a side, the tool would leave the picture."""
+SHIFTED_TABLE: Vector = np.array([0.45, 0.55, 0.85, 1.0])
+DIMMED = 0.65
+"""What is left of the light."""
 
 
 class Look(NamedTuple):
@@ -36,6 +48,8 @@ class Look(NamedTuple):
     """in which it shines [3]"""
     ambient: Vector
     """RGB [3] of the light from everywhere"""
+    cameras: Vector
+    """how the robot's cameras (`VIEWS`) are turned, quaternions w x y z [2, 4]"""
 
 
 class Scene(NamedTuple):
@@ -56,25 +70,46 @@ def look_of(model: mujoco.MjModel) -> Look:
         model.light("lamp").diffuse.astype(float),
         model.light("lamp").dir.copy(),
         model.vis.headlight.ambient.astype(float),
+        np.array([model.camera(name).quat for name in VIEWS.values()]),
     )
 
 
 def dress(model: mujoco.MjModel, look: Look) -> None:
-    """Gives the model a look. The distractor is there once positions are computed anew (`mj_kinematics`)."""
+    """Gives the model a look. Distractor and cameras are there once positions are computed anew (`mj_kinematics`,
+    `mj_camlight`)."""
     model.material("table").rgba = look.table
     model.material("distractor").rgba = look.distractor
     model.body("distractor").pos[:2] = look.place
     model.light("lamp").diffuse = look.lamp
     model.light("lamp").dir = look.direction / np.linalg.norm(look.direction)
     model.vis.headlight.ambient = look.ambient
+    for name, quaternion in zip(VIEWS.values(), look.cameras, strict=True):
+        model.camera(name).quat = quaternion
+
+
+def dress_as(model: mujoco.MjModel, name: StillName) -> None:
+    """Gives a model as loaded the look of a scene in which nothing changes."""
+    if name == "shifted":  # plain it is already
+        dress(model, _shift(look_of(model)))
 
 
 def draw(name: SceneName, plain: Look, rng: np.random.Generator) -> Scene:
     """How the named scene looks in one episode; plain: what it looks like where nothing changes."""
     if name == "cluttered":
         return Scene(_clutter(plain, rng), _clutter(plain, rng)(0.0))
-    look = _coloured(plain, rng) if name == "colours" else plain
+    looks = {"plain": lambda: plain, "shifted": lambda: _shift(plain), "colours": lambda: _coloured(plain, rng)}
+    look = looks[name]()
     return Scene(lambda time: look, look)
+
+
+def _shift(plain: Look) -> Look:
+    """The camera was knocked, the table has another cloth, a lamp has failed; and so it stays."""
+    turn, cameras = np.array([np.cos(TURN / 2), -np.sin(TURN / 2), 0.0, 0.0]), np.empty_like(plain.cameras)
+    for turned, quaternion in zip(cameras, plain.cameras, strict=True):
+        mujoco.mju_mulQuat(turned, quaternion, turn)
+    return plain._replace(
+        table=SHIFTED_TABLE, lamp=DIMMED * plain.lamp, ambient=DIMMED * plain.ambient, cameras=cameras
+    )
 
 
 def _clutter(plain: Look, rng: np.random.Generator) -> Callable[[float], Look]:

@@ -10,11 +10,12 @@ from gymnasium.utils.env_checker import check_env
 
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.observation import prepare
-from rig_sim.scenes import dress
-from rig_sim.world import SCENE, Camera
+from rig_sim.scenes import dress, dress_as, look_of
+from rig_sim.world import SCENE, Camera, World
 
 NAMES = ("RigSawyerReachXY-v0", "RigSawyerReachXYZ-v0")
 CHANGING = ("cluttered", "colours")
+OTHERS = (*CHANGING, "shifted")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,8 @@ def rollout(env, seed, look=False, steps=8):
 def test_in_the_plain_scene_nothing_of_the_others_is_left_to_see(made, name):
     """Pixel for pixel it is the scene without the distractor, also after another scene was drawn elsewhere."""
     env = made("plain", name)
-    rollout(made("colours", name), seed=0)
+    for other in OTHERS:
+        rollout(made(other, name), seed=0, steps=1)
     spec = mujoco.MjSpec.from_file(str(SCENE))
     spec.delete(spec.body("distractor"))
     model = spec.compile()
@@ -68,7 +70,7 @@ def test_in_the_plain_scene_nothing_of_the_others_is_left_to_see(made, name):
     camera.close()
 
 
-@pytest.mark.parametrize("scene", CHANGING)
+@pytest.mark.parametrize("scene", OTHERS)
 def test_gymnasium_finds_nothing_wrong_with_a_scene(scene):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -77,7 +79,7 @@ def test_gymnasium_finds_nothing_wrong_with_a_scene(scene):
 
 @pytest.mark.parametrize("scene", ["bright", "", None])
 def test_a_scene_that_there_is_not_is_refused_by_its_name(scene):
-    with pytest.raises(ValueError, match=f"one of plain, cluttered, colours, not {scene!r}"):
+    with pytest.raises(ValueError, match=f"one of plain, shifted, cluttered, colours, not {scene!r}"):
         gymnasium.make(NAMES[0], scene=scene)
 
 
@@ -95,7 +97,7 @@ def test_same_seed_gives_the_same_scene_whether_or_not_one_looks_at_goals(made, 
 def test_starts_goals_and_motion_are_the_same_in_all_scenes(made):
     """So that scenes can be compared on the same episodes."""
     plain = rollout(made("plain"), 5)
-    for scene in CHANGING:
+    for scene in OTHERS:
         other = rollout(made(scene), 5)
         for key in ("observation", "desired_goal"):
             np.testing.assert_array_equal(plain[key], other[key])
@@ -103,7 +105,7 @@ def test_starts_goals_and_motion_are_the_same_in_all_scenes(made):
         assert rms(plain["render"], other["render"]) > 5
 
 
-@pytest.mark.parametrize("scene", CHANGING)
+@pytest.mark.parametrize("scene", OTHERS)
 @pytest.mark.parametrize("name", NAMES)
 def test_in_every_scene_training_sees_what_the_camera_sees(made, scene, name):
     """To within a 2 mm move, as in the plain scene (test_render_path.py)."""
@@ -119,6 +121,54 @@ def test_in_every_scene_training_sees_what_the_camera_sees(made, scene, name):
         moves = 0.002 * np.concatenate([np.eye(3), -np.eye(3)])[np.tile(env._moving, 2)]
         moved = min(rms(pictures(seed, position + move)[1], frame) for move in moves)
         assert rms(image, frame) < moved
+
+
+def angle_deg(a, b):
+    """Between two orientations, quaternions [4]."""
+    return np.degrees(2 * np.arccos(min(1.0, abs(float(a @ b)))))
+
+
+def test_the_shifted_view_is_turned_recoloured_and_dimmed_the_same_in_every_episode(made):
+    env = made("shifted")
+    plain = env._plain
+    looks = []
+    for seed in range(2):
+        env.reset(seed=seed)
+        for _ in range(2):
+            env.step([0.0, 0.0])
+        looks.append(look_of(env.world.model))
+    for first, again in zip(*looks, strict=True):
+        np.testing.assert_array_equal(first, again)
+    (look, _) = looks
+    for before, now in zip(plain.cameras, look.cameras, strict=True):
+        assert angle_deg(before, now) == pytest.approx(5.0)
+    assert np.abs(look.table - plain.table).max() > 0.2
+    assert (look.lamp < 0.8 * plain.lamp).all() and (look.ambient < 0.8 * plain.ambient).all()
+    np.testing.assert_array_equal(look.distractor, plain.distractor)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_shifted_view_shows_the_whole_tool_in_every_corner_and_no_other_green(made, name):
+    """The tool is the one green thing. It ends inside the picture."""
+    env = made("shifted", name)
+    corners = np.stack(np.meshgrid(*zip(env.workspace_low, env.workspace_high, strict=True)), axis=-1).reshape(-1, 3)
+    for corner in corners:
+        image = env.reset(seed=0, options={"start": corner})[0]["image"].astype(int)
+        tool = (image[..., 1] > image[..., 0] + 60) & (image[..., 1] > image[..., 2] + 60)
+        rows, columns = np.nonzero(tool)
+        assert 20 <= len(rows) <= 150, f"{len(rows)} pixels look like the tool at {corner}"
+        for pixels in (rows, columns):
+            assert pixels.min() > 0 and pixels.max() < env.image_size - 1, f"the tool leaves the picture at {corner}"
+
+
+@pytest.mark.parametrize("scene", ["plain", "shifted"])
+def test_a_model_dressed_for_the_simulated_robot_shows_what_the_environment_shows(made, scene):
+    env, world = made(scene), World()
+    dress_as(world.model, scene)
+    camera = Camera(world.model, *env.camera_size, env._view)
+    env.reset(seed=0)
+    np.testing.assert_array_equal(camera.render(world.at_rest(env.world.joint_positions)), env.render_frame())
+    camera.close()
 
 
 def distractor_pixels(env):

@@ -105,20 +105,21 @@ def test_states_frames_and_truth_keep_coming_and_belong_together(sim, listener):
     assert 0 < published - captured < 1
 
 
-@pytest.mark.parametrize("axes", ["xy", "xyz"])
-def test_its_camera_shows_what_training_sees_and_its_truth_is_where_the_tool_is(listener, axes):
+@pytest.mark.parametrize(("axes", "scene"), [("xy", "plain"), ("xyz", "plain"), ("xy", "shifted")])
+def test_its_camera_shows_what_training_sees_and_its_truth_is_where_the_tool_is(listener, axes, scene):
     import gymnasium
 
     import rig_sim  # noqa: F401  (registers the environments)
 
-    remap = {name: f"{axes}/{name}" for name in ("joint_states", "camera/image_raw", "sim/tool_pose")}
-    with node_process(MODULE, {"axes": axes}, remap):
-        poses = listener.hear(PoseStamped, f"{axes}/sim/tool_pose", COMMAND)
-        images = listener.hear(Image, f"{axes}/camera/image_raw", OBSERVATION)
-        states = listener.hear(JointState, f"{axes}/joint_states", COMMAND)
+    names = ("joint_states", "camera/image_raw", "sim/tool_pose")
+    joints, image, pose = (f"{axes}/{scene}/{name}" for name in names)
+    with node_process(MODULE, {"axes": axes, "scene": scene}, dict(zip(names, (joints, image, pose), strict=True))):
+        poses = listener.hear(PoseStamped, pose, COMMAND)
+        images = listener.hear(Image, image, OBSERVATION)
+        states = listener.hear(JointState, joints, COMMAND)
         listener.until(lambda: poses and images and states, "pose, frame and state arrive")
     point = poses[-1].pose.position
-    env = gymnasium.make(f"RigSawyerReach{axes.upper()}-v0").unwrapped
+    env = gymnasium.make(f"RigSawyerReach{axes.upper()}-v0", scene=scene).unwrapped
     env.world.place(at(states))
     np.testing.assert_allclose([point.x, point.y, point.z], env.world.tool_position, atol=1e-3)
     frame = np.frombuffer(images[-1].data, np.uint8).reshape(480, 640, 3)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 Method = Literal["rig", "rig-2018", "pixels", "oracle"]
 Representation = Literal["latent", "conditional", "pixels", "state"]
-Scene = Literal["plain", "cluttered", "colours"]
+Scene = Literal["plain", "cluttered", "colours", "shifted"]
 
 
 @dataclass(frozen=True)
