@@ -152,8 +152,8 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
     config = read_parameters(options.config or share("config", "sim.yaml"), NODES)
     with_checkpoint = {"checkpoint": checkpoint}
     node = _maker(config, options.namespace)
-    scene = {"scene": options.scene} if options.scene != "plain" else {}
-    seen = {"axes": "xyz" if "z" in axes else "xy", **scene}
+    scene: Parameters = {"scene": options.scene}
+    seen = scene | {"axes": "xyz" if "z" in axes else "xy"}
     nodes = [
         node("sim", "rig_sim.robot_node", seen, vital=True, sends_frames=True),
         node("camera", "rig_robot.nodes.camera", with_checkpoint),

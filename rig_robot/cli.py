@@ -25,6 +25,7 @@ from rig_robot.bringup import (
 from rig_robot.doctor.options import DoctorOptions
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
 from rig_robot.learning.compare import CompareArgs, compare
+from rig_robot.recording.options import BagsOptions
 
 # fmt: off
 Word = typing.Literal[
@@ -78,6 +79,7 @@ def main() -> None:
         | Annotated[GoalOptions, tyro.conf.subcommand("goal")]
         | Annotated[TellOptions, tyro.conf.subcommand("tell")]
         | Annotated[WatchOptions, tyro.conf.subcommand("watch")]
+        | Annotated[BagsOptions, tyro.conf.subcommand("bags")]
         | Annotated[TrainArgs, tyro.conf.subcommand("train", default=_defaults(sys.argv[1:]))]
         | Annotated[ExploreArgs, tyro.conf.subcommand("explore")]
         | Annotated[CompareArgs, tyro.conf.subcommand("compare")]
@@ -170,6 +172,12 @@ def _environment(name: str, **arguments: Any) -> Any:
     return gymnasium.make(name, **arguments)
 
 
+def _bags(options: BagsOptions) -> int:
+    from rig_robot.recording.listing import run
+
+    return run(options)
+
+
 def _train(args: TrainArgs) -> int:
     from rig_robot.learning.train import train
 
@@ -202,6 +210,7 @@ _COMMANDS: dict[type, Callable[[Any], int]] = {
     GoalOptions: _goal,
     TellOptions: _tell,
     WatchOptions: _watch,
+    BagsOptions: _bags,
     TrainArgs: _train,
     ExploreArgs: _explore,
     CompareArgs: _compare,

@@ -27,6 +27,7 @@ from rig_robot.learning.figures import sentence, summary
 from rig_robot.pictures import from_raw
 from rig_robot.resources import locate
 from rig_robot.ros import COMMAND, LATCHED, OBSERVATION, RigNode, rgb_to_image, run, stamp_ns
+from rig_sim.scenes import STILL, dress_as
 from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics, view
 
 LONGEST = 8.0
@@ -58,6 +59,7 @@ class GoalsNode(RigNode):
         self._goals = self.declare("goals", 0, "Goals to show before ending; 0: no end.", low=0, high=1_000_000)
         seed = self.declare("seed", 0, "Seed of the goals.", low=0, high=2**31 - 1)
         self._json = self.declare("json", "", "File for the figures; none if empty.")
+        scene = self.declare("scene", "plain", "What goal images show beside the arm.", choices=STILL)
         images = self.declare("images", "", "Folder for one picture a goal; none if empty.")
         headless = self.declare("headless", True, "No window.")
         self._images = Path(images) if images else None
@@ -69,6 +71,7 @@ class GoalsNode(RigNode):
         self._workspace, self._orientation = config.workspace, config.action.tool_orientation
         self._random = np.random.default_rng(seed)
         self._world = World()
+        dress_as(self._world.model, scene)
         self._kinematics = kinematics()
         self._camera = Camera(self._world.model, *CAMERA_SIZE, view(config.action.axes))
 
