@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rig_robot.learning.replay_buffer import ReplayBuffer, map_array
-
-if TYPE_CHECKING:
-    from rig_robot.recording.segments import Segment
+from rig_robot.learning.replay_buffer import ReplayBuffer, load_recorded, map_array
+from rig_robot.recording.segments import Segment
 
 
 class Shelf:
@@ -81,3 +78,27 @@ class Shelf:
         for file in self.work.glob(f"{self.name}-*.npy"):
             if file != self.file:
                 file.unlink()
+
+
+def read_buffer(directory: Path, image_size: int, action_size: int) -> list[Segment]:
+    """Episodes of a buffer that `rig explore` recorded.
+
+    Raises:
+        ValueError: If it is none, or of other images or actions than wanted.
+    """
+    arrays, _ = load_recorded(directory)
+    wanted = {"images": (image_size, image_size, 3), "actions": (action_size,), "states": (3,)}
+    for name, shape in wanted.items():
+        if arrays[name].shape[1:] != shape:
+            raise ValueError(f"{directory}: {name} are {arrays[name].shape[1:]}, expected {shape}")
+    ends = [*arrays["first"][1:], len(arrays["actions"])]
+    return [
+        Segment(
+            arrays["images"][first:end],
+            np.asarray(arrays["actions"][first : end - 1]),
+            np.asarray(arrays["states"][first:end]),
+            np.arange(end - first, dtype=np.int64),
+            None,
+        )
+        for first, end in zip(arrays["first"], ends, strict=True)
+    ]

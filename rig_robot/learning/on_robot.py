@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -42,9 +42,7 @@ from rig_robot.learning.run_state import (
     save_state,
 )
 from rig_robot.learning.vae import Vae
-
-if TYPE_CHECKING:
-    from rig_robot.recording.segments import Segment
+from rig_robot.recording.segments import Segment
 
 BEFORE_FILE = "before.safetensors"
 """The state from before the present attempt at something better, to go back to"""
@@ -151,6 +149,8 @@ class Learner:
         self._env: gymnasium.Env | None = None
         self.best: dict[str, np.ndarray] = {}
         """weights of the VAE at the best held-out loss of the present fine-tuning"""
+        self.others: np.ndarray | None = None
+        """uint8 [N, S, S, 3], pictures of elsewhere that the VAE is shown as well; whoever has some sets it"""
         torch.set_num_threads(1)
         work.mkdir(parents=True, exist_ok=True)
         try:
@@ -161,6 +161,10 @@ class Learner:
             self._tell(f"the training state cannot be read and is set aside as {broken.name} ({error})")
             self._begin()
         self.writer = SummaryWriter(work / LOGS)
+        if self.candidate is not None and self._current() == self.candidate.name:
+            self.settle(True)  # killed in between
+        elif self.candidate is not None and not self.candidate.exists():
+            self.settle(False, "it is gone")
 
     # --- the state
 
@@ -181,6 +185,7 @@ class Learner:
             "taken": [],
             "steps": 0,
             "explored": 0,
+            "wanted": self.settings.exploration_steps,
             "owed": 0,
             "since_tuned": 0,
             "updates": 0,
@@ -236,7 +241,6 @@ class Learner:
         assert isinstance(self.rig.representation, Latent)  # `restore.arguments` has seen to it
         self.vae = self.rig.representation
         self.best = {}
-        self.others: np.ndarray | None = None
 
     def _save(self) -> None:
         self.notes["generations"] = [self.experience.generation, self.held_out.generation]
@@ -282,6 +286,26 @@ class Learner:
         if not explored:
             rig.episodes += 1
             notes["since_tuned"] += 1
+        self._save()
+
+    def recall(self, name: str, segments: Sequence[Segment]) -> None:
+        """Take in what was recorded before this training began, as exploration; it must come before what is new."""
+        notes, rig, replay = self.notes, self.rig, self.rig.replay
+        if rig.explored < len(replay.first):
+            self.refuse(name, "earlier data come first, and practice was recorded already")
+            return
+        try:
+            self.experience.add(segments, rig.explored)
+        except ValueError as error:
+            self.refuse(name, str(error))
+            return
+        rig.explored = len(replay.first)
+        if notes["phase"] == GATHER:
+            notes["explored"] += sum(len(segment.images) for segment in segments)
+        else:
+            new = slice(replay.size - sum(len(segment.images) for segment in segments), replay.size)
+            replay.latents[new] = self._encoded(new)
+        notes["taken"].append(name)
         self._save()
 
     def refuse(self, name: str, why: str) -> None:
@@ -345,12 +369,12 @@ class Learner:
         notes = self.notes
         phase, step, of, text = notes["phase"], notes["step"], self._total(), self.text
         if phase == GATHER:
-            step, of = notes["explored"], self.settings.exploration_steps
+            step, of = notes["explored"], notes["wanted"]
         if not self.due() and phase != ANNOUNCE:
             text = f"explored {step} of {of} steps" if phase == GATHER else text
             phase = WAITING
         eta = self._unit_s * max(0, of - step)
-        explore = "wanted" if phase in (GATHER, WAITING) and notes["phase"] == GATHER else "enough"
+        explore = "wanted" if notes["phase"] == GATHER and not self.due() else "enough"
         return Progress(
             phase, step, of, self._log, eta, notes["steps"], len(notes["taken"]), notes["present"], explore, text
         )
@@ -361,7 +385,7 @@ class Learner:
         """Whether there is something to do."""
         phase = self.notes["phase"]
         if phase == GATHER:
-            return self._enough() and self.notes["explored"] >= self.settings.exploration_steps
+            return self._enough() and self.notes["explored"] >= self.notes["wanted"]
         if phase == PRACTISE:
             return self._enough() and (self.notes["owed"] > 0 or self._tuning_due())
         return phase != ANNOUNCE
@@ -489,8 +513,9 @@ class Learner:
             self._tell(f"not published, {notes['present']} goes on: {verdict.reason}")
             self._go_back()
         else:
-            self._tell(f"not published, learning once more from another seed: {verdict.reason}")
             self._start_over()
+            wanted = notes["wanted"]
+            self._tell(f"not published, exploring up to {wanted} steps to begin anew: {verdict.reason}")
 
     _UNITS: ClassVar[dict[str, Callable[[Learner], None]]] = {
         GATHER: _gather,
@@ -547,33 +572,28 @@ class Learner:
         self._enter(ENCODE, after=PRACTISE)
 
     def _start_over(self) -> None:
-        """To new networks, with all that was seen."""
+        """To new networks, with all that was seen, once there is half as much again."""
         seen = replay_arrays(self.rig.replay, "replay")
         others, explored, episodes = (
             replay_arrays(self.held_out.replay, "held_out"),
             self.rig.explored,
             self.rig.episodes,
         )
-        self.notes |= {"attempts": self.notes["attempts"] + 1, "updates": 0}
+        wanted = 3 * max(self.notes["wanted"], self.notes["explored"]) // 2
+        self.notes |= {"attempts": self.notes["attempts"] + 1, "updates": 0, "wanted": wanted}
         self._make(self.config)
         fill_replay(self.rig.replay, "replay", seen)
         fill_replay(self.held_out.replay, "held_out", others)
         self.rig.explored, self.rig.episodes = explored, episodes
-        self._enter(SEE)
+        self._enter(GATHER)
 
     def _trained_present(self) -> bool:
         return checkpoint.read_config(self.root / self.notes["present"]).trained
 
     def _follow(self) -> None:
         """Where somebody has made another checkpoint the current one, go on from that."""
-        try:
-            current = (self.root / CURRENT).readlink().name
-        except OSError:
-            return
-        notes = self.notes
-        if current == notes["present"] or notes["phase"] in (GATHER, SEE, REHEARSE, ANNOUNCE):
-            return
-        if current == notes["candidate"]:
+        notes, current = self.notes, self._current()
+        if current in (None, notes["present"]) or notes["phase"] in (GATHER, SEE, REHEARSE, ANNOUNCE):
             return
         directory = self.root / current
         config = checkpoint.read_config(directory)
@@ -582,6 +602,13 @@ class Learner:
         self._tell(f"checkpoint {current} was made the current one: going on from it")
         notes |= {"present": current, "figures": {}, "candidate": ""}
         self._enter(ENCODE, after=PRACTISE if config.trained else GATHER)
+
+    def _current(self) -> str | None:
+        """Name of the root's current checkpoint."""
+        try:
+            return (self.root / CURRENT).readlink().name
+        except OSError:
+            return None
 
     # --- judging and writing
 

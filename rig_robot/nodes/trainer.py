@@ -1,0 +1,298 @@
+"""Trainer node: learns from recorded episodes in the background, and announces what has become better.
+
+All learning is done by one thread of the lowest priority (`Learner`); the executor answers services and tells how far
+it is. Nothing but directories and topics ties it to the robot: it may run on another machine of the same ROS domain.
+"""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.parameter import Parameter
+from std_srvs.srv import SetBool, Trigger
+
+from rig_robot import ros
+from rig_robot.announcing import Announcer, Outcome
+from rig_robot.learning.checkpoint import read_config
+from rig_robot.learning.experience import read_buffer
+from rig_robot.learning.on_robot import Interrupted, Learner, Progress, Settings
+from rig_robot.learning.replay_buffer import ABOUT
+from rig_robot.observation import Crop
+from rig_robot.recording.episode import EpisodeError, EpisodeInfo, find
+from rig_robot.recording.pictures import BagError, read_pictures
+from rig_robot.recording.segments import read_segments
+
+LOOK_S = 1.0
+"""Time between two looks for new episodes [s]."""
+AGAIN_S = 5.0
+"""Time after which it is tried again when something failed, a full disk for example [s]."""
+PICTURE_EVERY_S = 0.5
+"""Time between two pictures that are taken from a bag without actions [s]."""
+MOST_PICTURES = 20_000
+
+
+class TrainerNode(ros.RigNode):
+    """Recorded episodes -> checkpoints, `rig/checkpoint`, `rig/trainer/progress`."""
+
+    def __init__(self) -> None:
+        super().__init__("trainer")
+        string = Parameter.Type.STRING
+        self._root = Path(
+            self.declare("checkpoints", string, "Root of checkpoints with a link `current`: go on there.")
+        )
+        self._work = Path(self.declare("work", string, "Directory of the training's state and of TensorBoard's logs."))
+        episodes = self.declare("episodes", Parameter.Type.STRING_ARRAY, "Directories where episodes appear.")
+        old = self.declare("old", [""], "Directories of earlier episodes, or buffers of `rig explore`.")
+        bags = self.declare("pictures", [""], "Bags of pictures without actions that the VAE shall see as well.")
+        self._topic = self.declare("pictures_topic", "camera/image_raw", "Topic of the pictures in those bags.")
+        self._episodes, self._old, self._bags = (_paths(given) for given in (episodes, old, bags))
+        text = "Random steps before anything is learned, where there is no trained checkpoint."
+        explore = self.declare("exploration_steps", 1500, text, low=100, high=1_000_000)
+        updates = self.declare("updates", 4, "Updates of policy and critics per recorded step.", low=0, high=100)
+        every = self.declare("fine_tune_every", 5, "Episodes between fine-tunings; 0: on request.", low=0, high=10_000)
+        capacity = self.declare("capacity", 100_000, "Frames to remember, on disk.", low=2_000, high=100_000_000)
+        text = "Gymnasium environment (module:name) that checkpoints are judged in; empty: by held-out frames."
+        environment = self.declare("environment", "", text)
+        scene = self.declare("scene", "plain", "Scene of that environment.")
+        goals = self.declare("judge_goals", 30, "Goals that they are judged by there.", low=1, high=1000)
+        self._settings = Settings(
+            exploration_steps=explore,
+            updates=updates,
+            fine_tune_every=every,
+            capacity=capacity,
+            environment=environment,
+            scene=scene,
+            judge_goals=goals,
+        )
+        self._config = read_config(self._root)
+        self._announcer = Announcer(self, self._root)
+
+        self._wanted = "train"
+        """what services have asked for: train, pause, or stop (then stopped)"""
+        self._asked_to_tune = threading.Event()
+        self._wake = threading.Event()
+        self._ending = False
+        self._asked = ""
+        """the candidate that an answer is awaited for"""
+        self._to_announce: str | None = None
+        """handed from the learner's thread to the executor's; the outcome comes back"""
+        self._outcome: Outcome | None = None
+        self._progress: Progress | None = None
+        self._trouble = ""
+        self._new: list[EpisodeInfo] = []
+        self._looked = 0.0
+        self._missing: set[Path] = set()
+
+        self._progress_topic = self.publisher(DiagnosticStatus, "rig/trainer/progress", ros.LATCHED)
+        self.create_service(SetBool, "~/train", self._on_train)
+        self.create_service(Trigger, "~/stop", self._on_stop)
+        self.create_service(Trigger, "~/fine_tune", self._on_fine_tune)
+        self.every(0.5, self._tell)
+        self._worker = threading.Thread(target=self._work_in_background, name="learner", daemon=True)
+        self._worker.start()
+
+    # --- the executor's side
+
+    def _on_train(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        self._wanted = "train" if request.data else "pause"
+        self._wake.set()
+        response.success = True
+        response.message = "goes on" if request.data else "pauses after the present unit of work (a second or two)"
+        return response
+
+    def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._wanted = "stop"
+        self._wake.set()
+        response.success = True
+        response.message = "gives up what it is doing and keeps what was learned before it; train goes on"
+        return response
+
+    def _on_fine_tune(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._asked_to_tune.set()
+        self._wake.set()
+        response.success, response.message = True, "asked for; rig/trainer/progress says what comes of it"
+        return response
+
+    def _tell(self) -> None:
+        """Say how far it is; announce what waits for it."""
+        name, self._to_announce = self._to_announce, None
+        if name is not None:
+            try:
+                self._announcer.announce(name, self._on_outcome)
+            except ValueError as error:
+                self._on_outcome(Outcome(False, str(error)))
+        progress = self._progress
+        if progress is None:
+            return
+        values = {
+            "phase": self._phase(progress),
+            "step": progress.step,
+            "of": progress.of,
+            "eta_s": f"{progress.eta_s:.0f}",
+            "steps": progress.steps,
+            "episodes": progress.episodes,
+            "checkpoint": progress.checkpoint,
+            "explore": progress.explore,
+            **{name: f"{value:.4g}" for name, value in progress.losses.items()},
+        }
+        level = ros.WARN if self._trouble else ros.OK
+        self._progress_topic.publish(ros.diagnostic("trainer", level, self._trouble or progress.text, values))
+
+    def _phase(self, progress: Progress) -> str:
+        return {"pause": "paused", "stop": "stopped", "stopped": "stopped"}.get(self._wanted, progress.phase)
+
+    def _on_outcome(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Let the present unit of work end: it is short."""
+        self._ending = True
+        self._wake.set()
+        self._worker.join(10)
+
+    def health(self) -> tuple[bytes, str, dict[str, object]]:
+        """Say what it learns, and what is in its way."""
+        if self._progress is None:
+            return ros.OK, self._trouble or "starts", {}
+        values: dict[str, object] = {
+            "phase": self._phase(self._progress),
+            "checkpoint": self._progress.checkpoint,
+            "episodes": self._progress.episodes,
+            "robot steps": self._progress.steps,
+        }
+        if self._trouble:
+            return ros.WARN, self._trouble, values
+        return ros.OK, f"{values['phase']}: {self._progress.text}", values
+
+    # --- the learner's side
+
+    def _work_in_background(self) -> None:
+        be_nobodys_trouble()
+        learner: Learner | None = None
+        while not self._ending:
+            try:
+                if learner is None:
+                    learner = Learner(self._work, self._root, self._settings, self._say)
+                    learner.interrupt = lambda: self._ending or self._wanted != "train"
+                    self._remember(learner)
+                self._turn(learner)
+                self._trouble = ""
+            except Interrupted:
+                continue
+            except Exception as error:  # a full disk, a vanished directory: said, and tried again from what is saved
+                self._trouble = f"{type(error).__name__}: {error}"
+                self.get_logger().error(f"{self._trouble}; trying again in {AGAIN_S:g} s")
+                learner = None
+                self._asked = ""
+                self._wake.wait(AGAIN_S)
+                self._wake.clear()
+        if learner is not None:
+            learner.close()
+
+    def _say(self, text: str) -> None:
+        self.get_logger().info(text)
+
+    def _turn(self, learner: Learner) -> None:
+        """Take what has come, do one unit of work, or wait for either."""
+        new = self._take_episodes(learner)
+        worked = False
+        if self._asked_to_tune.is_set():
+            self._asked_to_tune.clear()
+            self.get_logger().info(f"asked to fine-tune: {learner.fine_tune()}")
+        candidate = learner.candidate
+        if candidate is not None and self._outcome is not None:
+            learner.settle(self._outcome.accepted, self._outcome.text)
+            self._outcome, self._asked = None, ""
+        elif candidate is not None and self._asked != candidate.name:
+            self._asked = self._to_announce = candidate.name
+        if self._wanted == "stop":
+            self._wanted = "stopped"
+            self.get_logger().info(f"stopped: {learner.give_up()} is given up")
+        if self._wanted == "train":
+            worked = learner.work_once()
+        self._progress = learner.progress()
+        if not worked and not new:
+            self._wake.wait(LOOK_S)
+            self._wake.clear()
+
+    def _take_episodes(self, learner: Learner) -> bool:
+        """Give the learner an episode that has appeared, if there is one: the oldest. Looked for once a second."""
+        now = time.monotonic()
+        if not self._new and now - self._looked > LOOK_S:
+            self._looked = now
+            self._new = [info for root in self._episodes for info in self._look(learner, root)]
+            self._new.sort(key=lambda info: info.start_ns)
+        if not self._new:
+            return False
+        info = self._new.pop(0)
+        try:
+            segments = read_segments(info)
+        except EpisodeError as error:
+            learner.refuse(info.id, str(error))
+        else:
+            learner.take(info.id, segments, info.mode == "explore")
+        return True
+
+    def _look(self, learner: Learner, root: Path) -> list[EpisodeInfo]:
+        """What is new in a folder; what is of no use is refused once, by name."""
+        try:
+            good, refused = find(root, self._config, learner.taken)
+        except EpisodeError as error:  # the recorder makes it with the first episode
+            if root not in self._missing:
+                self.get_logger().warning(str(error))
+            self._missing.add(root)
+            return []
+        for directory, why in refused:
+            learner.refuse(directory.name, why)
+        return good
+
+    def _remember(self, learner: Learner) -> None:
+        """Earlier data, and pictures of elsewhere."""
+        size, axes = self._config.camera.image_size, len(self._config.action.axes)
+        crop = Crop(*self._config.camera.crop)
+        for path in self._old:
+            if (path / ABOUT).exists():
+                if path.name not in learner.taken:
+                    learner.recall(path.name, read_buffer(path, size, axes))
+                continue
+            for info in self._look(learner, path):
+                try:
+                    learner.recall(info.id, read_segments(info))
+                except EpisodeError as error:
+                    learner.refuse(info.id, str(error))
+        pictures: list[np.ndarray] = []
+        for bag in self._bags:
+            before = len(pictures)
+            try:
+                for picture in read_pictures(bag, self._topic, crop, size, PICTURE_EVERY_S):
+                    if len(pictures) < MOST_PICTURES:
+                        pictures.append(picture)
+            except BagError as error:
+                self.get_logger().warning(f"{error}; {len(pictures) - before} of its pictures are used")
+            else:
+                self.get_logger().info(f"{bag}: {len(pictures) - before} pictures")
+        learner.others = np.stack(pictures) if pictures else None
+
+
+def _paths(given: list[str]) -> list[Path]:
+    return [Path(path).expanduser() for path in given if path]
+
+
+def be_nobodys_trouble() -> None:
+    """Let this thread run when nobody else wants to: control comes first."""
+    try:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    except OSError:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+
+
+def main() -> None:
+    ros.run(TrainerNode)
+
+
+if __name__ == "__main__":
+    main()
