@@ -112,7 +112,7 @@ class PolicyNode(ros.RigNode):
         self._imagined = 0
         self._request: Future | None = None
         self._asked = 0.0
-        self._explored_enough = False
+        self._trainer_wants = ""
         self._place: tuple[float, np.ndarray] | None = None
         self._actions = 0
         self._age = float("nan")
@@ -289,15 +289,16 @@ class PolicyNode(ros.RigNode):
         switching = self._pairs.present.name != self._announced and time.monotonic() - self._told < PATIENCE
         if switching or self._mode not in ("explore", "practice") or self._shown:
             return
-        if self._mode == "explore" or not self._pairs.present.policy.config.trained:
-            if self._mode == "explore" or not self._explored_enough:
-                self._start_episode("explore", "none", self._episode_steps)
-        else:
+        trained = self._pairs.present.policy.config.trained
+        # A trainer may want exploration of a trained robot as well: when the view is one that its VAE does not know.
+        if self._mode == "explore" or self._trainer_wants == "wanted" or not (trained or self._trainer_wants):
+            self._start_episode("explore", "none", self._episode_steps)
+        elif trained:
             self._ask_for_goal()
 
     def _on_progress(self, message: DiagnosticStatus) -> None:
         values = {item.key: item.value for item in message.values}
-        self._explored_enough = values.get("explore") == "enough"
+        self._trainer_wants = values.get("explore", "")
 
     def _on_parameters(self, parameters: Sequence[Parameter]) -> None:
         for parameter in parameters:
