@@ -3,14 +3,20 @@
     python benchmarks/recovery.py --kills 100
 
 First the recorder, for half of the kills: this process plays the rest of the stack over real DDS (30 frames of 320x240
-and 30 observations a second, 10 twists, 90 joint states, episodes of 0.5 to 3 s), and the recorder is killed from 0.2 to 12 s
-after its start, so also while it starts, recovers and closes. After each kill and at the end:
+and 30 observations a second, 10 twists, 90 joint states, episodes of 0.5 to 3 s), and the recorder is killed from 0.2
+to 12 s after its start, so also while it starts, recovers and closes. After each kill and at the end:
 
 lost: an episode that was whole and is gone or has changed; one that was open on the disk and is neither recovered nor
 set aside by name; one that was recorded from its first to its last twist by a recorder that lived on, and lacks one.
 half: a directory that looks like an episode and cannot be read from its first to its last message.
 
 It also prints how much of a killed episode's end was missing at the worst.
+
+Then the trainer, for the other half: it learns from nothing from episodes of the simulation (random actions; they
+appear one after the other), with small networks, so that it publishes often, and is killed 3 to 15 s after its start.
+Corrupt: a checkpoint that is there under its name or was announced, and that cannot be read and verified; a `current`
+that is none; a training state that the next life cannot go on from. A run in which nothing was published has shown
+nothing, and fails.
 
 The last line is one JSON object; the exit status is 1 where anything but the number of kills is not 0.
 """
@@ -24,19 +30,28 @@ import random
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import tyro
 from rosbags.highlevel import AnyReader
+from standin.episodes import BEGIN, Recording, image, pose, twist
 from standin.system import Process
 
+import rig_sim  # noqa: F401  registers the environments
 from rig_robot.bringup import SHIPPED_CHECKPOINT, dds_profile
+from rig_robot.learning import blank
+from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.checkpoint import CheckpointConfig, activate, read_config
+from rig_robot.learning.inference import Encoder, Policy
+from rig_robot.learning.run_state import load_notes
 from rig_robot.recording import topics
 from rig_robot.recording.episode import find, header_ns, messages
 from rig_robot.recording.segments import read_segments
 from rig_robot.recording.writer import open_name
+from rig_robot.resources import locate
 from rig_robot.shared_memory import sweep
 
 FRAME = 1.0 / 30.0
@@ -250,14 +265,148 @@ def kill_recorder(kills: int, args: Args, root: Path) -> tuple[int, int]:
     return len(recordings.lost), len(recordings.half)
 
 
+class Lessons:
+    """Episodes of the simulation, as a recorder would have written them, that appear one after the other."""
+
+    def __init__(self, root: Path, config: CheckpointConfig, seed: int) -> None:
+        self._root, self._config = root, config
+        self._env = gymnasium.make("rig_sim:RigSawyerReachXY-v0", image_size=config.camera.image_size).unwrapped
+        self._rng = np.random.default_rng(seed)
+        self.written = 0
+        root.mkdir()
+
+    def write(self, mode: str) -> None:
+        """Write an episode of 40 steps: random directions, each held for 10."""
+        entries = {name: json.dumps(asdict(getattr(self._config, name))) for name in ("camera", "action", "workspace")}
+        name = f"{self.written:05d}"
+        recording = Recording(self._root, name, mode=mode, goal="0", goal_kind="none", **entries)
+        seen = self._env.reset(seed=int(self._rng.integers(2**30)))[0]
+        full = self._config.action.scale_m / self._config.action.period_s
+        for number in range(40):
+            if number % 10 == 0:
+                action = self._rng.uniform(-1, 1, len(self._config.action.axes)).astype(np.float32)
+            stamp = BEGIN + self.written * 60 * 10**9 + round(1e9 * number * self._config.action.period_s)
+            place = dict(zip(self._config.action.axes, seen["observation"], strict=False))
+            where = [float(place.get(axis, self._config.action.fixed.get(axis, 0.0))) for axis in "xyz"]
+            recording.say(topics.OBSERVATION, image(stamp, seen["image"]), stamp)
+            recording.say(topics.POSE, pose(stamp, *where), stamp)
+            recording.say(topics.TWIST, twist(stamp, float(full * action[0]), float(full * action[1])), stamp + 1)
+            seen = self._env.step(action)[0]
+        recording.close()
+        self.written += 1
+
+
+class Checkpoints:
+    """The root of checkpoints, looked through after every kill, and what was announced."""
+
+    def __init__(self, root: Path, work: Path) -> None:
+        from rclpy.node import Node
+        from std_msgs.msg import String
+
+        from rig_robot import ros
+
+        self._root, self._work = root, work
+        self.node = Node("checkpoints")
+        self.node.create_subscription(String, "rig/checkpoint", self._hear, ros.LATCHED)
+        self.announced: set[str] = set()
+        self.corrupt: set[str] = set()
+        self._taken = self._steps = 0
+
+    def _hear(self, message) -> None:
+        self.announced.add(message.data)
+        self._verify(message.data)
+
+    def _verify(self, name: str) -> None:
+        try:
+            read_config(self._root / name)
+            for network in (Encoder, Policy):
+                network(self._root / name)
+        except (ValueError, OSError) as error:
+            print(f"checkpoint {name}: {error}")
+            self.corrupt.add(name)
+
+    def look(self) -> None:
+        """Verify all that is there under a name, and the training state."""
+        for path in self._root.iterdir():
+            if not path.name.startswith("."):
+                self._verify(path.name)
+        for broken in self._work.glob("*.broken"):
+            print(f"the training state was set aside: {broken.name}")
+            self.corrupt.add(broken.name)
+        notes = load_notes(self._work) if self._work.is_dir() else None
+        if notes is None:
+            return
+        if len(notes["taken"]) < self._taken or notes["updates"] < self._steps:
+            print(f"training went back: {len(notes['taken'])} episodes after {self._taken}")
+            self.corrupt.add("state")
+        self._taken, self._steps = len(notes["taken"]), notes["updates"]
+
+    def progress(self) -> str:
+        return f"{self._taken} episodes taken, {self._steps} updates, {len(self.announced)} checkpoints announced"
+
+
+def kill_trainer(kills: int, args: Args, folder: Path) -> int:
+    """Kill the trainer again and again; return how much that is corrupt was published or kept."""
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+
+    if not rclpy.ok():
+        rclpy.init()
+    rng = random.Random(args.seed)
+    shipped = read_config(locate(SHIPPED_CHECKPOINT))
+    small = TrainArgs(
+        out=folder, vae_updates=100, rehearsal_updates=200, hidden=(32, 32), image_size=shipped.camera.image_size
+    )
+    root, work = folder / "checkpoints", folder / "trainer"
+    root.mkdir()
+    activate(blank.create(root / "untrained", shipped.camera, shipped.action, shipped.workspace, small))
+    lessons = Lessons(folder / "lessons", shipped, args.seed)
+    for _ in range(6):
+        lessons.write("explore")
+    checkpoints = Checkpoints(root, work)
+    executor = SingleThreadedExecutor()
+    executor.add_node(checkpoints.node)
+    parameters = {
+        "checkpoints": str(root),
+        "work": str(work),
+        "episodes": f"['{folder / 'lessons'}']",
+        "exploration_steps": 200,
+        "fine_tune_every": 2,
+        "updates": 1,
+    }
+    arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
+    for number in range(kills + 1):
+        lessons.write("practice")
+        trainer = Process(["-m", "rig_robot.nodes.trainer", "--ros-args", *arguments], dds_profile("small", {}))
+        end = time.monotonic() + (rng.uniform(3.0, 15.0) if number < kills else 60.0)
+        while (left := end - time.monotonic()) > 0:
+            executor.spin_once(timeout_sec=left)
+            if trainer.process.poll() is not None:
+                sys.exit(f"the trainer has ended by itself; it says:\n{trainer.output()[-3000:]}")
+        if number < kills:
+            trainer.process.kill()
+            trainer.process.wait()
+        else:
+            trainer.stop()
+        sweep(young=0.0)
+        checkpoints.look()
+        if number % 10 == 9:
+            print(f"{number + 1} kills, {checkpoints.progress()}", flush=True)
+    print(f"trainer: {kills} kills; {checkpoints.progress()}")
+    if not checkpoints.announced:
+        sys.exit(f"no checkpoint was published, so nothing was shown; the trainer says:\n{trainer.output()[-3000:]}")
+    return len(checkpoints.corrupt)
+
+
 def main(args: Args) -> None:
     for name, value in (("ROS_DOMAIN_ID", "94"), ("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")):
         os.environ.setdefault(name, value)
     with tempfile.TemporaryDirectory(prefix="rig_recovery_") as folder:
-        lost, half = kill_recorder(args.kills, args, Path(folder) / "episodes")
-    figures = {"kills": args.kills, "episodes_lost": lost, "episodes_half": half, "corrupt_published": 0}
+        lost, half = kill_recorder(args.kills - args.kills // 2, args, Path(folder) / "episodes")
+        corrupt = kill_trainer(args.kills // 2, args, Path(folder))
+    figures = {"kills": args.kills, "episodes_lost": lost, "episodes_half": half, "corrupt_published": corrupt}
     print(json.dumps(figures))
-    sys.exit(1 if lost or half else 0)
+    sys.exit(1 if lost or half or corrupt else 0)
 
 
 if __name__ == "__main__":

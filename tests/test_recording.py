@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,22 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from episode_maker import (
-    ACTION,
-    BEGIN,
-    CAMERA,
-    PERIOD,
-    TOPICS,
-    WORKSPACE,
-    Recording,
-    about,
-    image,
-    latent,
-    picture,
-    status,
-    twist,
-    write,
-)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mcap.reader import make_reader
@@ -46,6 +31,25 @@ from rig_robot.recording.pictures import BagError, read_pictures
 from rig_robot.recording.segments import read_segments
 from rig_robot.recording.spool import Spool
 from rig_robot.recording.writer import EpisodeWriter, open_name
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+from standin.episodes import (
+    ACTION,
+    BEGIN,
+    CAMERA,
+    PERIOD,
+    TOPICS,
+    WORKSPACE,
+    Recording,
+    about,
+    image,
+    latent,
+    picture,
+    status,
+    twist,
+    write,
+)
 
 MESSAGES = st.lists(
     st.tuples(
