@@ -6,6 +6,7 @@ import random
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,6 +135,34 @@ def test_bags_of_every_reader_have_the_messages_with_their_types(tmp_path):
         for connection, _, data in reader.messages():
             reader.deserialize(data, connection.msgtype)
         assert reader.topics["/rig/policy/twist"].msgcount == 3
+
+
+def test_it_is_on_the_disk_before_it_appears_under_its_name(tmp_path, monkeypatch):
+    recording = Recording(tmp_path)
+    recording.step(0)
+    done: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def synced(descriptor: int) -> None:
+        done.append(f"synced {Path(f'/proc/self/fd/{descriptor}').readlink()}")
+        fsync(descriptor)
+
+    def renamed(path: Path, target: Path) -> Path:
+        done.append(f"renamed {path}")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    recording.close()
+    directory = tmp_path / open_name("E")
+    # A power loss leaves what was synced, in this order: an episode without a file, or with half of one, cannot be.
+    assert done == [
+        f"synced {directory / 'E_0.mcap'}",
+        f"synced {directory / 'metadata.yaml'}",
+        f"synced {directory}",
+        f"renamed {directory}",
+        f"synced {tmp_path}",
+    ]
 
 
 # ---- recovery
@@ -446,22 +475,23 @@ def spool(root: Path, capacity: int = 2**20, min_free: int = 0, **other: object)
 
 
 def test_what_does_not_fit_into_the_queue_is_counted_camera_pictures_first(tmp_path, monkeypatch):
-    real = EpisodeWriter.sync
+    waits, disk = threading.Event(), threading.Event()
 
     def slow(writer: EpisodeWriter) -> None:
-        time.sleep(0.3)
-        real(writer)
+        waits.set()
+        disk.wait(10)
 
-    monkeypatch.setattr(EpisodeWriter, "sync", slow)  # a disk that takes its time
+    monkeypatch.setattr(EpisodeWriter, "sync", slow)
     made, _ = spool(tmp_path, capacity=100_000)
     made.begin("E", TOPICS, about())
     made.take(topics.STATUS, status(state="moving"), BEGIN, BEGIN)
-    time.sleep(0.2)  # it is waiting for the disk
+    assert waits.wait(10)
     frame = bytes(20_000)
     taken = [made.take(topics.CAMERA, frame, BEGIN + number, BEGIN) for number in range(10)]
     small = [made.take(topics.LATENT, latent(BEGIN, [0.0] * 16), BEGIN + number, BEGIN) for number in range(100)]
     assert taken == [True] * 3 + [False] * 7 and all(small)
     assert not made.take(topics.LATENT, bytes(50_000), BEGIN, BEGIN), "in the end there is no room for anything"
+    disk.set()
     made.end("done")
     assert made.stop(10)
     info = read_info(tmp_path / "E")
