@@ -54,7 +54,8 @@ class PracticeNode(GoalsNode):
 
     def _take_episode(self, message: DiagnosticStatus) -> None:
         values = {item.key: item.value for item in message.values}
-        if values["event"] == "end" and values["id"] not in self._counted:
+        practised = values["event"] == "end" and values["mode"] in ("explore", "practice")
+        if practised and values["id"] not in self._counted:
             self._counted.add(values["id"])
             self._done += int(values["steps"])
 
