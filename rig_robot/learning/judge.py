@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from rig_robot.learning.networks import Actor
+from rig_robot.learning.relabeling import Prior
 from rig_robot.learning.vae import Vae, to_pixels
 from rig_robot.learning.vae_training import loss
 
@@ -21,6 +22,8 @@ ALIKE = 0.25
 """Two policies act alike if their actions, in [-1, 1], differ by less than this on average."""
 ANGLE_MARGIN_DEG = 3.0
 """A policy points as near to the goal as another if it misses its direction by no more than this in addition."""
+IMAGINED = 300
+"""pictures that a VAE imagines, to say how far apart those are that it knows"""
 PAIRS = 500
 """pairs of frame and goal that policies are compared on"""
 NEAR_M, MANY = 0.02, 30
@@ -49,6 +52,19 @@ def active_units(vae: Vae, images: np.ndarray) -> int:
     """How many numbers of the latent say anything about images: uint8 [N, S, S, 3]."""
     means, _ = vae.encode(to_pixels(np.ascontiguousarray(images)))
     return int((means.var(dim=0) > ACTIVE_VARIANCE).sum())
+
+
+@torch.inference_mode()
+def knows(vae: Vae, prior: Prior, images: np.ndarray) -> bool:
+    """Whether a VAE has learnt to see what images (uint8 [N, S, S, 3]) show, and not another view.
+
+    If so, it is nearer to them with what it makes of them than the pictures that it can imagine are to their mean. By
+    those, and not by how far apart the images are: an arm may hold still.
+    """
+    pixels = to_pixels(np.ascontiguousarray(images))
+    missed = (vae.decode(vae.encode(pixels)[0]) - pixels).square().mean()
+    imagined = vae.decode(torch.from_numpy(prior.sample(np.random.default_rng(0), IMAGINED)))
+    return bool(missed < (imagined - imagined.mean(dim=0)).square().mean())
 
 
 def seeing(present: Vae | None, candidate: Vae, images: np.ndarray, beta: float, least_units: int) -> Verdict:

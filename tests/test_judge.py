@@ -1,0 +1,153 @@
+"""What may be published: the shipped pair, whole and damaged, in the view that it knows and in another."""
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+import rig_sim  # noqa: F401  (registers the environments)
+from rig_robot.bringup import SHIPPED_CHECKPOINT
+from rig_robot.learning import judge, restore
+from rig_robot.learning.checkpoint import read_config
+from rig_robot.learning.networks import Actor
+from rig_robot.learning.representations import Latent
+from rig_robot.learning.rig import Rig
+from rig_robot.learning.vae import Vae
+from rig_robot.resources import locate
+
+PLACES = 60
+XY = (0, 1)
+Pair = tuple[Vae, Actor]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Rig:
+    directory = Path(locate(SHIPPED_CHECKPOINT))
+    config = read_config(directory)
+    rig = Rig(restore.arguments(config, Path()), 2, 1, np.zeros((1, 48, 48, 3), np.uint8))
+    restore.load(directory, config, rig)
+    return rig
+
+
+@pytest.fixture
+def pair(shipped: Rig) -> Pair:
+    """The shipped pair, to be changed."""
+    assert isinstance(shipped.representation, Latent)
+    return copy.deepcopy(shipped.representation.vae), copy.deepcopy(shipped.td3.actor)
+
+
+@pytest.fixture(scope="module")
+def view() -> Iterator[Callable[[str], tuple[np.ndarray, np.ndarray]]]:
+    """By the name of a scene: images, uint8 [N, S, S, 3], of the tool somewhere, and where, [N, 3]."""
+    seen: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    def look(scene: str) -> tuple[np.ndarray, np.ndarray]:
+        if scene not in seen:
+            env: Any = gymnasium.make("RigSawyerReachXY-v0", scene=scene).unwrapped
+            env.reset(seed=1)
+            places = np.random.default_rng(1).uniform(env.workspace_low, env.workspace_high, (PLACES, 3))
+            seen[scene] = np.stack([env.render_goal(place) for place in places]), places
+            env.close()
+        return seen[scene]
+
+    yield look
+
+
+def test_the_view_that_a_vae_learnt_is_told_from_a_camera_that_was_turned(shipped: Rig, pair: Pair, view) -> None:
+    """Also where the arm holds still, and whatever part of the table it keeps to."""
+    vae, _ = pair
+    images, places = view("plain")
+    assert judge.knows(vae, shipped.prior, images)
+    assert judge.knows(vae, shipped.prior, images[:1].repeat(5, axis=0))
+    for side in (places[:, 1] > 0, places[:, 1] < 0):
+        assert judge.knows(vae, shipped.prior, images[side])
+    images, _ = view("shifted")
+    assert not judge.knows(vae, shipped.prior, images)
+    assert not judge.knows(vae, shipped.prior, images[:1].repeat(5, axis=0))
+
+
+def test_a_vae_that_says_nothing_any_more_is_refused_even_where_none_was_before(pair: Pair, view) -> None:
+    vae, _ = pair
+    images, _ = view("plain")
+    assert judge.seeing(None, vae, images, 20.0, 2).accepted and judge.seeing(vae, vae, images, 20.0, 2).accepted
+    collapsed = copy.deepcopy(vae)
+    with torch.no_grad():
+        collapsed.encoder[-1].weight.zero_()  # type: ignore[union-attr,operator]
+    for present in (None, vae):
+        verdict = judge.seeing(present, collapsed, images, 20.0, 2)
+        assert not verdict.accepted and "collapsed: 0 active" in verdict.reason
+
+
+def test_a_vae_of_one_direction_is_too_little_for_an_arm_that_moves_along_two(pair: Pair, view) -> None:
+    vae, _ = pair
+    images, _ = view("plain")
+    with torch.no_grad():
+        head = vae.encoder[-1].weight  # type: ignore[union-attr]
+        head[1:4] = 0  # type: ignore[index,operator]
+    assert judge.active_units(vae, images) == 1
+    assert not judge.seeing(None, vae, images, 20.0, 2).accepted and judge.seeing(None, vae, images, 20.0, 1).accepted
+
+
+def test_a_vae_that_sees_held_out_images_worse_is_refused(pair: Pair, view) -> None:
+    vae, _ = pair
+    images, _ = view("plain")
+    worse = copy.deepcopy(vae)
+    with torch.no_grad():
+        worse.mean_image += 0.05
+    verdict = judge.seeing(vae, worse, images, 20.0, 2)
+    assert not verdict.accepted
+    assert verdict.figures["held_out_loss"] > 1.02 * verdict.figures["held_out_loss_before"]
+    assert judge.seeing(worse, vae, images, 20.0, 2).accepted
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_a_vae_whose_latents_turned_under_the_policy_is_refused(pair: Pair, view, measured: bool) -> None:
+    """As fine-tuning the VAE alone may turn them: each number still says as much, and the arm goes astray."""
+    vae, actor = pair
+    images, places = view("plain")
+    known = places if measured else np.full_like(places, np.nan)
+    turned = copy.deepcopy(vae)
+    with torch.no_grad():
+        for rows in (turned.encoder[-1].weight, turned.encoder[-1].bias):  # type: ignore[union-attr]
+            rows[:4] = rows[:4].roll(1, 0)  # type: ignore[index,operator]
+    astray = judge.acting((vae, actor), (turned, actor), images, known, XY)
+    assert not astray.accepted, astray.reason
+    assert judge.acting((vae, actor), (vae, actor), images, known, XY).accepted
+
+
+def test_a_pair_that_points_to_the_goal_replaces_one_that_is_lost_in_a_new_view(pair: Pair, view) -> None:
+    """By measured places alone: it shall act unlike the present one there."""
+    lost, (images, places) = pair, view("shifted")
+    at = {
+        image.tobytes(): torch.from_numpy(place[:2] * 20).float() for image, place in zip(images, places, strict=True)
+    }
+
+    class Finds(Vae):
+        def encode(self, pixels: torch.Tensor, context: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
+            seen = (pixels.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).contiguous().numpy()
+            latents = torch.stack([at[image.tobytes()] for image in seen])
+            return latents, latents
+
+    class Straight(Actor):
+        def forward(self, latent: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
+            return torch.tanh(goal - latent)
+
+    found = Finds(48, 2, (8, 16, 32)), Straight(2, 2, (8,))
+    better = judge.acting(lost, found, images, places, XY)
+    assert better.accepted and better.figures["angle_deg"] < 45 < better.figures["angle_before_deg"]
+    assert not judge.acting(found, lost, images, places, XY).accepted
+
+
+def test_reaching_forgives_what_is_chance_and_no_more() -> None:
+    before = {"goals": 30, "mean_mm": 10.0, "median_mm": 9.0}
+    assert judge.reaching(before, before | {"mean_mm": 11.4}).accepted
+    assert not judge.reaching(before, before | {"mean_mm": 11.6}).accepted
+    near = before | {"mean_mm": 1.0}
+    assert judge.reaching(near, before | {"mean_mm": 1.9}).accepted
+    assert not judge.reaching(near, before | {"mean_mm": 2.1}).accepted
+    assert judge.reaching(None, before).accepted
