@@ -13,6 +13,7 @@ from rclpy.time import Time
 from ros_harness import Listener, NodeProcess, node_process
 from rosbags.highlevel import AnyReader
 from sensor_msgs.msg import Image
+from small_disk import small_disk
 from std_srvs.srv import SetBool
 
 from rig_robot import latent, ros
@@ -245,6 +246,30 @@ def test_camera_pictures_are_recorded_as_jpeg_on_request(robot, tmp_path, checkp
 
         picture = from_compressed(reader.deserialize(data, connection.msgtype).data.tobytes())
     assert picture.shape == (48, 64, 3) and np.abs(picture.astype(int) - 99).max() <= 2
+
+
+def test_a_disk_that_is_nearly_full_stops_the_recording_as_an_error_and_the_robot_goes_on(robot, tmp_path, checkpoint):
+    with small_disk(tmp_path / "disk", 120) as disk:
+        root = disk / "episodes"
+        with node_process("rig_robot.nodes.recorder", parameters(root, checkpoint, min_free=0.1)) as process:
+            robot.until_heard()
+            robot.say("start", "before")
+            robot.act(3)
+            (disk / "of_somebody_else").write_bytes(bytes(30 * 2**20))
+            robot.act(12)
+            robot.listener.until(lambda: robot.told("GiB left, min_free is 0.10"), "the error on /diagnostics", 5)
+            (info,) = whole(robot, root)
+            assert info.id == "before" and info.ended == "the disk is nearly full"
+            robot.say("end", "before")
+            robot.say("start", "during")
+            robot.act(3)
+            robot.say("end", "during")
+            (disk / "of_somebody_else").unlink()
+            robot.say("start", "after")
+            robot.act(3)
+            robot.say("end", "after")
+            assert [info.id for info in whole(robot, root, 2)] == ["before", "after"]
+            assert process.running() and "Traceback" not in process.output()
 
 
 def test_the_usual_command_topics_are_those_of_the_arm_node():

@@ -4,7 +4,6 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from small_disk import small_disk
 
 from rig_robot.learning.checkpoint import read_config
 from rig_robot.observation import Crop, prepare
@@ -528,19 +528,14 @@ def test_a_picture_that_cannot_be_compressed_is_counted_and_the_rest_goes_on(tmp
 
 
 @pytest.fixture
-def small_disk(tmp_path) -> Iterator[Path]:
+def full_soon(tmp_path) -> Iterator[Path]:
     """A disk of 24 MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True)
-    if mounted.returncode:
-        pytest.skip(f"a small disk cannot be mounted: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    with small_disk(tmp_path / "disk", 24) as folder:
+        yield folder
 
 
-def test_a_disk_that_is_nearly_full_ends_the_recording_before_it_is_full(small_disk):
-    made, said = spool(small_disk, capacity=64 * 2**20, min_free=8 * 2**20)
+def test_a_disk_that_is_nearly_full_ends_the_recording_before_it_is_full(full_soon):
+    made, said = spool(full_soon, capacity=64 * 2**20, min_free=8 * 2**20)
     made.begin("E", TOPICS, about())
     for number in range(40):
         made.take(topics.CAMERA, bytes(2**20), BEGIN + number, BEGIN)
@@ -550,29 +545,29 @@ def test_a_disk_that_is_nearly_full_ends_the_recording_before_it_is_full(small_d
     made.take(topics.LATENT, latent(BEGIN, [0.0]), BEGIN, BEGIN)
     made.end("done")
     assert made.stop(10)
-    ((info,), refused) = find(small_disk)
+    ((info,), refused) = find(full_soon)
     assert info.id == "E" and not refused and info.ended == "the disk is nearly full"
-    assert 13 <= info.messages["camera"] <= 19 and shutil.disk_usage(small_disk).free > 3 * 2**20
+    assert 13 <= info.messages["camera"] <= 19 and shutil.disk_usage(full_soon).free > 3 * 2**20
     assert "GiB left" in made.trouble and any("nothing is recorded" in text for text in said)
     with Reader(info.file) as reader:
         assert len(list(reader.messages())) == info.messages["camera"]
-    (small_disk / "E" / "E_0.mcap").unlink()  # somebody makes room
-    again, _ = spool(small_disk, min_free=8 * 2**20)
+    (full_soon / "E" / "E_0.mcap").unlink()  # somebody makes room
+    again, _ = spool(full_soon, min_free=8 * 2**20)
     again.begin("G", TOPICS, about("G"))
     again.take(topics.LATENT, latent(BEGIN, [0.0]), BEGIN, BEGIN)
     again.end("done")
-    assert again.stop(10) and not again.trouble and read_info(small_disk / "G").messages["rig/latent"] == 1
+    assert again.stop(10) and not again.trouble and read_info(full_soon / "G").messages["rig/latent"] == 1
 
 
-def test_a_disk_that_is_full_all_the_same_loses_one_episode_at_most_and_says_so(small_disk):
-    made, said = spool(small_disk, capacity=64 * 2**20)  # min_free 0: as if somebody else had filled it
+def test_a_disk_that_is_full_all_the_same_loses_one_episode_at_most_and_says_so(full_soon):
+    made, said = spool(full_soon, capacity=64 * 2**20)  # min_free 0: as if somebody else had filled it
     made.begin("E", TOPICS, about())
     for number in range(40):
         made.take(topics.CAMERA, bytes(2**20), BEGIN + number, BEGIN)
     made.end("done")
     assert made.stop(10)
-    assert "No space left" in made.trouble and made.trouble in said and find(small_disk) == ([], [])
-    (left,) = recovery.left_open(small_disk)
+    assert "No space left" in made.trouble and made.trouble in said and find(full_soon) == ([], [])
+    (left,) = recovery.left_open(full_soon)
     became = recovery.recover(left)
     assert became.whole and read_info(became.directory).messages["camera"] >= 8
 
