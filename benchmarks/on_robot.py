@@ -1,12 +1,16 @@
-"""Learning as on a robot, from nothing, without ROS: episodes go to the learner as the recorder would have given them.
+"""Learning as on a robot, without ROS: episodes go to the learner as the recorder would have given them.
 
     python benchmarks/on_robot.py --steps 5000
+    python benchmarks/on_robot.py --steps 1000 --scene shifted --checkpoint rig_robot/checkpoints/sawyer_reach_xy
+
+The first from nothing; the second with what was learned in a view that is not there any more.
 
 The arm is never put anywhere: each episode begins where the last one ended. After every published checkpoint the policy
 is measured on held-out goals. The last line is one JSON object.
 """
 
 import json
+import shutil
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -19,8 +23,8 @@ import tyro
 
 import rig_sim  # noqa: F401  registers the environments
 from rig_robot.learning import blank
-from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry, activate, read_config
+from rig_robot.learning.arguments import Scene, TrainArgs
+from rig_robot.learning.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry, activate, read_config, resolve
 from rig_robot.learning.evaluate import figures, roll_out
 from rig_robot.learning.inference import Encoder, Policy
 from rig_robot.learning.on_robot import Learner, Settings
@@ -36,6 +40,10 @@ class Args:
     """Robot steps in all."""
     goals: int = 30
     """Held-out goals after each checkpoint, and at the end."""
+    checkpoint: Path | None = None
+    """Checkpoint to begin with."""
+    scene: Scene = "plain"
+    """What the camera sees beside the arm."""
     seed: int = 0
     """Of the robot's actions and of the networks."""
     out: Path | None = None
@@ -129,10 +137,13 @@ def evaluate(env: gymnasium.Env, checkpoint: Path, goals: int) -> dict[str, Any]
 def main(args: Args) -> None:
     out = args.out or Path(tempfile.mkdtemp(prefix="on_robot-"))
     train_args = TrainArgs(out=out, seed=args.seed)
-    env = gymnasium.make(train_args.env, action_delay=train_args.action_delay)
+    env = gymnasium.make(train_args.env, action_delay=train_args.action_delay, scene=args.scene)
     world: Any = env.unwrapped
     root = out / "checkpoints"
-    if not (root / "current").exists():
+    if not (root / "current").exists() and args.checkpoint is not None:
+        shutil.copytree(resolve(args.checkpoint), root / "begin")
+        activate(root / "begin")
+    elif not (root / "current").exists():
         low, high = world.workspace_low.tolist(), world.workspace_high.tolist()
         w, x, y, z = (float(part) for part in world.tool_orientation)
         action = ActionEntry(tuple(world.axes), world.action_scale, world.period, {"z": low[2]}, (w, x, y, z))
@@ -140,7 +151,11 @@ def main(args: Args) -> None:
         activate(blank.create(root / "untrained", camera, action, WorkspaceEntry(tuple(low), tuple(high)), train_args))
     learner = Learner(out / "trainer", root, args.settings)
     robot, curve, longest = Robot(env, args.seed), [], {}
-    measured, began = "untrained", time.perf_counter()
+    measured, began = (root / "current").resolve().name, time.perf_counter()
+    if args.checkpoint is not None:
+        found = evaluate(env, root / "begin", args.goals)
+        curve.append({"steps": 0, "checkpoint": "begin", **found})
+        print(f"to begin with: median {found['median_mm']} mm, mean {found['mean_mm']}", flush=True)
     for number in range(len(learner.taken), args.steps // EPISODE):
         current = (root / "current").resolve()
         explored = learner.progress().explore == "wanted"
