@@ -30,7 +30,7 @@ from rig_robot.learning.experience import Shelf
 from rig_robot.learning.networks import Actor
 from rig_robot.learning.relabeling import Prior
 from rig_robot.learning.replay_buffer import ReplayBuffer
-from rig_robot.learning.representations import Latent, Log
+from rig_robot.learning.representations import UNIT, Latent, Log
 from rig_robot.learning.rig import REHEARSAL_UNIT, Rig
 from rig_robot.learning.run_state import (
     STATE_FILE,
@@ -57,6 +57,8 @@ PATIENCE = 4
 """units without a better held-out loss after which fine-tuning stops"""
 JUDGED_IMAGES = 500
 """held-out images, the newest, that the VAE is judged by"""
+KNOWN_IMAGES = 100
+"""of a new episode, by which it is told whether the VAE knows the view"""
 JUDGE_SEED = 1
 """of the goals that pairs are judged by; those of `rig eval` by default have another"""
 PLANNED_STEPS = 3_500
@@ -94,6 +96,10 @@ class Settings:
     """VAE updates per fine-tuning at most: it ends when held-out images gain no more."""
     refit_updates: int = 600
     """Updates of policy and critics on the latents of the fine-tuned VAE, before the pair is judged."""
+    relearn_steps: int = 850
+    """Random steps in a view that the trained VAE does not know, before it learns to see again."""
+    relearn_updates: int = 2_000
+    """VAE updates of that."""
     capacity: int = 100_000
     """Frames to remember."""
     environment: str = ""
@@ -186,6 +192,9 @@ class Learner:
             "steps": 0,
             "explored": 0,
             "wanted": self.settings.exploration_steps,
+            "relearning": False,
+            "knows": None,
+            "unknown": 0,
             "owed": 0,
             "since_tuned": 0,
             "updates": 0,
@@ -271,6 +280,16 @@ class Learner:
             self.refuse(name, str(error))
             return
         notes["taken"].append(name)
+        known = True
+        if frames and notes["phase"] == PRACTISE:
+            known = self._knows(np.concatenate([segment.images for segment in segments])[:KNOWN_IMAGES])
+            notes["unknown"] = 0 if known else notes["unknown"] + 1
+            # One picture of something else is chance; but a checkpoint from elsewhere may not know the place at all.
+            if notes["unknown"] >= {None: 1, True: 2, False: 10**9}[notes["knows"]]:
+                self._look_around()
+            elif known:
+                notes["knows"] = True
+            known = known or notes["knows"] is False
         if frames and not held_out:
             if notes["phase"] in (GATHER, SEE):
                 if explored and rig.explored == episodes:
@@ -278,7 +297,7 @@ class Learner:
             else:
                 new = slice(replay.size - frames, replay.size)
                 replay.latents[new] = self._encoded(new)
-                notes["owed"] += self.settings.updates * (frames - len(segments))
+                notes["owed"] += known * self.settings.updates * (frames - len(segments))
             if notes["phase"] == ENCODE and replay.size != size + frames:
                 notes["step"] = 0  # some were forgotten: frames have moved up
         notes["steps"] += frames  # each of them was acted on
@@ -287,6 +306,18 @@ class Learner:
             rig.episodes += 1
             notes["since_tuned"] += 1
         self._save()
+
+    def _knows(self, images: np.ndarray) -> bool:
+        """Whether the VAE has learnt to see what images [N, S, S, 3] show; True where there are none."""
+        return not len(images) or judge.knows(self.vae.vae, self.rig.prior, images)
+
+    def _look_around(self) -> None:
+        """The view is not what the VAE has learnt: to explore it, then to learn to see it, with the old networks."""
+        notes, settings = self.notes, self.settings
+        save_state(self.work, self.rig, notes, name=BEFORE_FILE)
+        notes |= {"relearning": True, "wanted": notes["explored"] + settings.relearn_steps, "owed": 0, "since_tuned": 0}
+        self._enter(GATHER)
+        self._tell(f"this view is not what the VAE knows: {settings.relearn_steps} random steps to learn to see it")
 
     def recall(self, name: str, segments: Sequence[Segment]) -> None:
         """Take in what was recorded before this training began, as exploration; it must come before what is new."""
@@ -354,6 +385,7 @@ class Learner:
         name, notes["candidate"] = notes["candidate"], ""
         if accepted:
             notes["present"], notes["figures"] = name, notes["found"]
+            notes |= {"relearning": False, "knows": self._knows(self._held_out_images()[-KNOWN_IMAGES:]), "unknown": 0}
             self._tell(f"checkpoint {name} is current: {notes['verdict']}")
             self._enter(PRACTISE)
         else:
@@ -423,6 +455,9 @@ class Learner:
     def _see(self) -> None:
         """Line 2: train the VAE on D."""
         notes = self.notes
+        # What an action does has not changed with the view: latents that move as they did fit the policy best.
+        self.vae.trainer.calibrating = not notes["relearning"]
+        self.vae.units = self._total()
         log = self.vae.fit(self.rig.replay, notes["step"], self._rng(SEE), self.others)
         notes["step"] += 1
         self._note(log)
@@ -442,13 +477,15 @@ class Learner:
 
     def _rehearse(self) -> None:
         """Lines 10 to 14, on what exploration gave."""
-        rng = self._rng(REHEARSE)
-        for _ in range(REHEARSAL_UNIT):
-            log = self.rig.learn(rng, self.notes["updates"])
-            self.notes["updates"] += 1
-        self.notes["step"] += 1
+        notes, rig, args = self.notes, self.rig, self.args
+        rng, total = self._rng(REHEARSE), REHEARSAL_UNIT * self._total()
+        for number in range(REHEARSAL_UNIT):
+            rig.td3.set_progress((notes["step"] * REHEARSAL_UNIT + number) / total)
+            log = rig.improve(rng, with_actor=number % args.policy_delay == 0)
+            notes["updates"] += 1
+        notes["step"] += 1
         self._note(log)
-        if self.notes["step"] >= self._total():
+        if notes["step"] >= self._total():
             self._enter(JUDGE)
 
     def _practise(self) -> None:
@@ -469,6 +506,7 @@ class Learner:
         notes, rig = self.notes, self.rig
         if not self.best:
             self._keep_best(self._held_out_loss())
+        self.vae.trainer.calibrating = True
         log = self.vae.fine_tune(
             rig.replay, rig.explored_frames, self._practised(), self._rng(TUNE), TUNE_UNIT, self.others
         )
@@ -510,6 +548,7 @@ class Learner:
             notes["candidate"] = self._write(verdict.figures)
             self._enter(ANNOUNCE)
         elif self._trained_present():
+            notes |= {"relearning": False, "knows": False}
             self._tell(f"not published, {notes['present']} goes on: {verdict.reason}")
             self._go_back()
         else:
@@ -537,7 +576,7 @@ class Learner:
         """Steps of the present phase."""
         phase, args = self.notes["phase"], self.args
         totals = {
-            SEE: self.vae.units,
+            SEE: max(1, (self.settings.relearn_updates if self.notes["relearning"] else args.vae_updates) // UNIT),
             ENCODE: self.rig.replay.size,
             REHEARSE: max(1, args.rehearsal_updates // REHEARSAL_UNIT),
             PRACTISE: self.notes["owed"],
@@ -600,7 +639,7 @@ class Learner:
         restore.load(directory, config, self.rig)
         self.best = {}
         self._tell(f"checkpoint {current} was made the current one: going on from it")
-        notes |= {"present": current, "figures": {}, "candidate": ""}
+        notes |= {"present": current, "figures": {}, "candidate": "", "knows": None, "unknown": 0}
         self._enter(ENCODE, after=PRACTISE if config.trained else GATHER)
 
     def _current(self) -> str | None:

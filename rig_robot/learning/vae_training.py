@@ -101,6 +101,8 @@ class VaeTrainer:
     def __init__(self, vae: Vae, beta: float, calibration: Calibration | None = None, weight: float = 0.0) -> None:
         """weight: of the calibration, beside the squared errors of whole images."""
         self.vae, self.beta, self.calibration, self.weight = vae, beta, calibration, weight
+        self.calibrating = True
+        """whether the calibration itself is learnt along, or stays what it is while latents follow it"""
         groups = [{"params": module.parameters()} for module in (vae, calibration) if module is not None]
         self.optimiser = torch.optim.Adam(groups, fused=True)
 
@@ -118,7 +120,7 @@ class VaeTrainer:
         none. contexts: as images, of a conditional VAE.
         """
         # The calibration's few numbers lead the way for the rest.
-        for group, factor in zip(self.optimiser.param_groups, (1, 10), strict=False):
+        for group, factor in zip(self.optimiser.param_groups, (1, 10 * self.calibrating), strict=False):
             group["lr"] = factor * learning_rate
         noise = torch.from_numpy(rng.standard_normal((len(images), self.vae.latent_size), dtype=np.float32))
         context = None if contexts is None else to_pixels(contexts)
