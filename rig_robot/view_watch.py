@@ -39,6 +39,11 @@ class ViewWatch:
             self._kept.append(observation)
             self._wake.set()
 
+    def follow(self, reference: Reference) -> None:
+        """Compare with another scene from now on."""
+        self._reference, self.change = reference, None
+        self._kept.clear()
+
     def stop(self) -> None:
         """End the thread."""
         self._stopping = True
@@ -48,4 +53,8 @@ class ViewWatch:
     def _run(self) -> None:
         while self._wake.wait() and not self._stopping:
             self._wake.clear()
-            self.change = compare(self._reference, np.stack(list(self._kept)))
+            reference, kept = self._reference, list(self._kept)
+            if kept:
+                change = compare(reference, np.stack(kept))
+                # What was compared meanwhile with the scene before is of no interest.
+                self.change = change if reference is self._reference else None

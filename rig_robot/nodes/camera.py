@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from rig_robot import ros
 from rig_robot.camera_info import describe
 from rig_robot.freshness import Arrival
-from rig_robot.learning.checkpoint import read_config
+from rig_robot.learning.checkpoint import read_config, resolve
 from rig_robot.memory import keep_large_blocks
 from rig_robot.observation import ASPECT_TOLERANCE, Crop, prepare
 from rig_robot.pictures import from_compressed, from_raw
@@ -23,7 +24,8 @@ from rig_robot.refusals import Refusals
 from rig_robot.resources import locate
 from rig_robot.robot.cameras.capture import QUARTERS, Capture, Rate, turned
 from rig_robot.robot.cameras.driver import AUTOMATIC, Driver, Frame
-from rig_robot.view_check import reference
+from rig_robot.swap import named
+from rig_robot.view_check import Reference, reference
 from rig_robot.view_watch import ViewWatch
 
 SOURCES = ("topic", "realsense", "v4l2", "file")
@@ -48,8 +50,10 @@ class CameraNode(ros.RigNode):
             "checkpoint", Parameter.Type.STRING, "Checkpoint directory: it says how a frame is cropped and resized."
         )
         source = self.declare("source", "topic", "Where the frames come from.", choices=SOURCES)
-        config = read_config(locate(checkpoint))
-        camera, scene = config.camera, reference(locate(checkpoint))
+        directory = resolve(locate(checkpoint))
+        self._root = directory.parent
+        config = read_config(directory)
+        camera = config.camera
         self._crop = Crop(
             *self.declare(
                 "crop",
@@ -71,8 +75,10 @@ class CameraNode(ros.RigNode):
             "Degrees by which frames are turned clockwise before they are cropped: 0, 90, 180 or 270.",
             check=lambda value: None if value in QUARTERS else "must be 0, 90, 180 or 270",
         )
-        # Checkpoints from before there were references have none; observations of another size have none either.
-        self._view = ViewWatch(scene) if scene is not None and self._size == camera.image_size else None
+        self._comparable = self._size == camera.image_size
+        self._view: ViewWatch | None = None
+        self._watch(reference(directory))
+        self.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_checkpoint, ros.EPISODES)
         self._aspect = camera.width * camera.crop[2] / (camera.height * camera.crop[3])
         self._trained = f"{camera.width}x{camera.height}"
         self._period = config.action.period_s
@@ -100,6 +106,23 @@ class CameraNode(ros.RigNode):
             self.subscribe(CompressedImage, self._where, self._on_compressed, ros.OBSERVATION)
         else:
             self.subscribe(Image, topic, self._on_frame, ros.OBSERVATION)
+
+    def _on_checkpoint(self, message: DiagnosticStatus) -> None:
+        """The running checkpoint has changed, and with it the view that is the right one."""
+        values = {item.key: item.value for item in message.values}
+        if values.get("state") == "active":
+            self.beside(lambda: reference(named(self._root, values["checkpoint"])), self._watch)
+
+    def _watch(self, scene: Reference | Exception | None) -> None:
+        """Compare with this scene from now on."""
+        if isinstance(scene, Exception):
+            self.get_logger().warning(f"the view is still compared with the checkpoint's before: {scene}")
+        elif scene is None or not self._comparable:
+            return  # an old checkpoint, from before there were references; or observations of another size
+        elif self._view is None:
+            self._view = ViewWatch(scene)
+        else:
+            self._view.follow(scene)
 
     def _driver(self, source: str, topic: str, realsense_context: Any) -> Driver | None:
         """Declare what drivers can be told and return the one asked for; None where another process has the camera."""
