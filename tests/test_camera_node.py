@@ -127,3 +127,41 @@ def test_a_bad_parameter_ends_the_node_with_one_line(checkpoint, parameters, nam
         assert process.wait() == 2
         lines = [line for line in process.output().splitlines() if line.strip()]
         assert len(lines) == 1 and named in lines[0], process.output()
+
+
+def test_the_view_is_compared_with_the_checkpoint_that_runs_also_after_a_swap(listener, tmp_path):
+    from diagnostic_msgs.msg import DiagnosticStatus
+    from test_checkpoint import write
+
+    from rig_robot.learning.checkpoint import activate
+    from rig_robot.view_check import Reference
+
+    rng = np.random.default_rng(0)
+    blocks = rng.integers(0, 256, (2, 6, 6, 3), dtype=np.uint8).repeat(8, axis=1).repeat(8, axis=2)
+    for name, scene in zip(("before", "after"), blocks, strict=True):
+        write(tmp_path / name, scene=Reference.of(np.stack([scene] * 20)))
+    activate(tmp_path / "before")
+    seen = blocks[1].repeat(10, axis=0).repeat(10, axis=1)  # the scene of the second, as a frame's centre square
+    frame = np.zeros((480, 640, 3), np.uint8)
+    frame[:, 80:560] = seen
+    said: list[str] = []
+
+    def hear(message: DiagnosticArray) -> None:
+        said.extend(status.message for status in message.status if status.name == "camera")
+
+    listener.node.create_subscription(DiagnosticArray, "/diagnostics", hear, 10)
+    answers = listener.node.create_publisher(DiagnosticStatus, "rig/checkpoint/ready", ros.EPISODES)
+    with node_process("rig_robot.nodes.camera", {"checkpoint": str(tmp_path)}):
+        driver = Driver(listener)
+
+        def says(text: str) -> bool:
+            driver.send(frame)
+            listener.spin(0.1)
+            return bool(said) and text in said[-1]
+
+        listener.until(lambda: says("not the checkpoint's view"), "the other scene is noticed", 20)
+        answers.publish(ros.diagnostic("encoder", ros.OK, "", {"state": "active", "checkpoint": "after"}))
+        listener.until(lambda: not says("not the checkpoint's view"), "the new checkpoint's scene is this one", 20)
+        said.clear()
+        listener.until(lambda: len(said) > 7 or not says(""), "another comparison", 20)
+        assert not any("not the checkpoint's view" in text for text in said)

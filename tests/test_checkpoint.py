@@ -48,12 +48,13 @@ def config() -> CheckpointConfig:
     )
 
 
-def write(directory: Path, seed: int = 0, with_scene: bool = False) -> CheckpointConfig:
+def write(directory: Path, seed: int = 0, with_scene: bool = False, scene: Reference | None = None) -> CheckpointConfig:
     torch.manual_seed(seed)
     vae = {name: value.numpy() for name, value in Vae(48, LATENT, (4, 4, 4)).state_dict().items()}
     actor = {f"actor.{name}": value.numpy() for name, value in Actor(LATENT, 2, (8, 8)).state_dict().items()}
-    scene = Reference.of(np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), dtype=np.uint8))
-    return save(directory, config(), vae, actor, scene.tensors() if with_scene else None)
+    if with_scene:
+        scene = Reference.of(np.random.default_rng(0).integers(0, 256, (5, 48, 48, 3), dtype=np.uint8))
+    return save(directory, config(), vae, actor, scene.tensors() if scene else None)
 
 
 @pytest.fixture
