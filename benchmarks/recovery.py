@@ -7,13 +7,14 @@ and 30 observations a second, 10 twists, 90 joint states, episodes of 0.5 to 3 s
 to 12 s after its start, so also while it starts, recovers and closes. After each kill and at the end:
 
 lost: an episode that was whole and is gone or has changed; one that was open on the disk and is neither recovered nor
-set aside by name; one that was recorded from its first to its last twist by a recorder that lived on, and lacks one.
+set aside by name; one that a recorder heard from beginning to end, and that lacks a twist. (The first that a recorder
+hears of does not count there: it may have met the others in the middle of it.)
 half: a directory that looks like an episode and cannot be read from its first to its last message.
 
 It also prints how much of a killed episode's end was missing at the worst.
 
 Then the trainer, for the other half: it learns from nothing from episodes of the simulation (random actions; they
-appear one after the other), with small networks, so that it publishes often, and is killed 3 to 15 s after its start.
+appear one after the other), with small networks, so that it publishes often, and is killed after 2 to 14 s of work.
 Corrupt: a checkpoint that is there under its name or was announced, and that cannot be read and verified; a `current`
 that is none; a training state that the next life cannot go on from. A run in which nothing was published has shown
 nothing, and fails.
@@ -35,6 +36,7 @@ from pathlib import Path
 
 import gymnasium
 import numpy as np
+import psutil
 import tyro
 from rosbags.highlevel import AnyReader
 from standin.episodes import BEGIN, Recording, image, pose, twist
@@ -56,9 +58,7 @@ from rig_robot.shared_memory import sweep
 
 FRAME = 1.0 / 30.0
 SETTLED = 1.5
-"""An episode that ended so long before a kill [s], and was heard from its beginning, must be whole."""
-MEETING = 2.0
-"""Time after its start in which a recorder meets the others [s]; what began earlier may lack its beginning."""
+"""An episode that ended so long before a kill [s] must be whole."""
 
 
 @dataclass
@@ -248,13 +248,15 @@ def kill_recorder(kills: int, args: Args, root: Path) -> tuple[int, int]:
     recorder.stop()
     recordings.final()
     followed = 0
-    for episode in stack.episodes:
-        if not any(begin + MEETING < episode.began and episode.ended + SETTLED < end for begin, end in lives):
-            continue
-        followed += 1
-        if not set(episode.twists) <= recordings.twists(episode.name):
-            print(f"{episode.name} was heard from its first to its last twist and lacks some")
-            recordings.lost.add(episode.name)
+    for begin, end in lives:
+        whole = [episode for episode in stack.episodes if begin < episode.began and episode.ended + SETTLED < end]
+        missing = [set(episode.twists) - recordings.twists(episode.name) for episode in whole]
+        heard = next((number for number, twists in enumerate(missing) if len(twists) < len(whole[number].twists)), None)
+        for episode, twists in zip(whole[heard + 1 :], missing[heard + 1 :], strict=True) if heard is not None else ():
+            followed += 1
+            if twists:
+                print(f"{episode.name} lacks {len(twists)} of its {len(episode.twists)} twists")
+                recordings.lost.add(episode.name)
     aside = len(list(root.glob("*.broken")))
     print(
         f"recorder: {kills} kills; {len(stack.episodes)} episodes published, {len(recordings.whole)} recorded, "
@@ -345,6 +347,17 @@ class Checkpoints:
         return f"{self._taken} episodes taken, {self._steps} updates, {len(self.announced)} checkpoints announced"
 
 
+def _let_work(trainer: Process, executor, cpu_s: float) -> None:
+    """Let time pass until the trainer has had so much of a core [s], or has had nothing to do for long."""
+    process, begin = psutil.Process(trainer.process.pid), time.monotonic()
+    while time.monotonic() - begin < 5.0 + 3.0 * cpu_s:
+        executor.spin_once(timeout_sec=0.1)
+        if trainer.process.poll() is not None:
+            sys.exit(f"the trainer has ended by itself; it says:\n{trainer.output()[-3000:]}")
+        if sum(process.cpu_times()[:2]) > cpu_s:
+            return
+
+
 def kill_trainer(kills: int, args: Args, folder: Path) -> int:
     """Kill the trainer again and again; return how much that is corrupt was published or kept."""
     import rclpy
@@ -378,11 +391,7 @@ def kill_trainer(kills: int, args: Args, folder: Path) -> int:
     for number in range(kills + 1):
         lessons.write("practice")
         trainer = Process(["-m", "rig_robot.nodes.trainer", "--ros-args", *arguments], dds_profile("small", {}))
-        end = time.monotonic() + (rng.uniform(3.0, 15.0) if number < kills else 60.0)
-        while (left := end - time.monotonic()) > 0:
-            executor.spin_once(timeout_sec=left)
-            if trainer.process.poll() is not None:
-                sys.exit(f"the trainer has ended by itself; it says:\n{trainer.output()[-3000:]}")
+        _let_work(trainer, executor, rng.uniform(2.0, 14.0) if number < kills else 30.0)
         if number < kills:
             trainer.process.kill()
             trainer.process.wait()

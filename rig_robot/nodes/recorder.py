@@ -150,10 +150,18 @@ class RecorderNode(ros.RigNode):
                 durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
             ),
             raw=True,
-            event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda event: self._note_conflict(name, "publisher", event),
-                message_lost=lambda event: self._lose(topic.role, event.total_count_change),
-            ),
+            event_callbacks=self._events(topic, name),
+        )
+
+    def _events(self, topic: Topic, name: str) -> SubscriptionEventCallbacks:
+        """What is heard of a topic beside its messages; each kind costs time at every message of any topic."""
+        foreign = topic.role in (topics.CAMERA, topics.COMMAND, topics.JOINTS)  # the others are this stack's own
+        return SubscriptionEventCallbacks(
+            incompatible_qos=(lambda event: self._note_conflict(name, "publisher", event)) if foreign else None,
+            message_lost=None
+            if topic.manner == "latched"
+            else lambda event: self._lose(topic.role, event.total_count_change),
+            use_default_callbacks=False,
         )
 
     def _take(self, topic: Topic, data: bytes, about: Mapping[str, Any]) -> None:
