@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from std_srvs.srv import SetBool
+from std_srvs.srv import SetBool, Trigger
 
 from rig_robot.ros import EPISODES, LATCHED, run
 from rig_sim.goals_node import GoalsNode, Story
 
 TRAINED_TIMEOUT = 600.0
 """Time that the trainer gets to finish with what was practised [s]."""
+SETTLED = 5.0
+"""Time until the trainer has taken notice of an episode, or of a request [s]."""
 AGAIN = 5.0
 """Between two looks at whether arm and policy still practise: either may have been started anew [s]."""
 
@@ -26,10 +28,11 @@ class PracticeNode(GoalsNode):
         )
         self._done = self._running = 0
         self._counted: set[str] = set()
-        self._behind = True
+        self._behind = self._unseen = False
         self.subscribe(DiagnosticStatus, "rig/episode", self._take_episode, EPISODES)
         self.subscribe(DiagnosticStatus, "rig/trainer/progress", self._take_progress, LATCHED)
         self._train = self.create_client(SetBool, "trainer/train")
+        self._learn = self.create_client(Trigger, "trainer/fine_tune")
 
     def _story(self) -> Story[None]:
         yield from self._wait_for(lambda: self._tool is not None, "the simulation's tool pose")
@@ -39,11 +42,19 @@ class PracticeNode(GoalsNode):
             yield lambda again=again: self._over() or time.monotonic() > again  # type: ignore[misc]
         yield from self._make_ready("idle")
         print(f"practised for {self._done} robot steps; the trainer finishes", flush=True)
-        end = time.monotonic() + TRAINED_TIMEOUT
-        self._behind = True
-        yield lambda: not self._behind or time.monotonic() > end
+        yield from self._caught_up()
+        if self._unseen:  # it would like to see more before it learns; there will be no more
+            yield from self._call(self._learn, Trigger.Request())
+            yield from self._caught_up()
         yield from self._call(self._train, SetBool.Request(data=False))
         yield from super()._story()
+
+    def _caught_up(self) -> Story[None]:
+        """Wait until the trainer has learned from all that was recorded."""
+        settled = time.monotonic() + SETTLED
+        yield lambda: time.monotonic() > settled  # the last episode is found on disk, and told of
+        end = time.monotonic() + TRAINED_TIMEOUT
+        yield lambda: not self._behind or time.monotonic() > end
 
     def further_figures(self) -> dict[str, float | int]:
         """Return how long it practised."""
@@ -62,6 +73,7 @@ class PracticeNode(GoalsNode):
     def _take_progress(self, message: DiagnosticStatus) -> None:
         values = {item.key: item.value for item in message.values}
         self._behind = values["phase"] != "waiting"
+        self._unseen = values["explore"] == "wanted"
 
 
 def main() -> None:
