@@ -67,6 +67,10 @@ class Operator:
     def node(self) -> Node:
         return self._node
 
+    def add(self, node: Node) -> None:
+        """Let another node of the benchmark's live while time passes."""
+        self._executor.add_node(node)
+
     def draw(self, position: np.ndarray) -> np.ndarray:
         """Return the picture with the tool at position [3] m: uint8 [480, 640, 3]."""
         q = self._kinematics.solve(HOME, position, self._orientation)
