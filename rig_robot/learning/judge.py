@@ -93,7 +93,7 @@ def seeing(present: Vae | None, candidate: Vae, images: np.ndarray, beta: float,
 def reaching(present: Mapping[str, Any] | None, candidate: Mapping[str, Any]) -> Verdict:
     """Whether a pair reaches no worse: figures as `evaluate.figures` gives them, on the same goals.
 
-    present: None where nothing was learned before.
+    present: the best so far; None where nothing was learned before.
     """
     mean, figures = candidate["mean_mm"], dict(candidate)
     reached = f"{candidate['goals']} goals: final distance mean {mean:.1f} mm, median {candidate['median_mm']:.1f} mm"
@@ -101,7 +101,7 @@ def reaching(present: Mapping[str, Any] | None, candidate: Mapping[str, Any]) ->
         return Verdict(True, reached, figures)
     before = present["mean_mm"]
     accepted = mean <= max(REACH_MARGIN * before, before + REACH_CHANCE_MM)
-    return Verdict(accepted, f"{reached}; the present pair: mean {before:.1f} mm", figures)
+    return Verdict(accepted, f"{reached}; the best so far: mean {before:.1f} mm", figures)
 
 
 @torch.inference_mode()

@@ -189,6 +189,7 @@ class Learner:
             "verdict": "",
             "candidate": "",
             "taken": [],
+            "used": 0,
             "steps": 0,
             "explored": 0,
             "wanted": self.settings.exploration_steps,
@@ -269,7 +270,7 @@ class Learner:
         """Take in a recorded episode; explored: its actions were random. Every tenth is held out."""
         notes, rig, replay = self.notes, self.rig, self.rig.replay
         frames = sum(len(segment.images) for segment in segments)
-        held_out = len(notes["taken"]) % HELD_OUT_EVERY == HELD_OUT
+        held_out = notes["used"] % HELD_OUT_EVERY == HELD_OUT
         size, episodes = replay.size, len(replay.first)
         try:
             if held_out:
@@ -280,6 +281,7 @@ class Learner:
             self.refuse(name, str(error))
             return
         notes["taken"].append(name)
+        notes["used"] += bool(frames)
         known = True
         if frames and notes["phase"] == PRACTISE:
             known = self._knows(np.concatenate([segment.images for segment in segments])[:KNOWN_IMAGES])
@@ -384,7 +386,10 @@ class Learner:
         notes = self.notes
         name, notes["candidate"] = notes["candidate"], ""
         if accepted:
-            notes["present"], notes["figures"] = name, notes["found"]
+            notes["present"] = name
+            # The best so far is what others are measured by: a little worse each time would go far.
+            if not notes["figures"] or notes["found"].get("mean_mm", 0) < notes["figures"].get("mean_mm", 0):
+                notes["figures"] = notes["found"]
             notes |= {"relearning": False, "knows": self._knows(self._held_out_images()[-KNOWN_IMAGES:]), "unknown": 0}
             self._tell(f"checkpoint {name} is current: {notes['verdict']}")
             self._enter(PRACTISE)
