@@ -368,13 +368,13 @@ def test_a_view_that_a_trained_vae_does_not_know_is_explored_and_learnt_with_the
     assert learner.progress().explore == "wanted" and "not what the VAE knows" in practice.said[-1]
     assert not learner.due() and learner.notes["owed"] == 0, "nothing is learned from latents that mean nothing"
     moves = learner.vae.calibration.moves.clone()
-    practice.take(recorded[1:9], explored=True, first=1)
+    practice.take(recorded[1:14], explored=True, first=1)
     assert learner.due() and learner.progress().explore == "enough"
     practice.finish()
     assert torch.equal(learner.vae.calibration.moves, moves)
     assert practice.published or "not published" in practice.said[-1]
     assert learner.progress().phase == "waiting" and learner.notes["knows"] is False
-    practice.take(recorded[9:12], explored=False, first=9)
+    practice.take(recorded[14:17], explored=False, first=14)
     assert learner.progress().explore == "enough", "what could not be learnt once is not tried for ever"
 
 

@@ -64,7 +64,7 @@ def load(directory: Path, config: CheckpointConfig, rig: Rig) -> None:
     except RuntimeError as error:
         raise CheckpointError(f"{directory}: its tensors do not fit its `training`: {error}") from error
     rig.prior = Prior(np.array(config.latent_prior.mean), np.array(config.latent_prior.covariance))
-    if vae.calibration is not None:
+    if vae.calibration is not None and config.trained:
         with torch.no_grad():
             if moves is None or late is None:
                 moves, late = calibration(td3, rig.prior)
