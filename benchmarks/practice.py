@@ -38,7 +38,7 @@ EPISODE_STEPS = 50
 
 @dataclass
 class Args:
-    steps: int = 5000
+    steps: int = 2500
     """Robot steps from scratch, exploration included."""
     goals: int = 30
     """Goal images of each evaluation."""
