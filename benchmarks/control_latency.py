@@ -10,8 +10,14 @@ that all processes of one machine share, so this program's own delays do not cou
 simulated driver hands over the frame; rendering it comes before that and is shown apart. Frames are told apart by their
 capture stamps, which all messages that rest on them carry. A lost frame is one that left the driver and never became an
 observation and a latent. Only every third frame is acted on, and only those have a whole way.
+
+    python benchmarks/control_latency.py --training
+
+measures twice, the second time with a trainer node that learns all the while (to see, which takes the most), and the
+JSON object has both and the ratio of their 99th percentiles.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -20,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +50,8 @@ class Args:
     """Time measured, after the first arm command and the warm-up."""
     warm_up: float = 10.0
     """Time after the first arm command that does not count [s]."""
+    training: bool = False
+    """Measure once more with training in the background."""
 
 
 @dataclass
@@ -159,7 +167,84 @@ def figures(record: Record) -> dict[str, Any]:
     }
 
 
+@contextlib.contextmanager
+def trainer(environment: dict[str, str]) -> Iterator[subprocess.Popen]:
+    """A trainer node that has enough to learn for an hour: a robot's exploration, and many updates to see it by."""
+    import gymnasium
+
+    import rig_sim  # noqa: F401  registers the environments
+    from rig_robot.learning import blank
+    from rig_robot.learning.arguments import ExploreArgs, TrainArgs
+    from rig_robot.learning.checkpoint import activate, read_config
+    from rig_robot.learning.train import record
+    from rig_robot.resources import locate
+
+    with tempfile.TemporaryDirectory() as name:
+        data = Path(name)
+        record(ExploreArgs(out=data / "explored", steps=1500), gymnasium.make)
+        known = read_config(locate(SHIPPED_CHECKPOINT))
+        entries = known.camera, known.action, known.workspace
+        train_args = TrainArgs(out=data, vae_updates=100_000)
+        activate(blank.create(data / "checkpoints" / "untrained", *entries, train_args))
+        given = {"checkpoints": data / "checkpoints", "work": data / "trainer", "old": f"[{data / 'explored'}]"}
+        given |= {"episodes": f"[{data / 'episodes'}]"}
+        parameters = [part for key, value in given.items() for part in ("-p", f"{key}:={value}")]
+        command = [sys.executable, "-m", "rig_robot.nodes.trainer", "--ros-args", *parameters]
+        process = subprocess.Popen(
+            command, env=environment | dds_profile("small", environment), stdout=subprocess.DEVNULL
+        )
+        try:
+            deadline = time.monotonic() + 60
+            while not (data / "trainer" / "state.safetensors").exists():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit("the trainer node does not begin to learn")
+                time.sleep(0.2)
+            yield process
+            if process.poll() is not None:
+                raise SystemExit("the trainer node ended before its time")
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def both(args: Args) -> None:
+    """Without and with training, each by a program of its own."""
+    os.environ.update(simulation_environment())
+    arguments = ["--checkpoint", args.checkpoint, "--seconds", str(args.seconds), "--warm-up", str(args.warm_up)]
+
+    def run() -> dict[str, Any]:
+        command = [sys.executable, __file__, *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        line = ""
+        for line in process.stdout:
+            print(line, end="", flush=True)
+        if process.wait():
+            raise SystemExit(process.returncode)
+        return json.loads(line)
+
+    without = run()
+    print("the same with training in the background", flush=True)
+    with trainer(dict(os.environ)) as process:
+        before, began = cpu_of(process.pid), time.monotonic()
+        busy = run()
+        share = (cpu_of(process.pid) - before) / (time.monotonic() - began)
+    ratio = round(busy["p99_ms"] / without["p99_ms"], 2)
+    print(f"the trainer took {share:.0%} of a core")
+    found = {"without": without, "with_training": busy, "trainer_cpu": round(share, 2), "p99_ratio": ratio}
+    print(json.dumps(found))
+
+
+def cpu_of(process: int) -> float:
+    """CPU time that a process has taken so far [s]."""
+    status = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(status[11]) + int(status[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main(args: Args) -> None:
+    if args.training:
+        both(args)
+        return
     os.environ.update(simulation_environment())
     environment = dict(os.environ)
     os.environ.update(dds_profile("small", os.environ))  # for this listener; each node gets its own
