@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 
 from rig_robot import ros
@@ -58,7 +59,8 @@ class Announcer:
         self._node, self._root = node, root
         self._waiting: _Waiting | None = None
         self._publisher = node.publisher(String, "rig/checkpoint", ros.LATCHED)
-        node.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_answer, ros.EPISODES)
+        # Volatile: what was answered before this node came is no answer to what it announces.
+        node.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_answer, QoSProfile(depth=10))
         node.every(0.2, self._look)
 
     def announce(self, name: str, done: Callable[[Outcome], None], timeout_s: float = 30.0) -> None:
@@ -76,7 +78,7 @@ class Announcer:
         link = self._root / CURRENT
         former = link.resolve().name if link.exists() else None
         activate(directory)
-        if not self._publisher.get_subscription_count():
+        if not self._node.count_publishers("rig/checkpoint/ready"):
             done(Outcome(True, f"{name} is current; nobody is running"))
             return
         self._waiting = _Waiting(name, former, time.monotonic() + timeout_s, done)

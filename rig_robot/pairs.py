@@ -27,8 +27,8 @@ class Pairs:
 
     def add(self, name: str, policy: Policy) -> None:
         """Hold another policy beside the present one; of the same VAE: in its place."""
-        goal = self.present.goal if policy.vae_id == self.present.policy.vae_id else None
-        pair = Pair(name, policy, goal)
+        known = self._held.get(policy.vae_id)
+        pair = Pair(name, policy, known.goal if known else None)
         if policy.vae_id == self.present.policy.vae_id:
             self.present = pair
         self._held = {self.present.policy.vae_id: self.present, policy.vae_id: pair}

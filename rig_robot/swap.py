@@ -15,6 +15,20 @@ class Stale(Exception):
     """An announcement of a checkpoint that is not current any more; whoever is latched may still say it."""
 
 
+def announced(root: Path, name: str) -> Path:
+    """Return the directory of an announced checkpoint; it is only looked up, not read.
+
+    Raises:
+        Stale: If the root's `current` is another checkpoint by now.
+        CheckpointError: If the name leads out of the root.
+    """
+    directory = named(root, name)
+    current = (root / CURRENT).resolve()
+    if current != directory:
+        raise Stale(f"{name} was announced, but current is {current.name}")
+    return directory
+
+
 def admit(root: Path, name: str, running: CheckpointConfig) -> Path:
     """Return the directory of an announced checkpoint, whole and verified, if it may replace the running one.
 
@@ -27,12 +41,8 @@ def admit(root: Path, name: str, running: CheckpointConfig) -> Path:
         Stale: If the root's `current` is another checkpoint by now.
         CheckpointError: If it must not be loaded; the text says why.
     """
-    directory = named(root, name)
-    current = (root / CURRENT).resolve()
-    if current != directory:
-        raise Stale(f"{name} was announced, but current is {current.name}")
-    config = read_config(directory)
-    require_same_robot(name, config, running)
+    directory = announced(root, name)
+    require_same_robot(name, read_config(directory), running)
     return directory
 
 

@@ -144,6 +144,11 @@ class CheckpointConfig:
         return self.vae.sha256[:8]
 
     @property
+    def files(self) -> list[VaeEntry | PolicyEntry | SceneEntry]:
+        """The files that belong to it beside `config.json`."""
+        return [entry for entry in (self.vae, self.policy, self.scene) if entry is not None]
+
+    @property
     def trained(self) -> bool:
         """Whether anything was learned: one that was not says only what the robot and its camera are."""
         return self.training.get("samples", 1) > 0
@@ -185,9 +190,9 @@ def save(
         files[config.scene.file] = scene_bytes
     for name, data in (files | {CONFIG_FILE: config_bytes}).items():
         write_synced(temporary / name, data)
-    _sync_directory(temporary)
+    sync_directory(temporary)
     temporary.rename(directory)
-    _sync_directory(directory.parent)
+    sync_directory(directory.parent)
     return config
 
 
@@ -198,7 +203,7 @@ def activate(directory: Path) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(directory.name)
     link.rename(directory.parent / CURRENT)
-    _sync_directory(directory.parent)
+    sync_directory(directory.parent)
 
 
 def resolve(path: Path | str) -> Path:
@@ -220,7 +225,14 @@ def resolve(path: Path | str) -> Path:
 def read_config(directory: Path | str) -> CheckpointConfig:
     """Read and verify `directory`: every file present, every sha256 right, policy and VAE a pair."""
     directory = resolve(directory)
-    path = directory / CONFIG_FILE
+    config = read_entries(directory / CONFIG_FILE)
+    for entry in config.files:
+        verified_bytes(directory, entry)
+    return config
+
+
+def read_entries(path: Path) -> CheckpointConfig:
+    """Read a `config.json`; the files beside it are not looked at."""
     try:
         data = json.loads(path.read_bytes())
     except ValueError as error:  # covers bytes that are not UTF-8
@@ -230,9 +242,6 @@ def read_config(directory: Path | str) -> CheckpointConfig:
         raise CheckpointError(f"{path}: format is {found_format!r}, this version reads {FORMAT}")
     config = typing.cast(CheckpointConfig, parse(CheckpointConfig, data, str(path)))
     _check(config, path)
-    for entry in (config.vae, config.policy, config.scene):
-        if entry is not None:
-            verified_bytes(directory, entry)
     return config
 
 
@@ -265,7 +274,8 @@ def write_synced(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Wait until the disk has a directory's entries: a new or renamed file is there after a power loss."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

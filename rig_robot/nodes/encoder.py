@@ -17,12 +17,12 @@ from std_srvs.srv import Trigger
 from rig_robot import latent, ros
 from rig_robot.announcing import answer
 from rig_robot.latent import Latent
-from rig_robot.learning.checkpoint import resolve
+from rig_robot.learning.checkpoint import CheckpointError, resolve
 from rig_robot.learning.inference import Encoder
 from rig_robot.pictures import from_raw
 from rig_robot.refusals import Refusals
 from rig_robot.resources import locate
-from rig_robot.swap import Stale, admit
+from rig_robot.swap import Stale, admit, announced
 
 
 class Goal(NamedTuple):
@@ -102,6 +102,11 @@ class EncoderNode(ros.RigNode):
 
     def _on_checkpoint(self, message: String) -> None:
         name, running = message.data, self._encoder.config
+        try:
+            announced(self._root, name)
+        except (Stale, CheckpointError) as error:  # what is being loaded goes on
+            self._loaded(name, error)
+            return
         self._announced, self._next = name, None
         if name == self._name:
             self._answer("active", name, "encodes already")

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.duration import Duration
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 from sensor_msgs.msg import Image
@@ -30,13 +31,13 @@ from rig_robot.announcing import answer
 from rig_robot.exploring import Explorer
 from rig_robot.freshness import Arrival
 from rig_robot.latent import Latent
-from rig_robot.learning.checkpoint import resolve
+from rig_robot.learning.checkpoint import CheckpointError, resolve
 from rig_robot.learning.inference import Policy
 from rig_robot.pacing import Pacer
 from rig_robot.pairs import Pairs
 from rig_robot.refusals import Refusals
 from rig_robot.resources import locate
-from rig_robot.swap import Stale, admit
+from rig_robot.swap import Stale, admit, announced
 
 MODES = ("idle", "explore", "practice", "reach")
 STICKY = 10
@@ -102,7 +103,7 @@ class PolicyNode(ros.RigNode):
         self._rng = np.random.default_rng()
         self._explorer = Explorer(config.action, config.workspace, STICKY, self._rng)
         self._announced = directory.name
-        self._untold = ""  # a checkpoint that is loaded; the encoder hears so between episodes
+        self._untold: tuple[str, Policy] | None = None  # loaded; it and the encoder come to it between episodes
         self._told = 0.0
         self._mode = "idle"
         self._episode: Episode | None = None
@@ -113,6 +114,7 @@ class PolicyNode(ros.RigNode):
         self._request: Future | None = None
         self._asked = 0.0
         self._trainer_wants = ""
+        self._poses: Any = None
         self._place: tuple[float, np.ndarray] | None = None
         self._actions = 0
         self._age = float("nan")
@@ -176,12 +178,19 @@ class PolicyNode(ros.RigNode):
         return action
 
     def _known_place(self) -> np.ndarray | None:
-        """Where the tool is [3] m, if that is known; the first call begins to listen."""
+        """Where the tool is [3] m, if that is known."""
         if self._place is None:
-            self._place = -np.inf, np.zeros(3)
-            self.subscribe(PoseStamped, "rig/ee_pose", self._on_pose, ros.STATE)
+            return None
         when, place = self._place
         return place if self.now() - when < POSE_AGE else None
+
+    def _listen_to_pose(self, wanted: bool) -> None:
+        """Hear the tool's pose while exploring, and not otherwise: it comes a hundred times a second."""
+        if wanted and self._poses is None:
+            self._poses = self.subscribe(PoseStamped, "rig/ee_pose", self._on_pose, ros.STATE)
+        elif not wanted and self._poses is not None:
+            self.destroy_subscription(self._poses)
+            self._poses = self._place = None
 
     def _on_pose(self, message: PoseStamped) -> None:
         place = message.pose.position
@@ -222,7 +231,8 @@ class PolicyNode(ros.RigNode):
     def _take_goal(self) -> None:
         """In practice: begin with the goal that was asked for, or put it off for one that a person shows."""
         if self._goal_stamp == self._imagined:
-            self._start_episode("practice", "imagined", self._episode_steps)
+            if self._episode is None:
+                self._start_episode("practice", "imagined", self._episode_steps)
         elif self._goal_stamp > self._imagined:
             self._end_episode("a goal is shown")
             self._shown = True
@@ -242,15 +252,21 @@ class PolicyNode(ros.RigNode):
             return
         self._request = None
         response = request.result()
-        if response is not None and response.success and self._mode == "practice" and self._episode is None:
+        if response is not None and response.success:
             self._imagined = int(response.message)
-            self._take_goal()
+            if self._mode == "practice" and self._episode is None:
+                self._take_goal()
 
     # Checkpoints
 
     def _on_checkpoint(self, message: String) -> None:
         name, running = message.data, self._pairs.present.policy.config
-        self._announced, self._untold = name, ""
+        try:
+            announced(self._root, name)
+        except (Stale, CheckpointError) as error:  # what is being loaded goes on
+            self._loaded(name, error)
+            return
+        self._announced, self._untold = name, None
         if name == self._pairs.present.name:
             self._answer("ready", name, "acts already")
             return
@@ -263,17 +279,17 @@ class PolicyNode(ros.RigNode):
             self.get_logger().error(f"{result}; {self._pairs.present.name} goes on")
             self._answer("refused", name, str(result))
         elif name == self._announced:
-            self._pairs.add(name, result)
-            if self._goal_message is not None and not self._goal_stamp:
-                self._on_goal(self._goal_message)  # it may have been of this VAE
-            self._untold = name
+            self._untold = name, result
             if self._episode is None or self._episode.limit is None:
-                self._tell_ready()
+                self._tell_ready(name, result)
 
-    def _tell_ready(self) -> None:
-        """Let the encoder go over to the new pair."""
-        self._answer("ready", self._untold, "has loaded the pair")
-        self._untold, self._told = "", time.monotonic()
+    def _tell_ready(self, name: str, policy: Policy) -> None:
+        """Hold the new pair as well, and let the encoder go over to it."""
+        self._pairs.add(name, policy)
+        self._untold, self._told = None, time.monotonic()
+        if self._goal_message is not None and not self._goal_stamp:
+            self._on_goal(self._goal_message)  # it may have been of this VAE
+        self._answer("ready", name, "has loaded the pair")
 
     def _answer(self, state: str, name: str, text: str) -> None:
         self._answers.publish(answer("policy", state, name, self._pairs.present.policy.vae_id, text))
@@ -284,8 +300,8 @@ class PolicyNode(ros.RigNode):
         """Between episodes: let a new checkpoint in, then begin what comes next."""
         if self._episode is not None:
             return
-        if self._untold:
-            self._tell_ready()
+        if self._untold is not None:
+            self._tell_ready(*self._untold)
         switching = self._pairs.present.name != self._announced and time.monotonic() - self._told < PATIENCE
         if switching or self._mode not in ("explore", "practice") or self._shown:
             return
@@ -305,6 +321,7 @@ class PolicyNode(ros.RigNode):
             if parameter.name == "mode" and parameter.value != self._mode:
                 self._end_episode(f"mode {parameter.value}")
                 self._mode, self._shown = parameter.value, False
+                self._listen_to_pose(self._mode == "explore")
                 self.get_logger().info(f"mode {self._mode}")
                 if self._mode == "reach" and self._goal_stamp:
                     self._start_episode("reach", "shown", None)
@@ -316,6 +333,7 @@ class PolicyNode(ros.RigNode):
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         goal = 0 if goal_kind == "none" else self._goal_stamp
         self._episode = Episode(name, mode, goal_kind, goal, limit)
+        self._listen_to_pose(mode == "explore")
         self._tell_episode(self._episode, "start", "")
 
     def _end_episode(self, why: str) -> None:
@@ -340,6 +358,7 @@ class PolicyNode(ros.RigNode):
     def stop(self) -> None:
         """Close the episode: what was recorded of it is whole."""
         self._end_episode("the policy node stops")
+        self._episodes.wait_for_all_acked(Duration(seconds=0.5))
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
         """Say what it is doing, and why not where it should but cannot."""
