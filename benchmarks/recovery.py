@@ -46,7 +46,7 @@ import rig_sim  # noqa: F401  registers the environments
 from rig_robot.bringup import SHIPPED_CHECKPOINT, dds_profile
 from rig_robot.learning import blank
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.checkpoint import CheckpointConfig, activate, read_config
+from rig_robot.learning.checkpoint import CheckpointConfig, activate, read_config, resolve
 from rig_robot.learning.inference import Encoder, Policy
 from rig_robot.learning.run_state import load_notes
 from rig_robot.recording import topics
@@ -57,6 +57,8 @@ from rig_robot.resources import locate
 from rig_robot.shared_memory import sweep
 
 FRAME = 1.0 / 30.0
+NAMESPACE = f"recovery_{os.getpid()}"
+"""of all topics: a test or another benchmark that happens to run in the same ROS domain is not heard"""
 SETTLED = 1.5
 """An episode that ended so long before a kill [s] must be whole."""
 
@@ -98,7 +100,7 @@ class Stack:
 
         rclpy.init()
         self._ros, self._twist, self._joints_type = ros, TwistStamped, JointState
-        self._node = Node("stack")
+        self._node = Node("stack", namespace=NAMESPACE)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._random = random.Random(seed)
@@ -221,7 +223,10 @@ def start(root: Path, checkpoint: str) -> Process:
     """Start the recorder as the bring-up does."""
     parameters = {"directory": str(root), "checkpoint": checkpoint, "min_free": 0.1}
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
-    return Process(["-m", "rig_robot.nodes.recorder", "--ros-args", *arguments], dds_profile("small", {}))
+    return Process(
+        ["-m", "rig_robot.nodes.recorder", "--ros-args", "-r", f"__ns:=/{NAMESPACE}", *arguments],
+        dds_profile("small", {}),
+    )
 
 
 def kill_recorder(kills: int, args: Args, root: Path) -> tuple[int, int]:
@@ -308,14 +313,15 @@ class Checkpoints:
         from rig_robot import ros
 
         self._root, self._work = root, work
-        self.node = Node("checkpoints")
+        self.node = Node("checkpoints", namespace=NAMESPACE)
         self.node.create_subscription(String, "rig/checkpoint", self._hear, ros.LATCHED)
-        self.announced: set[str] = set()
+        self.published: set[str] = set()
+        """names of checkpoints that have been announced or were found current"""
         self.corrupt: set[str] = set()
         self._taken = self._steps = 0
 
     def _hear(self, message) -> None:
-        self.announced.add(message.data)
+        self.published.add(message.data)
         self._verify(message.data)
 
     def _verify(self, name: str) -> None:
@@ -332,6 +338,7 @@ class Checkpoints:
         for path in self._root.iterdir():
             if not path.name.startswith("."):
                 self._verify(path.name)
+        self.published.add(resolve(self._root).name)
         for broken in self._work.glob("*.broken"):
             print(f"the training state was set aside: {broken.name}")
             self.corrupt.add(broken.name)
@@ -344,7 +351,7 @@ class Checkpoints:
         self._taken, self._steps = len(notes["taken"]), notes["updates"]
 
     def progress(self) -> str:
-        return f"{self._taken} episodes taken, {self._steps} updates, {len(self.announced)} checkpoints announced"
+        return f"{self._taken} episodes taken, {self._steps} updates, {len(self.published) - 1} checkpoints published"
 
 
 def _let_work(trainer: Process, executor, cpu_s: float) -> None:
@@ -388,9 +395,10 @@ def kill_trainer(kills: int, args: Args, folder: Path) -> int:
         "updates": 1,
     }
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
+    command = ["-m", "rig_robot.nodes.trainer", "--ros-args", "-r", f"__ns:=/{NAMESPACE}", *arguments]
     for number in range(kills + 1):
         lessons.write("practice")
-        trainer = Process(["-m", "rig_robot.nodes.trainer", "--ros-args", *arguments], dds_profile("small", {}))
+        trainer = Process(command, dds_profile("small", {}))
         _let_work(trainer, executor, rng.uniform(2.0, 14.0) if number < kills else 30.0)
         if number < kills:
             trainer.process.kill()
@@ -402,7 +410,7 @@ def kill_trainer(kills: int, args: Args, folder: Path) -> int:
         if number % 10 == 9:
             print(f"{number + 1} kills, {checkpoints.progress()}", flush=True)
     print(f"trainer: {kills} kills; {checkpoints.progress()}")
-    if not checkpoints.announced:
+    if len(checkpoints.published) < 2:  # the first is the untrained one
         sys.exit(f"no checkpoint was published, so nothing was shown; the trainer says:\n{trainer.output()[-3000:]}")
     return len(checkpoints.corrupt)
 
