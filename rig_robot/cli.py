@@ -22,6 +22,7 @@ from rig_robot.bringup import (
     simulation,
     simulation_environment,
 )
+from rig_robot.checkpoints_options import CheckpointsOptions
 from rig_robot.doctor.options import DoctorOptions
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
 from rig_robot.learning.compare import CompareArgs, compare
@@ -80,6 +81,7 @@ def main() -> None:
         | Annotated[TellOptions, tyro.conf.subcommand("tell")]
         | Annotated[WatchOptions, tyro.conf.subcommand("watch")]
         | Annotated[BagsOptions, tyro.conf.subcommand("bags")]
+        | Annotated[CheckpointsOptions, tyro.conf.subcommand("checkpoints")]
         | Annotated[TrainArgs, tyro.conf.subcommand("train", default=_defaults(sys.argv[1:]))]
         | Annotated[ExploreArgs, tyro.conf.subcommand("explore")]
         | Annotated[CompareArgs, tyro.conf.subcommand("compare")]
@@ -178,6 +180,14 @@ def _bags(options: BagsOptions) -> int:
     return run(options)
 
 
+def _checkpoints(options: CheckpointsOptions) -> int:
+    if options.switch:
+        _visit("small")
+    from rig_robot.lineage import run
+
+    return run(options)
+
+
 def _train(args: TrainArgs) -> int:
     from rig_robot.learning.train import train
 
@@ -211,6 +221,7 @@ _COMMANDS: dict[type, Callable[[Any], int]] = {
     TellOptions: _tell,
     WatchOptions: _watch,
     BagsOptions: _bags,
+    CheckpointsOptions: _checkpoints,
     TrainArgs: _train,
     ExploreArgs: _explore,
     CompareArgs: _compare,

@@ -9,7 +9,7 @@ from rig_robot.learning.checkpoint import CURRENT, CheckpointConfig, CheckpointE
 
 _HEAD = ("", "checkpoint", "from", "made (UTC)", "samples", "VAE", "figures")
 _FIGURES = 4
-"""Figures that are shown of each; `config.json` has all."""
+"""Figures that are shown of each, distances first; `config.json` has all."""
 
 
 def run(options: CheckpointsOptions) -> int:
@@ -56,7 +56,7 @@ def find(root: Path) -> tuple[list[tuple[str, CheckpointConfig]], list[str]]:
 def _line(name: str, config: CheckpointConfig, current: bool) -> tuple[str, ...]:
     figures = ", ".join(
         f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
-        for key, value in list(config.figures.items())[:_FIGURES]
+        for key, value in sorted(config.figures.items(), key=lambda figure: not figure[0].endswith("_mm"))[:_FIGURES]
     )
     samples = str(config.training.get("samples", "")) if config.trained else "untrained"
     made = config.created[:19].replace("T", " ")
