@@ -16,7 +16,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from rig_robot import ros
 from rig_robot.announcing import Announcer, Outcome
-from rig_robot.learning.checkpoint import read_config
+from rig_robot.learning.checkpoint import activate, read_config
 from rig_robot.learning.experience import read_buffer
 from rig_robot.learning.on_robot import Interrupted, Learner, Progress, Settings
 from rig_robot.learning.replay_buffer import ABOUT
@@ -24,6 +24,7 @@ from rig_robot.observation import Crop
 from rig_robot.recording.episode import EpisodeError, EpisodeInfo, find
 from rig_robot.recording.pictures import BagError, read_pictures
 from rig_robot.recording.segments import read_segments
+from rig_robot.sending import Sender
 
 LOOK_S = 1.0
 """Time between two looks for new episodes [s]."""
@@ -68,7 +69,10 @@ class TrainerNode(ros.RigNode):
             judge_goals=goals,
         )
         self._config = read_config(self._root)
-        self._announcer = Announcer(self, self._root)
+        text = "How checkpoints reach the robot: by a path that it sees as well, or by topic, to its receiver node."
+        by_topic = self.declare("deliver", "path", text, choices=("path", "topic")) == "topic"
+        self._announcer = None if by_topic else Announcer(self, self._root)
+        self._sender = Sender(self) if by_topic else None
 
         self._wanted = "train"
         """what services have asked for: train, pause, or stop (then stopped)"""
@@ -121,7 +125,7 @@ class TrainerNode(ros.RigNode):
         name, self._to_announce = self._to_announce, None
         if name is not None:
             try:
-                self._announcer.announce(name, self._on_outcome)
+                self._deliver(self._root / name)
             except ValueError as error:
                 self._on_outcome(Outcome(False, str(error)))
         progress = self._progress
@@ -140,6 +144,18 @@ class TrainerNode(ros.RigNode):
         }
         level = ros.WARN if self._trouble else ros.OK
         self._progress_topic.publish(ros.diagnostic("trainer", level, self._trouble or progress.text, values))
+
+    def _deliver(self, directory: Path) -> None:
+        if self._announcer is not None:
+            self._announcer.announce(directory.name, self._on_outcome)
+        if self._sender is not None:
+
+            def sent(outcome: Outcome) -> None:
+                if outcome.accepted:
+                    activate(directory)  # here as there
+                self._on_outcome(outcome)
+
+            self._sender.send(directory, sent)
 
     def _phase(self, progress: Progress) -> str:
         return {"pause": "paused", "stop": "stopped", "stopped": "stopped"}.get(self._wanted, progress.phase)
