@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
-from ros_harness import Listener, NodeProcess, node_process
-from std_msgs.msg import String
+from ros_harness import Listener, node_process
+from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import SetBool, Trigger
 
 from rig_robot import ros
@@ -20,6 +20,7 @@ from rig_robot.learning import blank
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint import activate, read_config, resolve
 from rig_robot.recording import topics
+from rig_robot.sending import CHUNKS, read_piece
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -57,7 +58,7 @@ def record(root: Path, name: str, seed: int, mode: str = "explore") -> None:
 def parameters(data: Path, **others: object) -> dict[str, object]:
     root = data / "checkpoints"
     activate(blank.create(root / "untrained", EYE, ACTION, WORKSPACE, TrainArgs(out=root, **TINY)))
-    (data / "episodes").mkdir()
+    (data / "episodes").mkdir(exist_ok=True)
     places = {"checkpoints": str(root), "work": str(data / "trainer"), "episodes": [str(data / "episodes")]}
     return places | {"exploration_steps": 8 * STEPS, "fine_tune_every": 0} | others
 
@@ -147,7 +148,16 @@ def test_what_is_recorded_becomes_a_checkpoint_that_the_system_is_asked_to_take(
         assert process.interrupt() == 0
 
 
-def test_the_learning_thread_runs_only_when_nobody_else_wants_to(tmp_path: Path, system: System) -> None:
+def test_it_says_which_checkpoint_root_it_misses(tmp_path: Path) -> None:
+    given = parameters(tmp_path) | {"checkpoints": str(tmp_path / "nowhere")}
+    with node_process("rig_robot.nodes.trainer", given) as process:
+        assert process.wait() == 2
+        assert "nowhere" in process.output() and "Traceback" not in process.output()
+
+
+def test_it_learns_only_when_nobody_else_wants_to_run_and_pauses_when_it_is_told(
+    tmp_path: Path, system: System
+) -> None:
     with node_process("rig_robot.nodes.trainer", parameters(tmp_path)) as process:
         system.until("it is up", phase="waiting")
         policies = [
@@ -159,18 +169,6 @@ def test_the_learning_thread_runs_only_when_nobody_else_wants_to(tmp_path: Path,
         if os.sched_getscheduler(0) == os.SCHED_OTHER:
             assert policies.count(0) >= 1, "services answer at the ordinary priority"
 
-
-def test_it_says_which_checkpoint_root_it_misses(tmp_path: Path) -> None:
-    given = parameters(tmp_path) | {"checkpoints": str(tmp_path / "nowhere")}
-    with node_process("rig_robot.nodes.trainer", given) as process:
-        assert process.wait() == 2
-        assert "nowhere" in process.output() and "Traceback" not in process.output()
-
-
-def test_a_pause_is_reported(tmp_path: Path, system: System) -> None:
-    process: NodeProcess
-    with node_process("rig_robot.nodes.trainer", parameters(tmp_path)) as process:
-        system.until("it is up", phase="waiting")
         assert "pauses" in ask(system.listener, "train", False)
         system.until("paused", phase="paused")
         ask(system.listener, "stop")
@@ -178,3 +176,21 @@ def test_a_pause_is_reported(tmp_path: Path, system: System) -> None:
         ask(system.listener, "train", True)
         system.until("goes on", phase="waiting")
         assert process.running()
+
+
+def test_where_no_path_is_shared_checkpoints_go_by_topic_and_become_current_here_when_they_are_there(
+    tmp_path: Path, system: System
+) -> None:
+    for number in range(8):
+        record(tmp_path / "episodes", f"E{number}", number)
+    listener = system.listener
+    heard = listener.hear(UInt8MultiArray, "rig/checkpoint/chunk", CHUNKS)
+    answers = listener.node.create_publisher(DiagnosticStatus, "rig/checkpoint/received", 10)
+    with node_process("rig_robot.nodes.trainer", parameters(tmp_path, deliver="topic")):
+        listener.until(lambda: len(heard) >= 3, "a checkpoint in pieces", 90)
+        name = read_piece(heard[0]).checkpoint
+        assert resolve(tmp_path / "checkpoints").name == "untrained" and not system.announced
+        values = {"checkpoint": name, "state": "current"}
+        answers.publish(ros.diagnostic("receiver", ros.OK, "it runs", values))
+        system.until("it has heard that the robot runs on it", checkpoint=name, phase="waiting")
+        assert resolve(tmp_path / "checkpoints").name == name
