@@ -22,6 +22,7 @@ import numpy as np
 import tyro
 
 import rig_sim  # noqa: F401  registers the environments
+from rig_robot.exploring import Explorer
 from rig_robot.learning import blank
 from rig_robot.learning.arguments import Scene, TrainArgs
 from rig_robot.learning.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry, activate, read_config, resolve
@@ -52,6 +53,16 @@ class Args:
     """How the learner learns."""
 
 
+def entries(env: gymnasium.Env) -> tuple[CameraEntry, ActionEntry, WorkspaceEntry]:
+    """What a checkpoint says of the simulated robot."""
+    world: Any = env.unwrapped
+    low, high = world.workspace_low.tolist(), world.workspace_high.tolist()
+    w, x, y, z = (float(part) for part in world.tool_orientation)
+    action = ActionEntry(tuple(world.axes), world.action_scale, world.period, {"z": low[2]}, (w, x, y, z))
+    camera = CameraEntry(*world.camera_size, tuple(world.crop), world.image_size)
+    return camera, action, WorkspaceEntry(tuple(low), tuple(high))
+
+
 class Robot:
     """The simulated arm, with the noise of practice; what it does comes back as segments."""
 
@@ -59,6 +70,7 @@ class Robot:
         self.env, self.world = env, env.unwrapped
         self.rng = np.random.default_rng(seed)
         self.here = (self.world.workspace_low + self.world.workspace_high) / 2
+        self.explorer = Explorer(*entries(env)[1:], STICKY, self.rng)
 
     def episode(self, act: Any) -> Segment:
         """One episode of `act(image) -> action`, from where the arm is."""
@@ -82,23 +94,8 @@ class Robot:
         )
 
     def explore(self) -> Segment:
-        """Sticky random directions, drawn again where they would lead out of the box."""
-        held: dict[str, Any] = {"left": 0}
-        low, high = self.world.workspace_low, self.world.workspace_high
-        scale, axes = self.world.action_scale, len(self.world.axes)
-
-        def act(_: np.ndarray) -> np.ndarray:
-            if held["left"] == 0:
-                for _ in range(20):
-                    held["action"] = self.rng.uniform(-1, 1, axes)
-                    end = self.here[:axes] + STICKY * scale * held["action"]
-                    if (end >= low[:axes]).all() and (end <= high[:axes]).all():
-                        break
-                held["left"] = STICKY
-            held["left"] -= 1
-            return held["action"]
-
-        return self.episode(act)
+        """As the policy node explores."""
+        return self.episode(lambda _: self.explorer.act(self.here))
 
     def practise(self, checkpoint: Path) -> Segment:
         """An imagined goal, with noise."""
@@ -138,17 +135,12 @@ def main(args: Args) -> None:
     out = args.out or Path(tempfile.mkdtemp(prefix="on_robot-"))
     train_args = TrainArgs(out=out, seed=args.seed)
     env = gymnasium.make(train_args.env, action_delay=train_args.action_delay, scene=args.scene)
-    world: Any = env.unwrapped
     root = out / "checkpoints"
     if not (root / "current").exists() and args.checkpoint is not None:
         shutil.copytree(resolve(args.checkpoint), root / "begin")
         activate(root / "begin")
     elif not (root / "current").exists():
-        low, high = world.workspace_low.tolist(), world.workspace_high.tolist()
-        w, x, y, z = (float(part) for part in world.tool_orientation)
-        action = ActionEntry(tuple(world.axes), world.action_scale, world.period, {"z": low[2]}, (w, x, y, z))
-        camera = CameraEntry(*world.camera_size, tuple(world.crop), train_args.image_size)
-        activate(blank.create(root / "untrained", camera, action, WorkspaceEntry(tuple(low), tuple(high)), train_args))
+        activate(blank.create(root / "untrained", *entries(env), train_args))
     learner = Learner(out / "trainer", root, args.settings)
     robot, curve, longest = Robot(env, args.seed), [], {}
     measured, began = (root / "current").resolve().name, time.perf_counter()

@@ -8,14 +8,17 @@ from numpy.typing import NDArray
 from rig_robot.learning.checkpoint import ActionEntry, WorkspaceEntry
 
 DRAWS = 20
-"""Directions that are drawn at most until one stays in the box."""
+"""Directions that are drawn at most until one is good."""
+BEYOND = 0.04
+"""How far [m] outside the box a direction may end; it is then shortened. At 0 the arm hardly ever sees the edges."""
 
 
 class Explorer:
     """Sticky random actions: a direction is held for some steps, since white noise covers half as much.
 
     .. note:: In training, every episode starts at another place. A robot goes on where it is, and a plain random walk
-       would stick to the walls. So a direction that would end outside the box is drawn again, where the place is known.
+       would stick to the walls. So, where the place is known, a direction that would end far outside the box is drawn
+       again, and one that would end a little outside ends at the wall: the edges are seen as often as all else.
     """
 
     def __init__(self, action: ActionEntry, workspace: WorkspaceEntry, sticky: int, rng: np.random.Generator) -> None:
@@ -34,11 +37,13 @@ class Explorer:
         return self._action
 
     def _draw(self, place: NDArray[np.float64] | None) -> NDArray[np.float32]:
+        way = self._sticky * self._scale
         for _ in range(DRAWS):
             action = self._rng.uniform(-1, 1, len(self._axes)).astype(np.float32)
             if place is None:
+                return action
+            here = place[self._axes]
+            end = here + way * action
+            if ((end >= self._low - BEYOND) & (end <= self._high + BEYOND)).all():
                 break
-            end = place[self._axes] + self._sticky * self._scale * action
-            if ((end >= self._low) & (end <= self._high)).all():
-                break
-        return action
+        return ((end.clip(self._low, self._high) - here) / way).clip(-1, 1).astype(np.float32)
