@@ -1,15 +1,17 @@
-"""200 checkpoint swaps while the arm reaches goals: is a frame lost, are two VAEs ever mixed up, does the arm jump?
+"""Checkpoints that are swapped while the simulated robot reaches goals: is anything mixed up, lost, or jerked?
 
-    python benchmarks/swaps.py
+    python benchmarks/swaps.py --swaps 200
 
-Runs `rig sim` with the recorder, shows goal images, and goes from one checkpoint to another and back, once a second.
-The other is the shipped one in another latent space: turned, stretched and moved by an affine map that is folded into
-encoder, decoder and actor. It acts alike, but a latent of the one means something else to the other.
+Two trained checkpoints: the shipped one, and the same with its latent space turned, stretched and shifted, and policy
+and decoder to match. They act alike, but a latent of one means something else to the other, so that any mix-up shows.
+A running `rig sim --record` first reaches every goal without swaps, then the same goals again and again, while the two
+take turns at random moments.
 
-What happened is read from the recorded bags alone. For each twist: the latent of the frame that it rests on, the VAE
-that this comes from, the goal's latent of that same VAE, and what that VAE's own policy makes of the two. Mixed: twists
-that are not that. Lost: observations without a latent, or with two. Step: the furthest that the measured tool came in
-one period, beside the same without swaps. The last line is one JSON object.
+Nothing that a node says of itself counts: all is read back from the recorded bags. For each twist: the latent with its
+stamp, the checkpoint whose VAE that names, the goal's latent of the same VAE; that checkpoint's policy is run on the
+two and must give that twist, and both latents must be what its VAE makes of the recorded pictures. Any other twist is
+mixed. An observation that has not exactly one latent is lost. A step is how far the commanded joint positions take the
+tool in one action period. The last line is one JSON object; the exit status is 1 where anything was mixed or lost.
 """
 
 from __future__ import annotations
@@ -21,216 +23,352 @@ import random
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tyro
+import yaml
 from standin.operator import Operator
 from standin.system import Process
 
-from rig_robot import latent
-from rig_robot.bringup import SHIPPED_CHECKPOINT, dds_profile
-from rig_robot.learning.checkpoint import PriorEntry, activate, read_config, read_tensors, resolve, save
-from rig_robot.learning.inference import Policy
-from rig_robot.practice_data import prepare
+from rig_robot.bringup import SHIPPED_CHECKPOINT, dds_profile, share
+from rig_robot.learning.checkpoint import CheckpointConfig, PriorEntry, activate, read_config, read_tensors, save
+from rig_robot.learning.inference import Encoder, Policy
+from rig_robot.pictures import from_raw
 from rig_robot.recording import topics
-from rig_robot.recording.episode import find, header_ns, messages, values
+from rig_robot.recording.episode import EpisodeInfo, find, header_ns, messages, values
+from rig_sim.world import kinematics
 
-DOMAIN = "92"
-"""ROS domain, where the user has set none."""
-OTHER = "other"
-GOAL_EVERY = 3.0
-"""Time between two goals [s]."""
-SAME = 1e-4
-"""Two speeds that differ by less than this are the same [m/s]."""
+NAMES = ("shipped", "turned")
+EXACT = 1e-5
+"""A twist [m/s] or a latent that differs by more was made of something else."""
+TIMEOUT = 30.0
 
 
 @dataclass
 class Args:
     swaps: int = 200
     """How many."""
-    every: float = 1.0
-    """Time between two swaps [s]."""
-    without: float = 60.0
-    """Time without swaps before, to compare with [s]."""
+    goals: int = 20
+    """Different goals; shown in the same order with and without swaps."""
+    goal_every: float = 3.0
+    """Time between two goals [s]."""
+    pause: float = 1.0
+    """Time between two swaps, on average [s]."""
     seed: int = 0
-    """Seed of the goals and of the other latent space."""
+    """Seed of the goals and of the moments."""
+    directory: Path | None = None
+    """Where checkpoints and bags go; kept. A folder for temporary files that goes, if not given."""
 
 
-def main(args: Args) -> None:
-    for name, value in (("ROS_DOMAIN_ID", DOMAIN), ("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")):
-        os.environ.setdefault(name, value)
-    with tempfile.TemporaryDirectory(prefix="rig_swaps_") as folder:
-        data = prepare(Path(folder), SHIPPED_CHECKPOINT, None)
-        first = resolve(data.checkpoints)
-        transform(first, data.checkpoints / OTHER, np.random.default_rng(args.seed))
-        begin, taken = swap(args, data.checkpoints, data.episodes, (first.name, OTHER))
-        result = judge(data.checkpoints, data.episodes, begin)
-    print(json.dumps({"swaps": taken, **result}))
-    sys.exit(bool(result["mixed"] or result["lost"] or taken < args.swaps))
-
-
-def transform(source: Path, target: Path, rng: np.random.Generator) -> None:
-    """Write a checkpoint that acts as another does, in a latent space w = M z + t of its own."""
+def turn(source: Path, target: Path, seed: int) -> None:
+    """Save a checkpoint with other latents, z' = A z + b, that acts as another one does: A is turned and stretched."""
+    rng = np.random.default_rng(seed)
     config = read_config(source)
     size = config.vae.latent_size
-    matrix = np.linalg.qr(rng.normal(size=(size, size)))[0] * rng.uniform(0.7, 1.5, size)
-    inverse, shift = np.linalg.inv(matrix), rng.normal(size=size)
-    vae, policy = (dict(read_tensors(source, entry)) for entry in (config.vae, config.policy))
-    head = max(name for name in vae if name.startswith("encoder.") and vae[name].shape[:1] == (2 * size,))
-    head = head.rsplit(".", 1)[0]
-    weight, bias = (vae[f"{head}.{part}"].astype(np.float64) for part in ("weight", "bias"))
-    weight[:size], bias[:size] = matrix @ weight[:size], matrix @ bias[:size] + shift
-    down = vae["decoder.0.weight"].astype(np.float64) @ inverse
-    vae |= {f"{head}.weight": weight, f"{head}.bias": bias, "decoder.0.weight": down}
-    vae["decoder.0.bias"] = vae["decoder.0.bias"] - down @ shift
-    # The actor sees z and g - z.
-    layer = policy["actor.layers.0.weight"].astype(np.float64)
-    here, there = layer[:, :size] @ inverse, layer[:, size:] @ inverse
-    policy["actor.layers.0.weight"] = np.hstack((here, there))
-    policy["actor.layers.0.bias"] = policy["actor.layers.0.bias"] - here @ shift
-    mean = matrix @ np.array(config.latent_prior.mean) + shift
-    covariance = matrix @ np.array(config.latent_prior.covariance) @ matrix.T
-    prior = PriorEntry(tuple(mean.tolist()), tuple(map(tuple, covariance.tolist())))
-    config = dataclasses.replace(config, latent_prior=prior, parent=source.name)
-    tensors = [{name: value.astype(np.float32) for name, value in part.items()} for part in (vae, policy)]
-    save(target, config, *tensors, None if config.scene is None else read_tensors(source, config.scene))
-    activate(source)
+    orthogonal, _ = np.linalg.qr(rng.normal(size=(size, size)))
+    a = orthogonal @ np.diag(rng.uniform(0.7, 1.4, size))
+    b = rng.normal(size=size)
+    back = np.linalg.inv(a)
+
+    vae = {name: value.astype(np.float64) for name, value in read_tensors(source, config.vae).items()}
+    head = max((name for name in vae if name.startswith("encoder.") and name.endswith(".weight")), key=_layer)
+    bias = head.replace("weight", "bias")
+    vae[head][:size], vae[bias][:size] = a @ vae[head][:size], a @ vae[bias][:size] + b  # the rest: log-variance
+    vae["decoder.0.bias"] -= vae["decoder.0.weight"] @ back @ b
+    vae["decoder.0.weight"] = vae["decoder.0.weight"] @ back
+
+    policy = {
+        name: value.astype(np.float64)
+        for name, value in read_tensors(source, config.policy).items()
+        if name.startswith("actor.")
+    }
+    first = policy["actor.layers.0.weight"]  # of z, and of g - z
+    policy["actor.layers.0.bias"] -= first[:, :size] @ back @ b
+    policy["actor.layers.0.weight"] = np.hstack((first[:, :size] @ back, first[:, size:] @ back))
+
+    mean, covariance = (np.array(value) for value in (config.latent_prior.mean, config.latent_prior.covariance))
+    prior = PriorEntry(tuple((a @ mean + b).tolist()), tuple(tuple(row) for row in (a @ covariance @ a.T).tolist()))
+    scene = None if config.scene is None else read_tensors(source, config.scene)
+    save(
+        target,
+        dataclasses.replace(config, latent_prior=prior, parent=source.name),
+        *({name: value.astype(np.float32) for name, value in tensors.items()} for tensors in (vae, policy)),
+        scene,
+    )
 
 
-def swap(args: Args, root: Path, bags: Path, names: tuple[str, str]) -> tuple[int, int]:
-    """Let the system reach goals, first without swaps, then with; return when those began [ns], and how many came."""
-    command = ["sim", "--goals", "-1", "--checkpoint", str(root), "--record", str(bags)]
-    system = Process(["-m", "rig_robot.cli", *command], {})
-    os.environ.update(dds_profile("camera", os.environ))
-    operator = Operator(str(root))
-    rng = random.Random(args.seed)
-    workspace = operator.workspace
-    shown = 0.0
+def _layer(name: str) -> int:
+    return int(name.split(".")[1])
 
-    def spend(seconds: float) -> None:
-        nonlocal shown
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if time.monotonic() - shown > GOAL_EVERY:
-                shown = time.monotonic()
-                place = [rng.uniform(low, high) for low, high in zip(workspace.low, workspace.high, strict=True)]
-                operator.show(operator.draw(np.array(place)))
-            operator.spin(0.02)
 
-    try:
+@dataclass
+class Found:
+    """What the bags say of one part of the run."""
+
+    twists: int = 0
+    mixed: list[str] = field(default_factory=list)
+    observations: int = 0
+    lost: list[str] = field(default_factory=list)
+    swaps: int = 0
+    """changes of the VAE from one latent to the next"""
+    largest_mm: float = 0.0
+    drops: Counter[str] = field(default_factory=Counter)
+    gaps: int = 0
+    """observations that come later after the one before than 1.5 periods of the camera"""
+
+
+class Judge:
+    """Reads episodes back and recomputes what was done in them."""
+
+    def __init__(self, root: Path) -> None:
+        directories = {read_config(root / name).vae_id: root / name for name in NAMES}
+        self._encoders = {vae: Encoder(directory) for vae, directory in directories.items()}
+        self._policies = {vae: Policy(directory) for vae, directory in directories.items()}
+        self._kinematics = kinematics()
+
+    def read(self, info: EpisodeInfo, found: Found) -> None:
+        """Add what one episode's bag says."""
+        heard: dict[str, list[tuple[int, Any]]] = {}
+        for role, at, message in messages(info, tuple(info.topics)):
+            heard.setdefault(role, []).append((at, message))
+        found.drops.update(info.drops)
+        latents: dict[int, list[tuple[str, np.ndarray]]] = {}
+        for _, message in heard[topics.LATENT]:
+            latents.setdefault(header_ns(message), []).append(_latent(message))
+        pictures = {header_ns(message): from_raw(message) for _, message in heard[topics.OBSERVATION]}
+        goals = [_latent(m) for _, m in heard[topics.GOAL_LATENT] if m.width and header_ns(m) == info.goal_ns]
+        (goal_picture,) = [from_raw(m) for _, m in heard[topics.GOAL] if m.width and header_ns(m) == info.goal_ns][:1]
+
+        # What is recorded at the edges has its other half outside.
+        inside = [stamp for stamp in pictures if min(latents) <= stamp <= max(latents)]
+        found.observations += len(inside)
+        found.lost += [
+            f"{info.id}: {stamp} has {len(latents.get(stamp, []))} latents"
+            for stamp in inside
+            if len(latents.get(stamp, [])) != 1
+        ]
+        found.gaps += int((np.diff(sorted(inside)) > 50e6).sum())
+        seen = [vae for stamp in sorted(latents) for vae, _ in latents[stamp]]
+        found.swaps += sum(before != after for before, after in pairwise(seen))
+
+        for stamp, twist in self._twists(info, heard):
+            found.twists += 1
+            if wrong := self._wrong(info, twist, latents.get(stamp, []), pictures.get(stamp), goals, goal_picture):
+                found.mixed.append(f"{info.id}: twist of {stamp}: {wrong}")
+        found.largest_mm = max(found.largest_mm, self._largest_step(info, heard))
+
+    @staticmethod
+    def _twists(info: EpisodeInfo, heard: dict[str, list[tuple[int, Any]]]) -> list[tuple[int, Any]]:
+        """Those of this episode: what was said before its start belongs to the one before."""
+        times = {"start": 0, "end": 2**63}
+        for at, message in heard[topics.EPISODE]:
+            if (said := values(message))["id"] == info.episode:
+                times[said["event"]] = at
+        twists = heard[topics.TWIST]
+        return [(header_ns(m), m.twist.linear) for at, m in twists if times["start"] <= at <= times["end"]]
+
+    def _wrong(
+        self,
+        info: EpisodeInfo,
+        twist: Any,
+        latents: list[tuple[str, np.ndarray]],
+        picture: np.ndarray | None,
+        goals: list[tuple[str, np.ndarray]],
+        goal_picture: np.ndarray,
+    ) -> str:
+        """Say what a twist does not rest on; nothing if all is as it should be."""
+        if len(latents) != 1 or picture is None:
+            return f"{len(latents)} latents of its stamp, {'no' if picture is None else 'one'} observation"
+        ((vae, mean),) = latents
+        same = [goal for name, goal in goals if name == vae]
+        if vae not in self._encoders or not same:
+            return f"no latent of its goal by VAE {vae}"
+        if (far := np.abs(self._encoders[vae].encode(picture)[0] - mean).max()) > EXACT:
+            return f"its latent is not what VAE {vae} makes of the observation, but {far:.2g} from it"
+        made = self._encoders[vae].encode(goal_picture)[0]
+        if (far := max(np.abs(made - goal).max() for goal in same)) > EXACT:
+            return f"its goal is not what VAE {vae} makes of the goal's picture, but {far:.2g} from it"
+        speed = info.action.scale_m / info.action.period_s
+        wanted = speed * self._policies[vae].act(mean, same[0])
+        acted = np.array([getattr(twist, axis) for axis in info.action.axes])
+        if (far := np.abs(acted - wanted).max()) > EXACT:
+            return f"{acted} m/s; the policy of VAE {vae} says {wanted}"
+        return ""
+
+    def _largest_step(self, info: EpisodeInfo, heard: dict[str, list[tuple[int, Any]]]) -> float:
+        """Farthest that the tool was commanded within one action period [mm]."""
+        commands = heard.get(topics.COMMAND, [])
+        times = np.array([at for at, _ in commands])
+        places = np.array([self._kinematics.forward(message.points[0].positions) for _, message in commands])
+        if not len(places):
+            return 0.0
+        period = round(1e9 * info.action.period_s)
+        later = np.searchsorted(times, times + period)
+        pairs = [(i, j) for i, j in enumerate(later) if j < len(times) and times[j] - times[i] < 1.1 * period]
+        return 1000.0 * max((float(np.linalg.norm(places[j] - places[i])) for i, j in pairs), default=0.0)
+
+
+def _latent(message: Any) -> tuple[str, np.ndarray]:
+    """VAE and mean of a recorded latent."""
+    return message.header.frame_id.removeprefix("vae/"), np.frombuffer(message.data.tobytes(), "<f4")[: message.width]
+
+
+class Run:
+    """The system, whoever shows goals, and whoever announces checkpoints."""
+
+    def __init__(self, args: Args, folder: Path, root: Path) -> None:
+        config = yaml.safe_load(share("config", "sim.yaml").read_text())
+        config["recorder"] = {"camera": "none"}
+        (folder / "sim.yaml").write_text(yaml.safe_dump(config))
+        arguments = ["--goals", "-1", "--checkpoint", str(root), "--record", str(folder / "episodes")]
+        self.system = Process(["-m", "rig_robot.cli", "sim", "--config", str(folder / "sim.yaml"), *arguments], {})
+        os.environ.update(dds_profile("camera", os.environ))  # after the system's start: each node gets its own
+        self.operator = Operator(str(root))
+
+        from rclpy.executors import SingleThreadedExecutor
+
         from rig_robot.announcing import Announcer, Outcome
         from rig_robot.ros import RigNode
 
-        node = RigNode("swaps")
-        operator.add(node)
-        announcer = Announcer(node, root)
-        operator.make_ready()
-        spend(args.without)
-        begin, taken = time.time_ns(), 0
-        for number in range(args.swaps):
-            outcomes: list[Outcome] = []
-            announcer.announce(names[(number + 1) % 2], outcomes.append)
-            began = time.monotonic()
-            while not outcomes:
-                spend(0.02)
-            taken += outcomes[0].accepted
-            if not outcomes[0].accepted:
-                print(outcomes[0].text)
-            spend(args.every - (time.monotonic() - began))
-        spend(1.0)
-    except BaseException:
-        print(system.output()[-3000:], file=sys.stderr)
-        raise
+        self._node = RigNode("swapper")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        self._announcer = Announcer(self._node, root)
+        self._outcomes: list[Outcome] = []
+        self._args, self._random = args, random.Random(args.seed)
+        low, high = np.array(self.operator.workspace.low), np.array(self.operator.workspace.high)
+        places = np.random.default_rng(args.seed).uniform(low, high, (args.goals, 3))
+        self._pictures = [self.operator.draw(place) for place in places]
+        self._shown, self._next_goal = 0, 0.0
+
+    def close(self) -> None:
+        self.system.stop()
+        self._executor.shutdown()
+        self._node.destroy_node()
+        self.operator.close()
+
+    def begin(self) -> None:
+        self.operator.make_ready()
+        self.operator.until(lambda: self._node.count_publishers("rig/checkpoint/ready") >= 2, "encoder and policy")
+        self.operator.until(lambda: self._node.count_subscribers("rig/episode"), "the recorder")
+        self.operator.spin(1.0)
+
+    def without(self) -> None:
+        """Show every goal once, and the first one again."""
+        self._shown = 0
+        while self._shown <= self._args.goals:
+            self._spend(0.05)
+        self._spend(self._args.goal_every)
+
+    def swapping(self) -> float:
+        """Swap at random moments; return how long a swap took, in the middle [s]."""
+        self._shown = 0
+        took = []
+        for number in range(self._args.swaps):
+            self._spend(self._random.uniform(0.0, 2.0 * self._args.pause))
+            name, begin = NAMES[(number + 1) % 2], time.monotonic()
+            self._outcomes.clear()
+            self._announcer.announce(name, self._outcomes.append, TIMEOUT)
+            while not self._outcomes:
+                self._spend(0.005)
+            if not self._outcomes[0].accepted:
+                raise RuntimeError(f"swap {number + 1}: {self._outcomes[0].text}\n{self.system.output()[-3000:]}")
+            took.append(time.monotonic() - begin)
+        self._spend(self._args.goal_every)
+        return float(np.median(took))
+
+    def rest(self) -> int:
+        """Let the last episode end; return the time [ns]."""
+        self.operator.set_mode("idle")
+        self.operator.spin(2.0)
+        now = time.time_ns()
+        self._next_goal = 0.0
+        return now
+
+    def _spend(self, seconds: float) -> None:
+        """Let time pass; goals go on."""
+        if self.system.process.poll() is not None:
+            raise RuntimeError(f"the system has ended; it says:\n{self.system.output()[-3000:]}")
+        end = time.monotonic() + seconds
+        while True:
+            now = time.monotonic()
+            if now >= self._next_goal:
+                self._next_goal = max(now, self._next_goal + self._args.goal_every)
+                self.operator.show(self._pictures[self._shown % len(self._pictures)])
+                self._shown += 1
+            self._executor.spin_once(timeout_sec=0.0)
+            self.operator.spin(max(0.0, min(end - now, 0.01)))
+            if time.monotonic() >= end:
+                return
+
+
+def measure(args: Args, folder: Path) -> dict[str, Any]:
+    """Run, read back, and return the figures."""
+    from rig_robot.resources import locate
+
+    root = folder / "checkpoints"
+    root.mkdir(parents=True)
+    source = locate(SHIPPED_CHECKPOINT)
+    config: CheckpointConfig = read_config(source)
+    scene = None if config.scene is None else read_tensors(source, config.scene)
+    save(root / NAMES[0], config, read_tensors(source, config.vae), read_tensors(source, config.policy), scene)
+    turn(root / NAMES[0], root / NAMES[1], args.seed)
+    activate(root / NAMES[0])
+
+    run = Run(args, folder, root)
+    try:
+        run.begin()
+        run.without()
+        until = run.rest()
+        run.operator.make_ready()
+        took = run.swapping()
+        run.rest()
     finally:
-        system.stop()
-        operator.close()
-    return begin, taken
-
-
-def judge(root: Path, bags: Path, begin: int) -> dict[str, Any]:
-    """Say what the bags tell; begin: of the swaps [ns]."""
-    policies = {policy.vae_id: policy for policy in (Policy(path) for path in root.glob("*") if not path.is_symlink())}
-    episodes, refused = find(bags)
-    for path, why in refused:
-        print(f"{path.name} refused: {why}")
-    observed: set[int] = set()
-    latents: dict[int, dict[bytes, latent.Latent]] = {}
-    twists: dict[int, tuple[str, np.ndarray]] = {}
-    goals: dict[tuple[str, str], latent.Latent] = {}
-    poses: dict[int, np.ndarray] = {}
-    gaps: list[tuple[int, int]] = []
-    roles = (topics.OBSERVATION, topics.LATENT, topics.TWIST, topics.GOAL_LATENT, topics.POSE, topics.EPISODE)
+        run.close()
+    judge, parts = Judge(root), (Found(), Found())
+    episodes, refused = find(folder / "episodes")
     for info in episodes:
-        goal = ""
-        heard: list[int] = []
-        for role, at, message in messages(info, roles):
-            if role == topics.EPISODE:
-                said = values(message)
-                goal = said["goal"] if said["id"] == info.episode and said["event"] == "start" else ""
-            elif role == topics.POSE:
-                place = message.pose.position
-                poses[header_ns(message)] = np.array([place.x, place.y, place.z])
-            elif role == topics.OBSERVATION:
-                observed.add(header_ns(message))
-                heard.append(at)
-            elif role == topics.LATENT:
-                latents.setdefault(header_ns(message), {})[bytes(message.data)] = latent.from_message(message)
-            elif role == topics.GOAL_LATENT and message.width:
-                found = latent.from_message(message)
-                goals[found.vae_id, str(header_ns(message))] = found
-            elif role == topics.TWIST and goal:
-                linear = message.twist.linear
-                twists[header_ns(message)] = goal, np.array([linear.x, linear.y, linear.z])
-        gaps.append((min(heard), max(heard)))
-    # What was seen while no bag was open, or as one was closed, is not told of.
-    told = [stamp for stamp in observed if any(start <= stamp <= end - 200_000_000 for start, end in gaps)]
-    lost = sum(len(latents.get(stamp, ())) != 1 for stamp in told)
-    mixed = sum(not fits(policies, latents.get(stamp, {}), goals, *twist) for stamp, twist in twists.items())
-    each = {
-        vae_id: sum(vae_id == next(iter(found.values())).vae_id for found in latents.values()) for vae_id in policies
-    }
-    period = next(iter(policies.values())).config.action.period_s
-    before, after = (step(poses, period, *span) for span in ((0, begin), (begin, 2**63)))
-    print(f"{len(episodes)} episodes, {len(twists)} twists, latents of each VAE: {each}")
+        judge.read(info, parts[info.start_ns > until - 1_500_000_000])
+    for _, why in refused:
+        print(f"a bag cannot be read: {why}")
+    for name, part in zip(("without swaps", "with swaps"), parts, strict=True):
+        print(
+            f"{name}: {part.twists} twists, {part.observations} observations, {part.swaps} changes of the VAE in the "
+            f"bags, {part.gaps} gaps between observations, dropped by the recorder: {dict(part.drops) or 'nothing'}"
+        )
+        print("\n".join([*part.mixed[:10], *part.lost[:10]]) or "nothing mixed, nothing lost")
+    print(
+        f"{len(episodes)} episodes; a swap takes {1000 * took:.0f} ms from its announcement to its being used (median)"
+    )
+    without, swapped = parts
     return {
-        "mixed": mixed,
-        "twists": len(twists),
-        "observations": len(told),
-        "lost": lost,
-        "largest_step_mm": round(after, 2),
-        "largest_step_without_mm": round(before, 2),
+        "swaps": args.swaps,
+        "swaps_in_bags": swapped.swaps,
+        "twists": swapped.twists,
+        "mixed": len(without.mixed) + len(swapped.mixed),
+        "observations": without.observations + swapped.observations,
+        "lost": len(without.lost) + len(swapped.lost),
+        "largest_step_mm": round(swapped.largest_mm, 2),
+        "largest_step_without_mm": round(without.largest_mm, 2),
     }
 
 
-def fits(
-    policies: dict[str, Policy],
-    seen: dict[bytes, latent.Latent],
-    goals: dict[tuple[str, str], latent.Latent],
-    goal: str,
-    velocity: np.ndarray,
-) -> bool:
-    """Return whether a twist is what the policy of its latent's own VAE makes of that and of the goal in force."""
-    found = next(iter(seen.values()), None)
-    if found is None or (found.vae_id, goal) not in goals:
-        return False
-    policy = policies[found.vae_id]
-    action = policy.config.action
-    wanted = np.zeros(3)
-    axes = ["xyz".index(axis) for axis in action.axes]
-    wanted[axes] = policy.act(found.mean, goals[found.vae_id, goal].mean) * action.scale_m / action.period_s
-    return bool(np.abs(wanted - velocity).max() < SAME)
-
-
-def step(poses: dict[int, np.ndarray], period: float, start: int, end: int) -> float:
-    """Return the furthest that the tool came in one period [mm]."""
-    stamps = np.array(sorted(stamp for stamp in poses if start <= stamp < end))
-    places = np.stack([poses[stamp] for stamp in stamps])
-    later = np.searchsorted(stamps, stamps + round(1e9 * period))
-    whole = (later < len(stamps)) & (stamps[np.minimum(later, len(stamps) - 1)] - stamps < 1.2e9 * period)
-    return 1000.0 * float(np.linalg.norm(places[later[whole]] - places[whole], axis=1).max())
+def main(args: Args) -> None:
+    for name, value in (
+        ("ROS_DOMAIN_ID", "96"),
+        ("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"),
+        ("OMP_NUM_THREADS", "1"),
+    ):
+        os.environ.setdefault(name, value)
+    with tempfile.TemporaryDirectory(prefix="rig_swaps_") as temporary:
+        result = measure(args, args.directory or Path(temporary))
+    print(json.dumps(result))
+    sys.exit(bool(result["mixed"] or result["lost"]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The SROS2 policy lets every node do what it does and nothing else: read from the real nodes' graph."""
 
 import contextlib
+import dataclasses
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from ros_harness import Listener
 
-from rig_robot.bringup import NodeSpec, Parameters, RobotOptions, robot
+from rig_robot.bringup import NodeSpec, Parameters, RobotOptions, prepare_practice, robot
 from rig_robot.operate import SERVICES
 from rig_robot.resources import share
 from rig_robot.runner import command
@@ -78,6 +79,15 @@ def running(*commands: list[str]) -> Iterator[None]:
             process.kill()
 
 
+def practising(checkpoint: Path, folder: Path) -> list[NodeSpec]:
+    """Every node that there is for a robot."""
+    config = folder / "robot.yaml"
+    config.write_text("arm: {preset: sawyer}\ncamera: {source: topic}")
+    options = RobotOptions(config, str(checkpoint), practice=True, data=folder / "data")
+    prepare_practice(options)
+    return robot(options) + robot(dataclasses.replace(options, train=False))[-1:]
+
+
 def check(listener: Listener, node: str, seen: Callable[[], Rights]) -> None:
     """Waits until what is seen of a node is what the policy allows, and tells what is not."""
     wanted = allowed()[node]
@@ -89,9 +99,7 @@ def check(listener: Listener, node: str, seen: Callable[[], Rights]) -> None:
 
 
 def test_what_the_policy_allows_is_what_the_nodes_do(checkpoint: Path, listener: Listener, tmp_path: Path) -> None:
-    config = tmp_path / "robot.yaml"
-    config.write_text("arm: {preset: sawyer}\ncamera: {source: topic}")
-    specs = robot(RobotOptions(config, str(checkpoint)))
+    specs = practising(checkpoint, tmp_path)
     cv2.imwrite(str(tmp_path / "frame.png"), np.full((480, 640, 3), 128, np.uint8))
 
     def camera(namespace: str, **source: object) -> NodeSpec:
@@ -102,6 +110,7 @@ def test_what_the_policy_allows_is_what_the_nodes_do(checkpoint: Path, listener:
     compressed = camera("compressed", source="topic", transport="compressed")
     owner = camera("owner", source="file", path=str(tmp_path), loop=True)
     with running(*(command(spec, {}) for spec in [*specs, compressed, owner])):
+        listener.set_parameter("policy", "mode", "explore")  # only then it wants to know where the tool is
         for spec in specs:
             if spec.name != "camera":
                 check(listener, spec.name, lambda name=spec.name: used(listener, name))
@@ -136,13 +145,11 @@ def test_the_policy_is_valid_for_sros2() -> None:
 def test_each_node_has_an_enclave_of_its_own_by_the_name_that_bringup_gives_it(
     checkpoint: Path, tmp_path: Path
 ) -> None:
-    config = tmp_path / "robot.yaml"
-    config.write_text("arm: {preset: sawyer}")
     enclaves = {
         enclave.get("path"): [profile.get("node") for profile in enclave.iter("profile")]
         for enclave in ElementTree.parse(POLICY).iter("enclave")
     }
-    for spec in robot(RobotOptions(config, str(checkpoint))):
+    for spec in practising(checkpoint, tmp_path):
         asked, path = spec.security({"ROS_SECURITY_ENABLE": "true"})
         assert asked == "--enclave" and enclaves.pop(path) == [spec.name]
         assert spec.security({}) == spec.security({"ROS_SECURITY_ENABLE": "false"}) == []
