@@ -112,14 +112,22 @@ class Found:
 
     twists: int = 0
     mixed: list[str] = field(default_factory=list)
-    observations: int = 0
-    lost: list[str] = field(default_factory=list)
-    swaps: int = 0
-    """changes of the VAE from one latent to the next"""
+    latents: dict[int, int] = field(default_factory=dict)
+    """how many an observation has, by its stamp [ns]; it may be in two bags, at the end of one and before the next"""
+    vaes: dict[int, str] = field(default_factory=dict)
+    """of the latents, by stamp"""
     largest_mm: float = 0.0
     drops: Counter[str] = field(default_factory=Counter)
-    gaps: int = 0
-    """observations that come later after the one before than 1.5 periods of the camera"""
+
+    @property
+    def lost(self) -> list[str]:
+        """Observations that have not exactly one latent."""
+        return [f"observation of {stamp}: {count} latents" for stamp, count in self.latents.items() if count != 1]
+
+    @property
+    def swaps(self) -> int:
+        """Changes of the VAE from one latent to the next."""
+        return sum(before != after for before, after in pairwise(self.vaes[stamp] for stamp in sorted(self.vaes)))
 
 
 class Judge:
@@ -144,17 +152,10 @@ class Judge:
         goals = [_latent(m) for _, m in heard[topics.GOAL_LATENT] if m.width and header_ns(m) == info.goal_ns]
         (goal_picture,) = [from_raw(m) for _, m in heard[topics.GOAL] if m.width and header_ns(m) == info.goal_ns][:1]
 
-        # What is recorded at the edges has its other half outside.
-        inside = [stamp for stamp in pictures if min(latents) <= stamp <= max(latents)]
-        found.observations += len(inside)
-        found.lost += [
-            f"{info.id}: {stamp} has {len(latents.get(stamp, []))} latents"
-            for stamp in inside
-            if len(latents.get(stamp, [])) != 1
-        ]
-        found.gaps += int((np.diff(sorted(inside)) > 50e6).sum())
-        seen = [vae for stamp in sorted(latents) for vae, _ in latents[stamp]]
-        found.swaps += sum(before != after for before, after in pairwise(seen))
+        for stamp in pictures:
+            if min(latents) <= stamp <= max(latents):  # at the edges, the other half is outside
+                found.latents[stamp] = max(found.latents.get(stamp, 0), len(latents.get(stamp, [])))
+        found.vaes.update({stamp: vae for stamp, several in latents.items() for vae, _ in several})
 
         for stamp, twist in self._twists(info, heard):
             found.twists += 1
@@ -201,7 +202,7 @@ class Judge:
         return ""
 
     def _largest_step(self, info: EpisodeInfo, heard: dict[str, list[tuple[int, Any]]]) -> float:
-        """Farthest that the tool was commanded within one action period [mm]."""
+        """Farthest that the tool was commanded to go in one action period [mm]; no two commands are just that apart."""
         commands = heard.get(topics.COMMAND, [])
         times = np.array([at for at, _ in commands])
         places = np.array([self._kinematics.forward(message.points[0].positions) for _, message in commands])
@@ -209,8 +210,9 @@ class Judge:
             return 0.0
         period = round(1e9 * info.action.period_s)
         later = np.searchsorted(times, times + period)
-        pairs = [(i, j) for i, j in enumerate(later) if j < len(times) and times[j] - times[i] < 1.1 * period]
-        return 1000.0 * max((float(np.linalg.norm(places[j] - places[i])) for i, j in pairs), default=0.0)
+        pairs = [(i, j) for i, j in enumerate(later) if j < len(times) and times[j] - times[i] < 1.2 * period]
+        speeds = (float(np.linalg.norm(places[j] - places[i])) / (times[j] - times[i]) for i, j in pairs)
+        return 1000.0 * period * max(speeds, default=0.0)
 
 
 def _latent(message: Any) -> tuple[str, np.ndarray]:
@@ -338,8 +340,8 @@ def measure(args: Args, folder: Path) -> dict[str, Any]:
         print(f"a bag cannot be read: {why}")
     for name, part in zip(("without swaps", "with swaps"), parts, strict=True):
         print(
-            f"{name}: {part.twists} twists, {part.observations} observations, {part.swaps} changes of the VAE in the "
-            f"bags, {part.gaps} gaps between observations, dropped by the recorder: {dict(part.drops) or 'nothing'}"
+            f"{name}: {part.twists} twists, {len(part.latents)} observations, {part.swaps} changes of the VAE in "
+            f"the bags, dropped by the recorder: {dict(part.drops) or 'nothing'}"
         )
         print("\n".join([*part.mixed[:10], *part.lost[:10]]) or "nothing mixed, nothing lost")
     print(
@@ -351,7 +353,7 @@ def measure(args: Args, folder: Path) -> dict[str, Any]:
         "swaps_in_bags": swapped.swaps,
         "twists": swapped.twists,
         "mixed": len(without.mixed) + len(swapped.mixed),
-        "observations": without.observations + swapped.observations,
+        "observations": len(without.latents) + len(swapped.latents),
         "lost": len(without.lost) + len(swapped.lost),
         "largest_step_mm": round(swapped.largest_mm, 2),
         "largest_step_without_mm": round(without.largest_mm, 2),
