@@ -46,7 +46,7 @@ import rig_sim  # noqa: F401  registers the environments
 from rig_robot.bringup import SHIPPED_CHECKPOINT, dds_profile
 from rig_robot.learning import blank
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.checkpoint import CheckpointConfig, activate, read_config, resolve
+from rig_robot.learning.checkpoint import CURRENT, CheckpointConfig, activate, read_config, resolve
 from rig_robot.learning.inference import Encoder, Policy
 from rig_robot.learning.run_state import load_notes
 from rig_robot.recording import topics
@@ -338,7 +338,8 @@ class Checkpoints:
         for path in self._root.iterdir():
             if not path.name.startswith("."):
                 self._verify(path.name)
-        self.published.add(resolve(self._root).name)
+        if CURRENT not in self.corrupt:
+            self.published.add(resolve(self._root).name)
         for broken in self._work.glob("*.broken"):
             print(f"the training state was set aside: {broken.name}")
             self.corrupt.add(broken.name)
