@@ -384,7 +384,9 @@ def test_giving_up_a_fine_tuning_keeps_what_was_learned_before(tmp_path: Path, r
     practice.finish()
     before = {name: tensor.clone() for name, tensor in practice.learner.rig.td3.state_dict().items()}
     practice.learner.fine_tune()
-    practice.finish(lambda learner: learner.notes["phase"] == "refitting" and learner.notes["step"] > 0)
+    practice.finish(lambda learner: learner.notes["phase"] == "judging")
+    after = practice.learner.rig.td3.state_dict()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
     practice.learner.give_up()
     practice.finish()
     assert practice.learner.progress().phase == "waiting" and len(practice.published) == 1

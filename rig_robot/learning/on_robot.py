@@ -49,8 +49,8 @@ BEFORE_FILE = "before.safetensors"
 LOGS = "tensorboard"
 HELD_OUT_EVERY, HELD_OUT = 10, 2
 """Of every ten episodes, the third is held out: also the first few shall have one."""
-ENCODE_UNIT = 4000
-"""frames"""
+ENCODE_UNIT, ENCODE_BATCH = 4000, 500
+"""frames in a unit of work, and at once"""
 TUNE_UNIT = 10
 """VAE updates"""
 PATIENCE = 4
@@ -738,8 +738,9 @@ class Learner:
 
     def _encoded(self, frames: slice) -> np.ndarray:
         """float32 [B, L]: frames as they are encoded now."""
-        replay = self.rig.replay
-        return self.rig.representation.encode(replay.frames(np.arange(frames.start, frames.stop)))
+        replay, indices = self.rig.replay, np.arange(frames.start, frames.stop)
+        parts = np.array_split(indices, -(-len(indices) // ENCODE_BATCH))
+        return np.concatenate([self.rig.representation.encode(replay.frames(part)) for part in parts])
 
     def _rng(self, phase: str) -> np.random.Generator:
         """The randomness of one unit of work."""

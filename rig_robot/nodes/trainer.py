@@ -228,7 +228,7 @@ class TrainerNode(ros.RigNode):
         if self._wanted == "stop":
             self._wanted = "stopped"
             self.get_logger().info(f"stopped: {learner.give_up()} is given up")
-        if self._wanted == "train":
+        if self._wanted == "train" and not new:  # first all that is there: learning takes longer than reading
             worked = learner.work_once()
         self._progress = learner.progress()
         if not worked and not new:
