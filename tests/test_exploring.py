@@ -34,7 +34,7 @@ def test_an_exploring_arm_stays_in_the_box(action: ActionEntry, box: WorkspaceEn
 
 
 def test_an_exploring_arm_sees_the_edges_of_the_table_and_does_not_stick_to_them() -> None:
-    """Goals where nothing was explored are missed by centimetres. The share near the edges shall be that of the area."""
+    """Goals where nothing was explored are missed by centimetres."""
     low, high = np.array(PLANE.low[:2]), np.array(PLANE.high[:2])
     places = np.stack([walk(XY, PLANE, seed) for seed in range(20)])
     near = np.minimum(places - low, high - places).min(axis=2) < 0.02
