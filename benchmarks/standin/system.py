@@ -34,13 +34,23 @@ BENCHMARKS = Path(__file__).parents[1]
 CONFIG = Path(__file__).with_name("robot.yaml")
 CHECKPOINT = "STANDIN_CHECKPOINT"
 """Variable that names the checkpoint."""
+PRACTICE = "STANDIN_PRACTICE"
+"""Variable that names a practice's directory."""
 START_TIMEOUT = 60.0
 """Time that the arm gets to be there [s]."""
 
 
-def nodes(checkpoint: str) -> list[NodeSpec]:
-    """Return the nodes of `rig robot`, the camera's with a device that is software."""
-    specs = robot(RobotOptions(config=CONFIG, checkpoint=checkpoint))
+def nodes(checkpoint: str, practice: str = "") -> list[NodeSpec]:
+    """Return the nodes of `rig robot`, the camera's with a device that is software.
+
+    Args:
+        checkpoint: What the robot begins with; not looked at where it practises.
+        practice: Directory of a practice that has been prepared; none if empty.
+    """
+    if practice:
+        specs = robot(RobotOptions(config=CONFIG, practice=True, data=Path(practice)))
+    else:
+        specs = robot(RobotOptions(config=CONFIG, checkpoint=checkpoint))
     return [
         dataclasses.replace(spec, module="standin.camera", sends_frames=True) if spec.name == "camera" else spec
         for spec in specs
@@ -174,7 +184,7 @@ class Bench:
 
 
 def main() -> None:
-    specs = nodes(os.environ.get(CHECKPOINT, SHIPPED_CHECKPOINT))
+    specs = nodes(os.environ.get(CHECKPOINT, SHIPPED_CHECKPOINT), os.environ.get(PRACTICE, ""))
     names = sys.argv[1:] or [spec.name for spec in specs]
     sys.exit(Runner([spec for spec in specs if spec.name in names], {}).run())
 
