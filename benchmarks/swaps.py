@@ -138,6 +138,16 @@ class Judge:
         self._encoders = {vae: Encoder(directory) for vae, directory in directories.items()}
         self._policies = {vae: Policy(directory) for vae, directory in directories.items()}
         self._kinematics = kinematics()
+        self._goals: dict[int, list[tuple[str, np.ndarray]]] = {}
+        self._goal_pictures: dict[int, np.ndarray] = {}
+
+    def learn_goals(self, info: EpisodeInfo) -> None:
+        """Keep the goals of an episode by their stamps: the next episode's bag may lack what came before it."""
+        for role, _, message in messages(info, (topics.GOAL, topics.GOAL_LATENT)):
+            if role == topics.GOAL and message.width:
+                self._goal_pictures[header_ns(message)] = from_raw(message)
+            elif message.width:
+                self._goals.setdefault(header_ns(message), []).append(_latent(message))
 
     def read(self, info: EpisodeInfo, found: Found) -> None:
         """Add what one episode's bag says."""
@@ -149,8 +159,7 @@ class Judge:
         for _, message in heard[topics.LATENT]:
             latents.setdefault(header_ns(message), []).append(_latent(message))
         pictures = {header_ns(message): from_raw(message) for _, message in heard[topics.OBSERVATION]}
-        goals = [_latent(m) for _, m in heard[topics.GOAL_LATENT] if m.width and header_ns(m) == info.goal_ns]
-        (goal_picture,) = [from_raw(m) for _, m in heard[topics.GOAL] if m.width and header_ns(m) == info.goal_ns][:1]
+        goals, goal_picture = self._goals.get(info.goal_ns, []), self._goal_pictures.get(info.goal_ns)
 
         for stamp in pictures:
             if min(latents) <= stamp <= max(latents):  # at the edges, the other half is outside
@@ -180,15 +189,15 @@ class Judge:
         latents: list[tuple[str, np.ndarray]],
         picture: np.ndarray | None,
         goals: list[tuple[str, np.ndarray]],
-        goal_picture: np.ndarray,
+        goal_picture: np.ndarray | None,
     ) -> str:
         """Say what a twist does not rest on; nothing if all is as it should be."""
         if len(latents) != 1 or picture is None:
             return f"{len(latents)} latents of its stamp, {'no' if picture is None else 'one'} observation"
         ((vae, mean),) = latents
         same = [goal for name, goal in goals if name == vae]
-        if vae not in self._encoders or not same:
-            return f"no latent of its goal by VAE {vae}"
+        if vae not in self._encoders or not same or goal_picture is None:
+            return f"no goal by VAE {vae}"
         if (far := np.abs(self._encoders[vae].encode(picture)[0] - mean).max()) > EXACT:
             return f"its latent is not what VAE {vae} makes of the observation, but {far:.2g} from it"
         made = self._encoders[vae].encode(goal_picture)[0]
@@ -262,14 +271,14 @@ class Run:
 
     def without(self) -> None:
         """Show every goal once, and the first one again."""
-        self._shown = 0
         while self._shown <= self._args.goals:
             self._spend(0.05)
         self._spend(self._args.goal_every)
 
     def swapping(self) -> float:
         """Swap at random moments; return how long a swap took, in the middle [s]."""
-        self._shown = 0
+        self.operator.make_ready()
+        self._next_goal = time.monotonic() + self._args.goal_every
         took = []
         for number in range(self._args.swaps):
             self._spend(self._random.uniform(0.0, 2.0 * self._args.pause))
@@ -285,12 +294,13 @@ class Run:
         return float(np.median(took))
 
     def rest(self) -> int:
-        """Let the last episode end; return the time [ns]."""
+        """Let the last episode end, and show the first goal of the next part; return the time [ns]."""
         self.operator.set_mode("idle")
         self.operator.spin(2.0)
-        now = time.time_ns()
-        self._next_goal = 0.0
-        return now
+        self.operator.show(self._pictures[0])
+        self._shown = 1
+        self.operator.spin(1.0)
+        return time.time_ns()
 
     def _spend(self, seconds: float) -> None:
         """Let time pass; goals go on."""
@@ -327,13 +337,14 @@ def measure(args: Args, folder: Path) -> dict[str, Any]:
         run.begin()
         run.without()
         until = run.rest()
-        run.operator.make_ready()
         took = run.swapping()
         run.rest()
     finally:
         run.close()
     judge, parts = Judge(root), (Found(), Found())
     episodes, refused = find(folder / "episodes")
+    for info in episodes:
+        judge.learn_goals(info)
     for info in episodes:
         judge.read(info, parts[info.start_ns > until - 1_500_000_000])
     for _, why in refused:

@@ -25,10 +25,15 @@ from rig_robot.learning.checkpoint import CONFIG_FILE, read_config
 TOPIC = "rig/checkpoint/chunk"
 CHUNK = 256 * 1024
 """Largest number of bytes in one message."""
-WINDOW = 4
-"""Chunks that are under way at once: none is overwritten before it has arrived."""
-CHUNKS = QoSProfile(depth=2 * WINDOW)
+WINDOW = 64
+"""Chunks that are under way at once: none is overwritten before it has arrived.
+
+Not a few: a DDS asks for acknowledgements every few seconds only.
+"""
+CHUNKS = QoSProfile(depth=WINDOW)
 """Reliable, volatile: who comes in the middle of a checkpoint has no use for the rest."""
+PACE = 0.02
+"""Time from one chunk to the next [s]: 13 MB a second."""
 ANSWERS = "rig/checkpoint/received"
 """Whether what was sent is current (it has arrived, and the robot runs on it) or refused."""
 
@@ -87,9 +92,10 @@ class Sender:
         self._rest: Iterator[UInt8MultiArray] = iter(())
         self._done: Callable[[Outcome], None] | None = None
         self._patience = self._until = 0.0
+        self._under_way = 0
         self._publisher = node.publisher(UInt8MultiArray, TOPIC, CHUNKS)
         node.subscribe(DiagnosticStatus, ANSWERS, self._on_answer, QoSProfile(depth=10))
-        node.every(0.02, self._go_on)
+        node.every(PACE, self._go_on)
 
     def send(self, directory: Path, done: Callable[[Outcome], None], timeout_s: float = 60.0) -> None:
         """Send a checkpoint; `done` hears once whether the robot runs on it.
@@ -117,11 +123,15 @@ class Sender:
             return
         if not self._publisher.get_subscription_count():
             return
-        if not self._publisher.wait_for_all_acked(Duration(seconds=0)):
-            return
+        if self._under_way == WINDOW:
+            if not self._publisher.wait_for_all_acked(Duration(seconds=0)):
+                return
+            self._under_way = 0
         try:
-            for _, message in zip(range(WINDOW), self._rest, strict=False):
+            message = next(self._rest, None)
+            if message is not None:
                 self._until = time.monotonic() + self._patience
+                self._under_way += 1
                 self._publisher.publish(message)
         except (ValueError, OSError) as error:
             self._end(Outcome(False, f"{self._name} cannot be sent: {error}"))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -23,6 +24,9 @@ from rig_robot.pictures import from_raw
 from rig_robot.refusals import Refusals
 from rig_robot.resources import locate
 from rig_robot.swap import Stale, admit, announced
+
+FRAMES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Deeper than for other streams: what has waited while a checkpoint was loaded is encoded in a moment, and not lost."""
 
 
 class Goal(NamedTuple):
@@ -57,7 +61,7 @@ class EncoderNode(ros.RigNode):
         self._goal_latents = self.publisher(Image, "rig/goal/latent", ros.LATCHED)
         self._reconstructions = self.publisher(Image, "rig/goal/reconstruction", ros.LATCHED)
         self._answers = self.publisher(DiagnosticStatus, "rig/checkpoint/ready", ros.EPISODES)
-        self.subscribe(Image, "rig/observation/image", self._on_observation, ros.OBSERVATION)
+        self.subscribe(Image, "rig/observation/image", self._on_observation, FRAMES)
         self.subscribe(Image, "rig/goal/image", self._on_goal, ros.LATCHED)
         self.subscribe(String, "rig/checkpoint", self._on_checkpoint, ros.LATCHED)
         self.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_ready, ros.EPISODES)

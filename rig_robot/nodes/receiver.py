@@ -74,7 +74,10 @@ class ReceiverNode(ros.RigNode):
 
     def _say(self, level: bytes, text: str) -> None:
         self._level, self._last = level, text
-        (self.get_logger().info if level == ros.OK else self.get_logger().warning)(text)
+        if level == ros.OK:
+            self.get_logger().info(text)
+        else:
+            self.get_logger().warning(text)
 
     def stop(self) -> None:
         """Leave nothing half there."""
