@@ -73,16 +73,18 @@ class Announcer:
         """
         directory = named(self._root, name)
         verify(directory)
-        if self._waiting is not None:
-            self._end(Outcome(False, f"{self._waiting.name}: {name} was announced before it was taken"))
-        link = self._root / CURRENT
-        former = link.resolve().name if link.exists() else None
+        former = self._current()
+        if (waiting := self._waiting) is not None:
+            if former == waiting.name:  # which nobody has taken
+                former = waiting.former
+            self._end(Outcome(False, f"{waiting.name}: {name} was announced before it was taken"))
         activate(directory)
+        # Also where nobody is known to listen: they may be just starting.
+        self._publisher.publish(String(data=name))
         if not self._node.count_publishers("rig/checkpoint/ready"):
             done(Outcome(True, f"{name} is current; nobody is running"))
             return
         self._waiting = _Waiting(name, former, time.monotonic() + timeout_s, done)
-        self._publisher.publish(String(data=name))
 
     def _on_answer(self, message: DiagnosticStatus) -> None:
         waiting, values = self._waiting, {item.key: item.value for item in message.values}
@@ -98,14 +100,20 @@ class Announcer:
             self._take_back(f"{self._waiting.name} was not taken in time: do encoder and policy run?")
 
     def _take_back(self, why: str) -> None:
-        """Make what was current before current again."""
+        """Make what was current before current again, unless somebody else has chosen another one meanwhile."""
         assert self._waiting is not None
-        former = self._waiting.former
-        if former is not None and former != self._waiting.name:
+        former, current = self._waiting.former, self._current()
+        if current != self._waiting.name:
+            why += f"; {current} was chosen meanwhile"
+        elif former is not None and former != current:
             activate(self._root / former)
             self._publisher.publish(String(data=former))
             why += f"; {former} goes on"
         self._end(Outcome(False, why))
+
+    def _current(self) -> str | None:
+        link = self._root / CURRENT
+        return link.resolve().name if link.exists() else None
 
     def _end(self, outcome: Outcome) -> None:
         assert self._waiting is not None

@@ -275,3 +275,41 @@ def test_ctrl_c_does_not_lose_the_end_of_an_episode(listener, tmp_path):
             listener.until(lambda episodes=episodes: episodes, "an episode has started", 10)
             assert process.interrupt() == 0
             listener.until(lambda episodes=episodes: len(episodes) == 2, "its end is heard", 5)
+
+
+def test_what_nobody_takes_is_taken_back_but_never_what_a_person_has_chosen_meanwhile(listener, tmp_path):
+    for seed, name in enumerate(("a", "b", "c")):
+        write(tmp_path / name, seed=seed)
+    activate(tmp_path / "a")
+    listener.node.create_publisher(DiagnosticStatus, "rig/checkpoint/ready", ros.EPISODES)  # but it never answers
+    rclpy.init()
+    executor = SingleThreadedExecutor()
+    node = ros.RigNode("announcer")
+    executor.add_node(node)
+    announcer = Announcer(node, tmp_path)
+
+    def spin_until(condition) -> None:
+        end = time.monotonic() + 10.0
+        while not condition() and time.monotonic() < end:
+            executor.spin_once(timeout_sec=0.05)
+        assert condition()
+
+    def current() -> str:
+        return (tmp_path / CURRENT).resolve().name
+
+    try:
+        spin_until(lambda: node.count_publishers("rig/checkpoint/ready"))
+        outcomes: list[Outcome] = []
+        announcer.announce("b", outcomes.append, timeout_s=0.5)
+        assert current() == "b"
+        announcer.announce("c", outcomes.append, timeout_s=0.5)  # while b waits: a is what goes on
+        spin_until(lambda: len(outcomes) == 2)
+        assert not any(outcome.accepted for outcome in outcomes) and current() == "a"
+        announcer.announce("b", outcomes.append, timeout_s=0.5)
+        activate(tmp_path / "c")
+        spin_until(lambda: len(outcomes) == 3)
+        assert not outcomes[-1].accepted and "c was chosen" in outcomes[-1].text and current() == "c"
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown()
