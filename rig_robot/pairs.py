@@ -33,6 +33,10 @@ class Pairs:
             self.present = pair
         self._held = {self.present.policy.vae_id: self.present, policy.vae_id: pair}
 
+    def holds(self, vae_id: str) -> bool:
+        """Whether a policy here was trained on that VAE."""
+        return vae_id in self._held
+
     def see(self, vae_id: str) -> None:
         """Note which VAE the latents come from."""
         self.present = self._held.get(vae_id, self.present)

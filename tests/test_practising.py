@@ -13,11 +13,15 @@ import pytest
 import torch
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
+from rclpy.qos import QoSProfile
 from ros_harness import Listener, node_process
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
 from test_checkpoint import LATENT, config, write
 from test_swap import Bench, picture
 
 from rig_robot import latent, ros
+from rig_robot.latent import Latent
 from rig_robot.learning.checkpoint import CURRENT, activate, read_config, save
 from rig_robot.learning.inference import Encoder, Policy
 from rig_robot.learning.networks import Actor
@@ -124,3 +128,29 @@ def test_practice_explores_waits_learns_reaches_imagined_goals_and_lets_a_person
     bench.episodes.clear()
     frames(bench, 1, "none")
     assert events(bench)[-1]["mode"] == "explore", "a trained robot explores, too, when its trainer wants it"
+
+
+def test_an_encoder_that_comes_back_with_another_checkpoint_does_not_stop_an_episode_for_ever(listener, tmp_path):
+    for seed, name in enumerate(("first", "second")):
+        write(tmp_path / name, seed=seed)
+    activate(tmp_path / "first")
+    parameters = {"checkpoint": str(tmp_path), "episode_steps": 1000}
+    with node_process("rig_robot.nodes.policy", parameters):
+        episodes = listener.hear(DiagnosticStatus, "rig/episode", QoSProfile(depth=50))
+        answers = listener.hear(DiagnosticStatus, "rig/checkpoint/ready", QoSProfile(depth=50))
+        latents = listener.node.create_publisher(Image, "rig/latent", ros.OBSERVATION)
+        names = listener.node.create_publisher(String, "rig/checkpoint", ros.LATCHED)
+        listener.until(lambda: latents.get_subscription_count() and names.get_subscription_count(), "the policy")
+        assert listener.set_parameter("policy", "mode", "explore").successful
+        listener.until(lambda: episodes, "an episode has started")
+        activate(tmp_path / "second")
+        names.publish(String(data="second"))
+        listener.spin(1.0)
+        assert not answers, "no swap within an episode"
+        found = Latent(read_config(tmp_path / "second").vae_id, *np.zeros((2, LATENT), np.float32))
+        for _ in range(20):
+            latents.publish(latent.to_message(found, listener.node.get_clock().now().to_msg()))
+            listener.spin(0.033)
+        said = [{value.key: value.value for value in message.values} for message in episodes]
+        assert [one["event"] for one in said] == ["start", "end", "start"]
+        assert said[-1]["checkpoint"] == "second" and len(answers) == 1

@@ -28,6 +28,9 @@ from rig_robot.swap import Stale, admit, announced
 FRAMES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Deeper than for other streams: what has waited while a checkpoint was loaded is encoded in a moment, and not lost."""
 
+JUST_NOW = 1.0
+"""Age [s] up to which a goal that is shown is not replaced by an imagined one."""
+
 
 class Goal(NamedTuple):
     """What is to be reached, as every VAE can encode it."""
@@ -35,7 +38,11 @@ class Goal(NamedTuple):
     picture: np.ndarray
     """uint8 [S, S, 3] RGB; of an imagined goal what was decoded"""
     stamp: Any
-    text: str
+    shown: bool
+    """by a person or a program; otherwise imagined"""
+
+    def text(self) -> str:
+        return f"{'picture of' if self.shown else 'imagined at'} {ros.stamp_s(self.stamp):.3f} s"
 
 
 class EncoderNode(ros.RigNode):
@@ -91,15 +98,18 @@ class EncoderNode(ros.RigNode):
         except ValueError as error:
             self._refusals.refuse(f"rig/goal/image: not encoded, the old goal stays: {error}")
             return
-        self._goal = Goal(picture, stamp, f"picture of {ros.stamp_s(stamp):.3f} s")
+        self._goal = Goal(picture, stamp, shown=True)
         self._publish_goal(goal, self._encoder.decode(goal.mean), stamp)
 
     def _imagine_goal(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """A goal that nobody has shown: a sample of the latent prior (RIG, Algorithm 1, line 4)."""
+        if self._goal is not None and self._goal.shown and self.now() - ros.stamp_s(self._goal.stamp) < JUST_NOW:
+            response.success, response.message = False, "a goal was shown just now"  # whoever asks cannot know it yet
+            return response
         imagined = self._encoder.imagine(self._rng)
         picture = self._encoder.decode(imagined)
         stamp = self.get_clock().now().to_msg()
-        self._goal = Goal(picture, stamp, f"imagined at {ros.stamp_s(stamp):.3f} s")
+        self._goal = Goal(picture, stamp, shown=False)
         self._publish_goal(self._encode(picture)._replace(mean=imagined), picture, stamp)
         response.success, response.message = True, str(ros.stamp_ns(stamp))
         return response
@@ -163,7 +173,7 @@ class EncoderNode(ros.RigNode):
             "rate [Hz]": rate,
             "images encoded": self._encoded,
             "images refused": self._refusals.count,
-            "goal": self._goal.text if self._goal else "none",
+            "goal": self._goal.text() if self._goal else "none",
             "checkpoint": self._name,
             "vae": self._encoder.vae_id,
         }

@@ -134,8 +134,11 @@ class PolicyNode(ros.RigNode):
     # What is seen, and what is done about it
 
     def _on_latent(self, message: Image) -> None:
-        stamp = ros.stamp_s(message.header.stamp)
-        self._pairs.see(message.header.frame_id.removeprefix(latent.FRAME_PREFIX))
+        stamp, vae_id = ros.stamp_s(message.header.stamp), message.header.frame_id.removeprefix(latent.FRAME_PREFIX)
+        if self._untold is not None and vae_id == self._untold[1].vae_id and not self._pairs.holds(vae_id):
+            self._end_episode("the encoder was started anew, with another checkpoint")
+            self._tell_ready(*self._untold)
+        self._pairs.see(vae_id)
         due, episode = self._pacer.due(stamp), self._episode
         if not due or episode is None:
             return
@@ -252,10 +255,12 @@ class PolicyNode(ros.RigNode):
             return
         self._request = None
         response = request.result()
-        if response is not None and response.success:
+        imagined = response is not None and response.success
+        if imagined:
             self._imagined = int(response.message)
-            if self._mode == "practice" and self._episode is None:
-                self._take_goal()
+        waits = imagined or self._goal_stamp > self._imagined  # for the one that was asked for, or for a person's
+        if waits and self._mode == "practice" and self._episode is None:
+            self._take_goal()
 
     # Checkpoints
 

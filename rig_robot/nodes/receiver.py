@@ -8,13 +8,14 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
 from std_msgs.msg import UInt8MultiArray
 
 from rig_robot import ros
 from rig_robot.announcing import Announcer, Outcome, answer
 from rig_robot.arriving import Arrival
 from rig_robot.learning.checkpoint import read_config
-from rig_robot.sending import ANSWERS, CHUNKS, TOPIC, read_piece
+from rig_robot.sending import ANSWERS, TOPIC, WINDOW, read_piece
 
 
 class ReceiverNode(ros.RigNode):
@@ -32,7 +33,8 @@ class ReceiverNode(ros.RigNode):
         self._level = ros.OK
         self._announcer = Announcer(self, self._root)
         self._answers = self.publisher(DiagnosticStatus, ANSWERS, ros.EPISODES)
-        self.subscribe(UInt8MultiArray, TOPIC, self._on_chunk, CHUNKS)
+        # Deeper than what is under way: acknowledged means received, not yet taken while the disk is slow.
+        self.subscribe(UInt8MultiArray, TOPIC, self._on_chunk, QoSProfile(depth=4 * WINDOW))
 
     def _on_chunk(self, message: UInt8MultiArray) -> None:
         try:
