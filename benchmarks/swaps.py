@@ -53,8 +53,9 @@ TIMEOUT = 30.0
 class Args:
     swaps: int = 200
     """How many."""
-    goals: int = 20
-    """Different goals; shown in the same order with and without swaps."""
+    goals: int = 70
+    """Different goals, shown in the same order with and without swaps: as many as 200 swaps take, so that the largest
+    step is that of as long a time."""
     goal_every: float = 3.0
     """Time between two goals [s]."""
     pause: float = 1.0
@@ -117,6 +118,9 @@ class Found:
     vaes: dict[int, str] = field(default_factory=dict)
     """of the latents, by stamp"""
     largest_mm: float = 0.0
+    """where commands took the tool within one action period, by the times of their publication"""
+    fastest_mm: float = 0.0
+    """the same by the velocities in the commands"""
     drops: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -171,6 +175,7 @@ class Judge:
             if wrong := self._wrong(info, twist, latents.get(stamp, []), pictures.get(stamp), goals, goal_picture):
                 found.mixed.append(f"{info.id}: twist of {stamp}: {wrong}")
         found.largest_mm = max(found.largest_mm, self._largest_step(info, heard))
+        found.fastest_mm = max(found.fastest_mm, self._fastest(info, heard))
 
     @staticmethod
     def _twists(info: EpisodeInfo, heard: dict[str, list[tuple[int, Any]]]) -> list[tuple[int, Any]]:
@@ -214,7 +219,8 @@ class Judge:
         """Farthest that the tool was commanded to go in one action period [mm]; no two commands are just that apart."""
         commands = heard.get(topics.COMMAND, [])
         times = np.array([at for at, _ in commands])
-        places = np.array([self._kinematics.forward(message.points[0].positions) for _, message in commands])
+        points = [message.points[0] for _, message in commands]
+        places = np.array([self._kinematics.forward(point.positions) for point in points])
         if not len(places):
             return 0.0
         period = round(1e9 * info.action.period_s)
@@ -222,6 +228,17 @@ class Judge:
         pairs = [(i, j) for i, j in enumerate(later) if j < len(times) and times[j] - times[i] < 1.2 * period]
         speeds = (float(np.linalg.norm(places[j] - places[i])) / (times[j] - times[i]) for i, j in pairs)
         return 1000.0 * period * max(speeds, default=0.0)
+
+    def _fastest(self, info: EpisodeInfo, heard: dict[str, list[tuple[int, Any]]]) -> float:
+        """Largest commanded velocity of the tool, as a step of one action period [mm]: no clock has a part in it."""
+        points = [message.points[0] for _, message in heard.get(topics.COMMAND, [])]
+        moment = 1e-4
+        ways = (
+            self._kinematics.forward(point.positions + moment * point.velocities)
+            - self._kinematics.forward(point.positions)
+            for point in points
+        )
+        return 1000.0 * info.action.period_s / moment * max((float(np.linalg.norm(way)) for way in ways), default=0.0)
 
 
 def _latent(message: Any) -> tuple[str, np.ndarray]:
@@ -354,6 +371,7 @@ def measure(args: Args, folder: Path) -> dict[str, Any]:
             f"{name}: {part.twists} twists, {len(part.latents)} observations, {part.swaps} changes of the VAE in "
             f"the bags, dropped by the recorder: {dict(part.drops) or 'nothing'}"
         )
+        print(f"largest step {part.largest_mm:.1f} mm; by the commanded velocities {part.fastest_mm:.1f} mm")
         print("\n".join([*part.mixed[:10], *part.lost[:10]]) or "nothing mixed, nothing lost")
     print(
         f"{len(episodes)} episodes; a swap takes {1000 * took:.0f} ms from its announcement to its being used (median)"

@@ -255,11 +255,12 @@ class PolicyNode(ros.RigNode):
             return
         self._request = None
         response = request.result()
-        imagined = response is not None and response.success
-        if imagined:
+        if response is None or not response.success:
+            if self._goal_stamp <= self._imagined:
+                return  # asked again soon; otherwise a person's goal came between
+        else:
             self._imagined = int(response.message)
-        waits = imagined or self._goal_stamp > self._imagined  # for the one that was asked for, or for a person's
-        if waits and self._mode == "practice" and self._episode is None:
+        if self._mode == "practice" and self._episode is None:
             self._take_goal()
 
     # Checkpoints
