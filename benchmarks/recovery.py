@@ -7,8 +7,8 @@ and 30 observations a second, 10 twists, 90 joint states, episodes of 0.5 to 3 s
 to 12 s after its start, so also while it starts, recovers and closes. After each kill and at the end:
 
 lost: an episode that was whole and is gone or has changed; one that was open on the disk and is neither recovered nor
-set aside by name; one that a recorder heard from beginning to end, and that lacks a twist. (The first that a recorder
-hears of does not count there: it may have met the others in the middle of it.)
+set aside by name; one that a recorder heard from beginning to end, and that lacks a twist which its metadata do not
+count as dropped. (The first that a recorder hears of does not count there: it may have met the others in the middle.)
 half: a directory that looks like an episode and cannot be read from its first to its last message.
 
 It also prints how much of a killed episode's end was missing at the worst.
@@ -50,7 +50,7 @@ from rig_robot.learning.checkpoint import CURRENT, CheckpointConfig, activate, r
 from rig_robot.learning.inference import Encoder, Policy
 from rig_robot.learning.run_state import load_notes
 from rig_robot.recording import topics
-from rig_robot.recording.episode import find, header_ns, messages
+from rig_robot.recording.episode import EpisodeInfo, find, header_ns, messages
 from rig_robot.recording.segments import read_segments
 from rig_robot.recording.writer import open_name
 from rig_robot.resources import locate
@@ -214,9 +214,16 @@ class Recordings:
 
     def twists(self, episode: str) -> set[int]:
         """Stamps of the twists that were recorded of an episode, in all its parts [ns]."""
-        names = [name for name in self.whole if name == episode or name.startswith(f"{episode}-")]
-        infos = [info for info in find(self.root)[0] if info.id in names]
+        infos = self._parts(episode)
         return {header_ns(message) for info in infos for _, _, message in messages(info, (topics.TWIST,))}
+
+    def dropped(self, episode: str) -> int:
+        """How many twists of an episode its metadata say are missing."""
+        return sum(info.drops.get(topics.TWIST, 0) for info in self._parts(episode))
+
+    def _parts(self, episode: str) -> list[EpisodeInfo]:
+        names = [name for name in self.whole if name == episode or name.startswith(f"{episode}-")]
+        return [info for info in find(self.root)[0] if info.id in names]
 
 
 def start(root: Path, checkpoint: str) -> Process:
@@ -260,8 +267,10 @@ def kill_recorder(kills: int, args: Args, root: Path) -> tuple[int, int]:
         for episode, twists in zip(whole[heard + 1 :], missing[heard + 1 :], strict=True) if heard is not None else ():
             followed += 1
             if twists:
-                print(f"{episode.name} lacks {len(twists)} of its {len(episode.twists)} twists")
-                recordings.lost.add(episode.name)
+                dropped = recordings.dropped(episode.name)
+                print(f"{episode.name} lacks {len(twists)} of its {len(episode.twists)} twists, and says {dropped}")
+                if len(twists) > dropped:
+                    recordings.lost.add(episode.name)
     aside = len(list(root.glob("*.broken")))
     print(
         f"recorder: {kills} kills; {len(stack.episodes)} episodes published, {len(recordings.whole)} recorded, "

@@ -295,10 +295,10 @@ class PolicyNode(ros.RigNode):
         self._untold, self._told = None, time.monotonic()
         if self._goal_message is not None and not self._goal_stamp:
             self._on_goal(self._goal_message)  # it may have been of this VAE
-        self._answer("ready", name, "has loaded the pair")
+        self._answer("ready", name, "has loaded the pair", policy.vae_id)
 
-    def _answer(self, state: str, name: str, text: str) -> None:
-        self._answers.publish(answer("policy", state, name, self._pairs.present.policy.vae_id, text))
+    def _answer(self, state: str, name: str, text: str, vae_id: str = "") -> None:
+        self._answers.publish(answer("policy", state, name, vae_id or self._pairs.present.policy.vae_id, text))
 
     # Episodes
 
