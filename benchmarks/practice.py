@@ -6,7 +6,8 @@ Everything runs as `rig sim --practice` does: all nodes over DDS, episodes recor
 background, checkpoints swapped while the robot goes on.
 
 1. From no checkpoint at all: explore, learn to see, practise imagined goals; then 30 goal images that nothing was
-   trained on. `practice_curve.png` shows how near each published checkpoint came, over the robot steps behind it.
+   trained on. `practice_curve.png` shows how near each published checkpoint came, over the robot steps behind it, and
+   the untrained one, from which it began.
 2. The shipped checkpoint in the plain scene and in the shifted one (camera turned by 5 degrees, another table, less
    light); then 20 episodes of practice there, and the same goals again.
 
@@ -24,9 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import tyro
 
+import rig_sim  # noqa: F401  registers the environments
+from rig_robot.learning.arguments import EvalArgs
 from rig_robot.learning.checkpoint import CONFIG_FILE, CheckpointError, read_config
+from rig_robot.learning.evaluate import evaluate
 from rig_robot.learning.pictures import learning_curve
 
 DOMAIN = "94"
@@ -68,7 +73,8 @@ def main(args: Args) -> None:
 def from_scratch(args: Args, data: Path) -> dict[str, float | int]:
     """Run the first part."""
     found = sim(args, "--practice", "--data", str(data), "--steps", str(args.steps))
-    history = published(data / "checkpoints")
+    untrained = evaluate(EvalArgs(data / "checkpoints" / "untrained", goals=args.goals), gymnasium.make)
+    history = [{"step": 0, **untrained}, *published(data / "checkpoints")]
     for entry in history:
         print(f"{entry['step']:6d} robot steps: mean {entry['mean_mm']:.1f}, median {entry['median_mm']:.1f} mm")
     learning_curve(args.picture, history, "the robot, exploration included")

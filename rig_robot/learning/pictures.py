@@ -46,7 +46,7 @@ def learning_curve(path: Path, history: Sequence[dict], steps_of: str = "practic
         xlabel=f"steps of {steps_of}", ylabel="final distance [mm]", yscale="log", title="Distance to held-out goals"
     )
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter("{x:.0f}")
+    axes.yaxis.set_major_formatter("{x:.3g}")
     axes.yaxis.set_minor_formatter("")
     axes.grid(alpha=0.3)
     axes.legend()
