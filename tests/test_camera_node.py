@@ -156,12 +156,12 @@ def test_the_view_is_compared_with_the_checkpoint_that_runs_also_after_a_swap(li
 
         def says(text: str) -> bool:
             driver.send(frame)
-            listener.spin(0.1)
+            listener.spin(0.03)  # well above 10 Hz, below which the camera would be called slow instead
             return bool(said) and text in said[-1]
 
         listener.until(lambda: says("not the checkpoint's view"), "the other scene is noticed", 20)
         answers.publish(ros.diagnostic("encoder", ros.OK, "", {"state": "active", "checkpoint": "after"}))
-        listener.until(lambda: not says("not the checkpoint's view"), "the new checkpoint's scene is this one", 20)
+        listener.until(lambda: says("frames are passed on"), "the new checkpoint's scene is this one", 20)
         said.clear()
-        listener.until(lambda: len(said) > 7 or not says(""), "another comparison", 20)
+        listener.until(lambda: says("") and len(said) > 4, "more comparisons", 20)
         assert not any("not the checkpoint's view" in text for text in said)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-EXECUTABLES = {"rig", "camera", "encoder", "goal", "policy", "arm", "sim", "sim_goals"}
+NODES = {"camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver"}
+EXECUTABLES = {"rig", "sim", "sim_goals", "sim_practice"} | NODES
 FINDS = """
 import rig_robot, rig_sim
 from rig_robot.bringup import SimOptions, simulation
@@ -47,10 +48,12 @@ def test_colcon_puts_scripts_launch_files_and_index_where_ros2_looks(checkout: P
     prefix = workspace / "install" / "rig_robot"
     assert {file.name for file in (prefix / "lib" / "rig_robot").iterdir()} == EXECUTABLES
     assert (prefix / "share/ament_index/resource_index/packages/rig_robot").is_file()
-    for file in ("launch/sim.launch.py", "launch/robot.launch.py", "config/dds/camera.xml", "config/robot.yaml"):
+    for name in ("sim", "robot", "practice"):
+        assert (prefix / f"share/rig_robot/launch/{name}.launch.py").is_file()
+    for file in ("config/dds/camera.xml", "config/robot.yaml", "policies/rig_robot.policy.xml"):
         assert (prefix / "share/rig_robot" / file).is_file()
-    for file in ("config/arms/ur5e.yaml", "config/arms/ur5e.urdf", "policies/rig_robot.policy.xml"):
-        assert (prefix / "share/rig_robot" / file).is_file()
+    for file in ("ur5e.yaml", "ur5e.urdf"):
+        assert (prefix / "share/rig_robot/config/arms" / file).is_file()
     script = f"source install/setup.bash && cd / && echo $AMENT_PREFIX_PATH && '{sys.executable}' -c '{FINDS}'"
     found = subprocess.run(
         ["bash", "-c", script],
