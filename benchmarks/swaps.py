@@ -11,7 +11,8 @@ Nothing that a node says of itself counts: all is read back from the recorded ba
 stamp, the checkpoint whose VAE that names, the goal's latent of the same VAE; that checkpoint's policy is run on the
 two and must give that twist, and both latents must be what its VAE makes of the recorded pictures. Any other twist is
 mixed. An observation that has not exactly one latent is lost. A step is how far the commanded joint positions take the
-tool in one action period. The last line is one JSON object; the exit status is 1 where anything was mixed or lost.
+tool in one action period. The last line is one JSON object; the exit status is 1 where anything was mixed or lost, or
+where no swap is in the bags.
 """
 
 from __future__ import annotations
@@ -399,7 +400,7 @@ def main(args: Args) -> None:
     with tempfile.TemporaryDirectory(prefix="rig_swaps_") as temporary:
         result = measure(args, args.directory or Path(temporary))
     print(json.dumps(result))
-    sys.exit(bool(result["mixed"] or result["lost"]))
+    sys.exit(bool(result["mixed"] or result["lost"] or not result["swaps_in_bags"]))
 
 
 if __name__ == "__main__":

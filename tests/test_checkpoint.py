@@ -176,6 +176,20 @@ def test_current_follows_activation_and_an_opened_checkpoint_does_not(checkpoint
     assert resolve(root) == (root / "second").resolve()
 
 
+def test_several_processes_may_activate_at_once(checkpoint: Path) -> None:
+    root = checkpoint.parent
+    write(root / "second", seed=1)
+    names = (checkpoint.name, "second")
+    program = "import sys, pathlib; from rig_robot.learning.checkpoint import activate\n"
+    program += "for _ in range(200): activate(pathlib.Path(sys.argv[1]))"
+    activate(checkpoint)
+    running = [subprocess.Popen([sys.executable, "-c", program, root / name]) for name in names]
+    while any(process.poll() is None for process in running):
+        assert resolve(root).name in names
+    assert [process.returncode for process in running] == [0, 0]
+    assert sorted(path.name for path in root.iterdir()) == sorted((*names, "current"))
+
+
 def test_what_a_killed_save_left_is_not_a_checkpoint_and_does_not_stop_the_next(tmp_path: Path) -> None:
     (tmp_path / ".first.partial").mkdir()
     (tmp_path / ".first.partial" / "vae.safetensors").write_bytes(b"half")

@@ -202,7 +202,8 @@ def test_after_any_unit_a_restart_goes_on_to_the_same_bytes(tmp_path: Path, reco
 PROGRAM = """
 import pickle, sys; from pathlib import Path
 from rig_robot.learning.checkpoint import activate
-from rig_robot.learning.on_robot import Learner, Settings, judge
+from rig_robot.learning import judge
+from rig_robot.learning.on_robot import Learner, Settings
 judge.knows = lambda *_: True
 directory = Path(sys.argv[1])
 learner = Learner(directory / "trainer", directory / "checkpoints", pickle.loads(bytes.fromhex(sys.argv[2])))

@@ -15,6 +15,7 @@ import hashlib
 import json
 import math
 import os
+import secrets
 import shutil
 import types
 import typing
@@ -197,10 +198,12 @@ def save(
 
 
 def activate(directory: Path) -> None:
-    """Make `directory` the `current` checkpoint of its root (its parent); the link is never missing meanwhile."""
+    """Make `directory` the `current` checkpoint of its root (its parent); the link is never missing meanwhile.
+
+    Several processes may do so at once: the last one has its way.
+    """
     directory = Path(directory)
-    link = directory.parent / f".{CURRENT}.partial"
-    link.unlink(missing_ok=True)
+    link = directory.parent / f".{CURRENT}.{secrets.token_hex(4)}.partial"
     link.symlink_to(directory.name)
     link.rename(directory.parent / CURRENT)
     sync_directory(directory.parent)

@@ -1,7 +1,8 @@
-"""What a robot gets of what was learned: the tensors and the configuration of a checkpoint."""
+"""What a robot gets of what was learned: the tensors and the configuration of a checkpoint. `restore.py` goes back."""
 
 import dataclasses
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,12 @@ from rig_robot.learning.checkpoint import (
     PriorEntry,
     VaeEntry,
     WorkspaceEntry,
+    save,
 )
 from rig_robot.learning.relabeling import Prior
 from rig_robot.learning.replay_buffer import ReplayBuffer
 from rig_robot.learning.representations import Latent
+from rig_robot.learning.rig import Rig
 from rig_robot.learning.td3 import Td3
 from rig_robot.view_check import Reference
 
@@ -26,6 +29,9 @@ SCENE_OBSERVATIONS = 1000
 """of which the reference of the static scene is made"""
 POLICY_PARTS = ("actor.", "critics.", "predictor.", "value.")
 """What policy.safetensors holds: the actor, and what goes with it to learn on; targets begin as copies"""
+
+MOVES, LATE = "calibration.moves", "calibration.late"
+"""Tensors of policy.safetensors that only checkpoints made on a robot have"""
 
 
 def tensors(representation: Latent, td3: Td3) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -71,3 +77,33 @@ def plain(args: TrainArgs) -> dict[str, Any]:
     fields = {name: value for name, value in dataclasses.asdict(args).items() if name != "out"}
     json_types = {tuple: list, type(args.out): str}
     return {name: json_types.get(type(value), lambda same: same)(value) for name, value in fields.items()}
+
+
+def write(
+    directory: Path, rig: Rig, like: CheckpointConfig, parent: str, training: dict[str, Any], figures: dict[str, Any]
+) -> None:
+    """Write what was learned on a robot, with the calibration of its latents to learn on from.
+
+    Args:
+        directory: Where; it must not be there yet.
+        rig: What was learned.
+        like: Names camera, action and workspace.
+        parent: Name of the checkpoint that it was learned from.
+        training: What goes beside the arguments.
+        figures: How well it does.
+
+    Raises:
+        ValueError: If a number is not finite.
+    """
+    assert isinstance(rig.representation, Latent)
+    training = training | {"episodes": rig.episodes}
+    made = config(rig.args, like.camera, like.action, like.workspace, rig.prior, training, figures)
+    vae, policy = tensors(rig.representation, rig.td3)
+    if rig.representation.calibration is not None:
+        calibration = rig.representation.calibration.state_dict()
+        policy |= {MOVES: calibration["moves"].numpy(), LATE: calibration["late"].numpy()}
+    for part, arrays in (("vae", vae), ("policy", policy)):
+        for name, values in arrays.items():
+            if not np.isfinite(values).all():
+                raise ValueError(f"{part}: {name} is not finite")
+    save(directory, dataclasses.replace(made, parent=parent), vae, policy, scene(rig.replay, rig.replay.size // 2))

@@ -17,17 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import gymnasium
 import numpy as np
 import safetensors
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from rig_robot.learning import checkpoint, export, judge, restore
+from rig_robot.learning import checkpoint, export, restore
 from rig_robot.learning.checkpoint import CURRENT, CheckpointConfig
-from rig_robot.learning.evaluate import figures, roll_out
 from rig_robot.learning.experience import Shelf
-from rig_robot.learning.networks import Actor
+from rig_robot.learning.jury import Arena, Jury
 from rig_robot.learning.relabeling import Prior
 from rig_robot.learning.replay_buffer import ReplayBuffer
 from rig_robot.learning.representations import UNIT, Latent, Log
@@ -41,7 +39,6 @@ from rig_robot.learning.run_state import (
     replay_arrays,
     save_state,
 )
-from rig_robot.learning.vae import Vae
 from rig_robot.recording.segments import Segment
 
 BEFORE_FILE = "before.safetensors"
@@ -55,12 +52,8 @@ TUNE_UNIT = 10
 """VAE updates"""
 PATIENCE = 4
 """units without a better held-out loss after which fine-tuning stops"""
-JUDGED_IMAGES = 500
-"""held-out images, the newest, that the VAE is judged by"""
 KNOWN_IMAGES = 100
 """of a new episode, by which it is told whether the VAE knows the view"""
-JUDGE_SEED = 1
-"""of the goals that pairs are judged by; those of `rig eval` by default have another"""
 PLANNED_STEPS = 3_500
 """Steps of practice over which the learning rates fall."""
 
@@ -152,7 +145,7 @@ class Learner:
         self.text = ""
         self._log: Log = {}
         self._unit_s = 0.0
-        self._env: gymnasium.Env | None = None
+        self._arena: Arena | None = None
         self.best: dict[str, np.ndarray] = {}
         """weights of the VAE at the best held-out loss of the present fine-tuning"""
         self.others: np.ndarray | None = None
@@ -251,6 +244,9 @@ class Learner:
         assert isinstance(self.rig.representation, Latent)  # `restore.arguments` has seen to it
         self.vae = self.rig.representation
         self.best = {}
+        if settings.environment and self._arena is None:
+            self._arena = Arena(settings.environment, settings.scene, settings.judge_goals, args)
+        self.jury = Jury(self.root, config, self.rig, self.held_out.replay, self._arena)
 
     def _save(self) -> None:
         self.notes["generations"] = [self.experience.generation, self.held_out.generation]
@@ -284,7 +280,7 @@ class Learner:
         notes["used"] += bool(frames)
         known = True
         if frames and notes["phase"] == PRACTISE:
-            known = self._knows(np.concatenate([segment.images for segment in segments])[:KNOWN_IMAGES])
+            known = self.jury.knows(np.concatenate([segment.images for segment in segments])[:KNOWN_IMAGES])
             notes["unknown"] = 0 if known else notes["unknown"] + 1
             # One picture of something else is chance; but a checkpoint from elsewhere may not know the place at all.
             if notes["unknown"] >= {None: 1, True: 2, False: 10**9}[notes["knows"]]:
@@ -308,10 +304,6 @@ class Learner:
             rig.episodes += 1
             notes["since_tuned"] += 1
         self._save()
-
-    def _knows(self, images: np.ndarray) -> bool:
-        """Whether the VAE has learnt to see what images [N, S, S, 3] show; True where there are none."""
-        return not len(images) or judge.knows(self.vae.vae, self.rig.prior, images)
 
     def _look_around(self) -> None:
         """The view is not what the VAE has learnt: to explore it, then to learn to see it, with the old networks."""
@@ -368,7 +360,7 @@ class Learner:
         """Give up what is being done; what was learned before it is kept. Returns what was given up."""
         phase = self.notes["phase"]
         if phase in (TUNE, REFIT, JUDGE) or (phase == ENCODE and self.notes["after"] == REFIT):
-            if self._trained_present():
+            if self.jury.trained(self.notes["present"]):
                 self._go_back()
         elif phase == PRACTISE:
             self.notes["owed"] = 0
@@ -390,12 +382,12 @@ class Learner:
             # The best so far is what others are measured by: a little worse each time would go far.
             if not notes["figures"] or notes["found"].get("mean_mm", 0) < notes["figures"].get("mean_mm", 0):
                 notes["figures"] = notes["found"]
-            notes |= {"relearning": False, "knows": self._knows(self._held_out_images()[-KNOWN_IMAGES:]), "unknown": 0}
+            notes |= {"relearning": False, "knows": self.jury.knows(self.jury.images(KNOWN_IMAGES)), "unknown": 0}
             self._tell(f"checkpoint {name} is current: {notes['verdict']}")
             self._enter(PRACTISE)
         else:
             self._tell(f"checkpoint {name} was refused, {notes['present']} goes on: {why}")
-            if self._trained_present():
+            if self.jury.trained(self.notes["present"]):
                 self._go_back()
             else:
                 self._enter(PRACTISE)
@@ -450,8 +442,8 @@ class Learner:
     def close(self) -> None:
         """Leave the simulation and the logs."""
         self.writer.close()
-        if self._env is not None:
-            self._env.close()
+        if self._arena is not None:
+            self._arena.close()
 
     def _gather(self) -> None:
         self._tell(f"{self.notes['explored']} steps were explored: learning to see")
@@ -510,13 +502,13 @@ class Learner:
         """Fine-tune the VAE until images that it is not trained on gain no more; the best of it is kept."""
         notes, rig = self.notes, self.rig
         if not self.best:
-            self._keep_best(self._held_out_loss())
+            self._keep_best(self.jury.loss())
         self.vae.trainer.calibrating = True
         log = self.vae.fine_tune(
             rig.replay, rig.explored_frames, self._practised(), self._rng(TUNE), TUNE_UNIT, self.others
         )
         notes["step"] += TUNE_UNIT
-        loss = self._held_out_loss()
+        loss = self.jury.loss()
         if not loss >= notes["best_loss"]:  # also where no episode is held out yet
             self._keep_best(loss)
         self._note(log | {"vae/held_out_loss": loss})
@@ -546,13 +538,13 @@ class Learner:
     def _judge(self) -> None:
         """Write the pair as a checkpoint to be announced, if it is no worse than the present one."""
         notes = self.notes
-        verdict = self._verdict()
+        verdict = self.jury.verdict(notes["present"], notes["figures"], self._breathe)
         self._note({f"judge/{name}": value for name, value in verdict.figures.items()})
         if verdict.accepted:
             notes["found"], notes["verdict"] = dict(verdict.figures), verdict.reason
             notes["candidate"] = self._write(verdict.figures)
             self._enter(ANNOUNCE)
-        elif self._trained_present():
+        elif self.jury.trained(self.notes["present"]):
             notes |= {"relearning": False, "knows": False}
             self._tell(f"not published, {notes['present']} goes on: {verdict.reason}")
             self._go_back()
@@ -631,9 +623,6 @@ class Learner:
         self.rig.explored, self.rig.episodes = explored, episodes
         self._enter(GATHER)
 
-    def _trained_present(self) -> bool:
-        return checkpoint.read_config(self.root / self.notes["present"]).trained
-
     def _follow(self) -> None:
         """Where somebody has made another checkpoint the current one, go on from that."""
         notes, current = self.notes, self._current()
@@ -654,93 +643,29 @@ class Learner:
         except OSError:
             return None
 
-    # --- judging and writing
-
-    def _verdict(self) -> judge.Verdict:
-        images, vae = self._held_out_images(), self.vae.vae
-        present = self._present() if self._trained_present() else None
-        seeing = judge.seeing(present and present[0], vae, images, self.args.beta, self.rig.action_size)
-        if not seeing.accepted:
-            return seeing
-        if self.settings.environment:
-            acting = judge.reaching(self.notes["figures"] or None, self._reach())
-        elif present is None:
-            return seeing
-        else:
-            positions = self.held_out.replay.states[self._held_out_frames()]
-            axes = tuple("xyz".index(axis) for axis in self.config.action.axes)
-            acting = judge.acting(present, (vae, self.rig.td3.actor), images, positions, axes)
-        return judge.Verdict(acting.accepted, acting.reason, seeing.figures | acting.figures)
-
-    def _present(self) -> tuple[Vae, Actor]:
-        """The networks of the present checkpoint."""
-        directory = self.root / self.notes["present"]
-        config = checkpoint.read_config(directory)
-        size, latent_size = config.camera.image_size, config.vae.latent_size
-        vae = Vae(size, latent_size, config.vae.channels, self.args.likelihood)
-        actor = Actor(latent_size, self.rig.action_size, config.policy.hidden)
-        policy = checkpoint.read_tensors(directory, config.policy)
-        of_actor = {name.removeprefix("actor."): policy[name] for name in policy if name.startswith("actor.")}
-        for module, tensors in ((vae, checkpoint.read_tensors(directory, config.vae)), (actor, of_actor)):
-            module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in tensors.items()})
-        return vae, actor
-
-    def _reach(self) -> dict[str, Any]:
-        """How near the pair comes to goals in the judging environment: the figures of an evaluation."""
-        settings, rig, args = self.settings, self.rig, self.args
-        if self._env is None:
-            size, delay, scene = args.image_size, args.action_delay, settings.scene
-            self._env = gymnasium.make(settings.environment, image_size=size, action_delay=delay, scene=scene)
-
-        def act(latent: np.ndarray, goal: np.ndarray) -> np.ndarray:
-            if self.interrupt():
-                raise Interrupted
-            return rig.act(latent, goal)
-
-        world: Any = self._env.unwrapped
-        rollouts = roll_out(self._env, rig.encode, act, settings.judge_goals, JUDGE_SEED)
-        return {name: value for name, value in figures(rollouts, world.period).items() if name != "each"}
+    # --- writing
 
     def _write(self, found: dict[str, Any]) -> str:
         """The pair as a checkpoint; returns its name."""
-        rig, notes = self.rig, self.notes
+        notes = self.notes
         stem = name = f"practice-{notes['steps']:06d}"
         number = 1
         while (self.root / name).exists():
             number += 1
             name = f"{stem}-{number}"
-        training = {"step": notes["steps"] - notes["explored"], "samples": notes["steps"], "episodes": rig.episodes}
-        entries = self.config.camera, self.config.action, self.config.workspace
-        config = export.config(self.args, *entries, rig.prior, training, found)
-        config = dataclasses.replace(config, parent=notes["present"])
-        vae, policy = export.tensors(self.vae, rig.td3)
-        if self.vae.calibration is not None:
-            calibration = self.vae.calibration.state_dict()
-            policy |= {restore.MOVES: calibration["moves"].numpy(), restore.LATE: calibration["late"].numpy()}
-        for part, tensors in (("vae", vae), ("policy", policy)):
-            for tensor, values in tensors.items():
-                if not np.isfinite(values).all():
-                    raise ValueError(f"{part}: {tensor} is not finite")
-        checkpoint.save(self.root / name, config, vae, policy, export.scene(rig.replay, rig.replay.size // 2))
+        training = {"step": notes["steps"] - notes["explored"], "samples": notes["steps"]}
+        export.write(self.root / name, self.rig, self.config, notes["present"], training, found)
         return name
-
-    def _held_out_images(self) -> np.ndarray:
-        """uint8 [N, S, S, 3]: the newest that nothing is trained on."""
-        return self.held_out.replay.images[self._held_out_frames()]
-
-    def _held_out_frames(self) -> slice:
-        size = self.held_out.replay.size
-        return slice(max(0, size - JUDGED_IMAGES), size)
-
-    def _held_out_loss(self) -> float:
-        images = self._held_out_images()
-        return judge.held_out_loss(self.vae.vae, images, self.args.beta) if len(images) else float("nan")
 
     def _encoded(self, frames: slice) -> np.ndarray:
         """float32 [B, L]: frames as they are encoded now."""
         replay, indices = self.rig.replay, np.arange(frames.start, frames.stop)
         parts = np.array_split(indices, -(-len(indices) // ENCODE_BATCH))
         return np.concatenate([self.rig.representation.encode(replay.frames(part)) for part in parts])
+
+    def _breathe(self) -> None:
+        if self.interrupt():
+            raise Interrupted
 
     def _rng(self, phase: str) -> np.random.Generator:
         """The randomness of one unit of work."""

@@ -9,14 +9,13 @@ import torch
 
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint import CheckpointConfig, CheckpointError, read_tensors
+from rig_robot.learning.export import LATE, MOVES
 from rig_robot.learning.relabeling import Prior
 from rig_robot.learning.representations import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.td3 import Td3
 from rig_robot.learning.vae_training import VaeTrainer
 
-MOVES, LATE = "calibration.moves", "calibration.late"
-"""Tensors of policy.safetensors that only checkpoints made on a robot have"""
 PROBES = 2000
 """latents and actions that the predictor is asked about"""
 

@@ -126,7 +126,7 @@ class TrainerNode(ros.RigNode):
         if name is not None:
             try:
                 self._deliver(self._root / name)
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 self._on_outcome(Outcome(False, str(error)))
         progress = self._progress
         if progress is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mcap.writer import CompressionType, Writer
 
+from rig_robot.learning.checkpoint import sync_directory
 from rig_robot.recording import bag
 from rig_robot.recording.topics import Topic
 
@@ -28,15 +29,6 @@ _CHUNK = 1024 * 1024
 def open_name(name: str) -> str:
     """Return the name of an episode's directory while it is recorded."""
     return f".{name}.recording"
-
-
-def sync_directory(directory: Path) -> None:
-    """Wait until the disk has a directory's entries: a new or renamed file is there after a power loss."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class EpisodeWriter:
