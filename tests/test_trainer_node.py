@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,6 +147,23 @@ def test_what_is_recorded_becomes_a_checkpoint_that_the_system_is_asked_to_take(
         assert resolve(tmp_path / "checkpoints").name == name
         assert list((tmp_path / "trainer" / "tensorboard").iterdir())
         assert process.interrupt() == 0
+
+
+def test_an_episode_that_is_being_copied_from_elsewhere_is_taken_once_it_is_whole(
+    tmp_path: Path, system: System
+) -> None:
+    given, source, target = parameters(tmp_path), tmp_path / "robot" / "E0", tmp_path / "episodes" / "E0"
+    source.parent.mkdir()
+    record(source.parent, "E0", 0)
+    with node_process("rig_robot.nodes.trainer", given) as process:
+        system.until("it is up", phase="waiting")
+        target.mkdir()
+        file = next(source.glob("*.mcap"))
+        (target / file.name).write_bytes(file.read_bytes()[:5000])
+        system.listener.spin(2.5)  # it looks every second
+        shutil.copytree(source, target, dirs_exist_ok=True)
+        system.until("it is taken", episodes=1, steps=STEPS)
+        assert "left out" not in process.output()
 
 
 def test_it_says_which_checkpoint_root_it_misses(tmp_path: Path) -> None:

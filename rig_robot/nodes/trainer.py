@@ -21,7 +21,7 @@ from rig_robot.learning.experience import read_buffer
 from rig_robot.learning.on_robot import Interrupted, Learner, Progress, Settings
 from rig_robot.learning.replay_buffer import ABOUT
 from rig_robot.observation import Crop
-from rig_robot.recording.episode import EpisodeError, EpisodeInfo, find
+from rig_robot.recording.episode import EpisodeError, EpisodeInfo, find, settled
 from rig_robot.recording.pictures import BagError, read_pictures
 from rig_robot.recording.segments import read_segments
 from rig_robot.sending import Sender
@@ -41,10 +41,9 @@ class TrainerNode(ros.RigNode):
     def __init__(self) -> None:
         super().__init__("trainer")
         string = Parameter.Type.STRING
-        self._root = Path(
-            self.declare("checkpoints", string, "Root of checkpoints with a link `current`: go on there.")
-        )
-        self._work = Path(self.declare("work", string, "Directory of the training's state and of TensorBoard's logs."))
+        root = self.declare("checkpoints", string, "Root of checkpoints with a link `current`: go on there.")
+        work = self.declare("work", string, "Directory of the training's state and of TensorBoard's logs.")
+        self._root, self._work = Path(root).expanduser(), Path(work).expanduser()
         episodes = self.declare("episodes", Parameter.Type.STRING_ARRAY, "Directories where episodes appear.")
         old = self.declare("old", [""], "Directories of earlier episodes, or buffers of `rig explore`.")
         bags = self.declare("pictures", [""], "Bags of pictures without actions that the VAE shall see as well.")
@@ -253,8 +252,8 @@ class TrainerNode(ros.RigNode):
             learner.take(info.id, segments, info.mode == "explore")
         return True
 
-    def _look(self, learner: Learner, root: Path) -> list[EpisodeInfo]:
-        """What is new in a folder; what is of no use is refused once, by name."""
+    def _look(self, learner: Learner, root: Path, patient: bool = True) -> list[EpisodeInfo]:
+        """What is new in a folder; what is of no use is refused once, by name. If patient: when nothing changes."""
         try:
             good, refused = find(root, self._config, learner.taken)
         except EpisodeError as error:  # the recorder makes it with the first episode
@@ -263,7 +262,8 @@ class TrainerNode(ros.RigNode):
             self._missing.add(root)
             return []
         for directory, why in refused:
-            learner.refuse(directory.name, why)
+            if settled(directory) or not patient:  # else it may be on its way from another computer, not whole yet
+                learner.refuse(directory.name, why)
         return good
 
     def _remember(self, learner: Learner) -> None:
@@ -275,7 +275,7 @@ class TrainerNode(ros.RigNode):
                 if path.name not in learner.taken:
                     learner.recall(path.name, read_buffer(path, size, axes))
                 continue
-            for info in self._look(learner, path):
+            for info in self._look(learner, path, patient=False):
                 try:
                     learner.recall(info.id, read_segments(info))
                 except EpisodeError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import struct
+import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ from rig_robot.learning.checkpoint import (
 from rig_robot.recording import bag, topics
 
 FORMAT = "1"
+SETTLED = 5.0
+"""A directory in which nothing has changed for so long [s] is not being copied here any more."""
 BROKEN = ".broken"
 """End of the name of an episode of which nothing could be read when it was to be recovered."""
 _MAGIC = b"\x89MCAP0\r\n"
@@ -164,6 +167,15 @@ def find(
         else:
             good.append(info)
     return sorted(good, key=lambda info: (info.start_ns, info.id)), refused
+
+
+def settled(directory: Path) -> bool:
+    """Whether nothing has changed in a directory for a while: what is wrong with it will not mend itself."""
+    try:
+        changed = max(path.stat().st_ctime for path in (directory, *directory.iterdir()))
+    except OSError:  # a file that was there a moment ago
+        return False
+    return time.time() - changed > SETTLED
 
 
 def require_robot(info: EpisodeInfo, like: CheckpointConfig) -> None:
