@@ -13,8 +13,8 @@ half: a directory that looks like an episode and cannot be read from its first t
 
 It also prints how much of a killed episode's end was missing at the worst.
 
-Then the trainer, for the other half: it learns from nothing from episodes of the simulation (random actions; they
-appear one after the other), with small networks, so that it publishes often, and is killed after 2 to 14 s of work.
+Then the trainer, for the other half: it learns from nothing from episodes of the simulation (random actions; the next
+appears as soon as it waits), with small networks, so that it publishes often, and is killed after 2 to 14 s of work.
 Corrupt: a checkpoint that is there under its name or was announced, and that cannot be read and verified; a `current`
 that is none; a training state that the next life cannot go on from. A run in which nothing was published has shown
 nothing, and fails.
@@ -31,6 +31,7 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -316,6 +317,7 @@ class Checkpoints:
     """The root of checkpoints, looked through after every kill, and what was announced."""
 
     def __init__(self, root: Path, work: Path) -> None:
+        from diagnostic_msgs.msg import DiagnosticStatus
         from rclpy.node import Node
         from std_msgs.msg import String
 
@@ -324,6 +326,9 @@ class Checkpoints:
         self._root, self._work = root, work
         self.node = Node("checkpoints", namespace=NAMESPACE)
         self.node.create_subscription(String, "rig/checkpoint", self._hear, ros.LATCHED)
+        self.node.create_subscription(DiagnosticStatus, "rig/trainer/progress", self._follow, ros.LATCHED)
+        self.phase = self.explore = ""
+        """what the trainer does, and whether it wants exploration"""
         self.published: set[str] = set()
         """names of checkpoints that have been announced or were found current"""
         self.corrupt: set[str] = set()
@@ -332,6 +337,10 @@ class Checkpoints:
     def _hear(self, message) -> None:
         self.published.add(message.data)
         self._verify(message.data)
+
+    def _follow(self, message) -> None:
+        said = {item.key: item.value for item in message.values}
+        self.phase, self.explore = said["phase"], said["explore"]
 
     def _verify(self, name: str) -> None:
         try:
@@ -364,15 +373,22 @@ class Checkpoints:
         return f"{self._taken} episodes taken, {self._steps} updates, {len(self.published) - 1} checkpoints published"
 
 
-def _let_work(trainer: Process, executor, cpu_s: float) -> None:
-    """Let time pass until the trainer has had so much of a core [s], or has had nothing to do for long."""
+def _let_work(trainer: Process, executor, checkpoints: Checkpoints, lessons: Lessons, cpu_s: float) -> None:
+    """Let time pass until the trainer has had so much of a core [s]; whenever it waits, there is another lesson."""
     process, begin = psutil.Process(trainer.process.pid), time.monotonic()
-    while time.monotonic() - begin < 5.0 + 3.0 * cpu_s:
+    checkpoints.phase = "starting"
+    while time.monotonic() - begin < 60.0 + 10.0 * cpu_s:
         executor.spin_once(timeout_sec=0.1)
+        if checkpoints.phase == "waiting":
+            checkpoints.phase = "reading"
+            lessons.write("explore" if checkpoints.explore == "wanted" else "practice")
         if trainer.process.poll() is not None:
             sys.exit(f"the trainer has ended by itself; it says:\n{trainer.output()[-3000:]}")
         if sum(process.cpu_times()[:2]) > cpu_s:
             return
+    sys.exit(
+        f"the trainer has not worked for {cpu_s:.0f} s within ten times as long; it says:\n{trainer.output()[-3000:]}"
+    )
 
 
 def kill_trainer(kills: int, args: Args, folder: Path) -> int:
@@ -406,20 +422,21 @@ def kill_trainer(kills: int, args: Args, folder: Path) -> int:
     }
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
     command = ["-m", "rig_robot.nodes.trainer", "--ros-args", "-r", f"__ns:=/{NAMESPACE}", *arguments]
+    phases: Counter[str] = Counter()
     for number in range(kills + 1):
-        lessons.write("practice")
         trainer = Process(command, dds_profile("small", {}))
-        _let_work(trainer, executor, rng.uniform(2.0, 14.0) if number < kills else 30.0)
+        _let_work(trainer, executor, checkpoints, lessons, rng.uniform(2.0, 14.0) if number < kills else 30.0)
         if number < kills:
             trainer.process.kill()
             trainer.process.wait()
+            phases[checkpoints.phase] += 1
         else:
             trainer.stop()
         sweep(young=0.0)
         checkpoints.look()
         if number % 10 == 9:
             print(f"{number + 1} kills, {checkpoints.progress()}", flush=True)
-    print(f"trainer: {kills} kills; {checkpoints.progress()}")
+    print(f"trainer: {kills} kills; {checkpoints.progress()}; killed while {dict(phases.most_common())}")
     if len(checkpoints.published) < 2:  # the first is the untrained one
         sys.exit(f"no checkpoint was published, so nothing was shown; the trainer says:\n{trainer.output()[-3000:]}")
     return len(checkpoints.corrupt)
