@@ -28,7 +28,8 @@ from rig_robot.learning.arguments import Scene, TrainArgs
 from rig_robot.learning.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry, activate, read_config, resolve
 from rig_robot.learning.evaluate import figures, roll_out
 from rig_robot.learning.inference import Encoder, Policy
-from rig_robot.learning.on_robot import Learner, Settings
+from rig_robot.learning.on_robot import Learner
+from rig_robot.learning.practice_notes import Settings
 from rig_robot.recording.segments import Segment
 
 STICKY, EPISODE = 10, 50

@@ -31,7 +31,8 @@ from rig_robot.learning.checkpoint import (
 )
 from rig_robot.learning.experience import Shelf, read_buffer
 from rig_robot.learning.inference import Encoder, Policy
-from rig_robot.learning.on_robot import Interrupted, Learner, Settings
+from rig_robot.learning.on_robot import Interrupted, Learner
+from rig_robot.learning.practice_notes import Settings
 from rig_robot.learning.relabeling import Prior
 from rig_robot.learning.replay_buffer import ReplayBuffer
 from rig_robot.learning.run_state import STATE_FILE
@@ -152,14 +153,14 @@ def test_from_nothing_it_waits_for_exploration_then_publishes_then_learns_from_p
     latent, _ = Encoder(practice.root).encode(recorded[0].images[0])
     assert np.isfinite(Policy(practice.root).act(latent, latent)).all()
 
-    before = learner.notes["updates"]
+    before = learner.notes.updates
     practice.take(recorded[9:11], explored=False, first=9)
     practice.finish()
-    assert learner.notes["updates"] - before == 2 * (EPISODE - 1) * 4 and len(practice.published) == 1
+    assert learner.notes.updates - before == 2 * (EPISODE - 1) * 4 and len(practice.published) == 1
     practice.take(recorded[11:14], explored=False, first=11)
     learner.settings = dataclasses.replace(SETTINGS, fine_tune_every=5)
     practice.finish()
-    assert learner.notes["since_tuned"] == 0 and learner.progress().phase == "waiting"
+    assert learner.notes.since_tuned == 0 and learner.progress().phase == "waiting"
     assert len(practice.published) == 2 or "not published" in practice.said[-1]
     learner.close()
 
@@ -167,7 +168,7 @@ def test_from_nothing_it_waits_for_exploration_then_publishes_then_learns_from_p
 def test_every_tenth_episode_is_held_out_and_never_learned_from(tmp_path: Path, recorded: list[Segment]) -> None:
     practice = Practice(tmp_path)
     practice.take(recorded[:14], explored=True)
-    replay, held_out = practice.learner.rig.replay, practice.learner.held_out.replay
+    replay, held_out = practice.learner.state.rig.replay, practice.learner.state.held_out.replay
     assert len(replay.first) == 12 and len(held_out.first) == 2
     learned = {image.tobytes() for image in replay.images[: replay.size]}
     assert not learned & {image.tobytes() for image in np.concatenate((recorded[2].images, recorded[12].images))}
@@ -195,7 +196,7 @@ def test_after_any_unit_a_restart_goes_on_to_the_same_bytes(tmp_path: Path, reco
     assert undisturbed.published == restarted.published and len(restarted.published) >= 1
     for name in restarted.published:
         assert bytes_of(undisturbed.root / name) == bytes_of(restarted.root / name)
-    first, second = undisturbed.learner.rig.td3.state_dict(), restarted.learner.rig.td3.state_dict()
+    first, second = undisturbed.learner.state.rig.td3.state_dict(), restarted.learner.state.rig.td3.state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -203,7 +204,8 @@ PROGRAM = """
 import pickle, sys; from pathlib import Path
 from rig_robot.learning.checkpoint import activate
 from rig_robot.learning import judge
-from rig_robot.learning.on_robot import Learner, Settings
+from rig_robot.learning.on_robot import Learner
+from rig_robot.learning.practice_notes import Settings
 judge.knows = lambda *_: True
 directory = Path(sys.argv[1])
 learner = Learner(directory / "trainer", directory / "checkpoints", pickle.loads(bytes.fromhex(sys.argv[2])))
@@ -260,8 +262,8 @@ def test_a_damaged_state_is_set_aside_and_rebuilt_from_the_episodes(tmp_path: Pa
     assert "set aside" in practice.said[0] and not practice.learner.taken
     assert practice.learner.progress().checkpoint == "practice-000225", "what was published goes on"
     practice.take(recorded[:9], explored=True)
-    assert len(practice.learner.rig.replay.first) == 8
-    assert practice.learner.rig.replay.latents[:EPISODE].any(), "encoded by the VAE that was published"
+    assert len(practice.learner.state.rig.replay.first) == 8
+    assert practice.learner.state.rig.replay.latents[:EPISODE].any(), "encoded by the VAE that was published"
 
 
 def shipped(root: Path) -> Path:
@@ -277,14 +279,16 @@ def test_a_trained_checkpoint_is_gone_on_from_with_its_weights_and_its_calibrati
     practice = Practice(tmp_path, settings, shipped(tmp_path / "checkpoints"))
     learner, directory = practice.learner, practice.root / "shipped"
     latent, goal = (Encoder(directory).encode(image)[0] for image in recorded[0].images[:2])
-    np.testing.assert_allclose(learner.rig.act(latent, goal), Policy(directory).act(latent, goal), atol=1e-5)
-    assert learner.rig.td3.target_critics.state_dict().keys() == learner.rig.td3.critics.state_dict().keys()
-    same = zip(learner.rig.td3.critics.parameters(), learner.rig.td3.target_critics.parameters(), strict=True)
+    np.testing.assert_allclose(learner.state.rig.act(latent, goal), Policy(directory).act(latent, goal), atol=1e-5)
+    assert learner.state.rig.td3.target_critics.state_dict().keys() == learner.state.rig.td3.critics.state_dict().keys()
+    same = zip(
+        learner.state.rig.td3.critics.parameters(), learner.state.rig.td3.target_critics.parameters(), strict=True
+    )
     assert all(torch.equal(one, other) for one, other in same)
 
     practice.take(recorded, explored=False)
-    replay = learner.rig.replay
-    moves = learner.vae.calibration.moves.detach().numpy()
+    replay = learner.state.rig.replay
+    moves = learner.state.vae.calibration.moves.detach().numpy()
     z, states = replay.latents, replay.states
     still = [e * EPISODE + t for e in range(len(replay.first)) for t in range(8)]
     # by the latents themselves: how they went as the arm went, per action of 2 cm
@@ -300,13 +304,13 @@ def test_a_vae_that_moves_takes_the_policy_and_all_latents_with_it(tmp_path: Pat
     practice.finish()
     practice.take(recorded[9:14], explored=False, first=9)
     learner = practice.learner
-    actor = learner.rig.td3.actor.state_dict()["layers.0.weight"].clone()
-    practice.finish(lambda learner: learner.candidate is not None or learner.notes["phase"] == "judging")
-    replay = learner.rig.replay
-    now = learner.rig.representation.encode_all(replay)
+    actor = learner.state.rig.td3.actor.state_dict()["layers.0.weight"].clone()
+    practice.finish(lambda learner: learner.candidate is not None or learner.notes.phase == "judging")
+    replay = learner.state.rig.replay
+    now = learner.state.rig.representation.encode_all(replay)
     np.testing.assert_allclose(replay.latents[: replay.size], now, atol=1e-5)
-    np.testing.assert_allclose(learner.rig.prior.mean, Prior.fit(now).mean, atol=1e-5)
-    assert not torch.equal(actor, learner.rig.td3.actor.state_dict()["layers.0.weight"])
+    np.testing.assert_allclose(learner.state.rig.prior.mean, Prior.fit(now).mean, atol=1e-5)
+    assert not torch.equal(actor, learner.state.rig.td3.actor.state_dict()["layers.0.weight"])
 
 
 def test_a_worse_pair_is_not_published_and_the_present_one_goes_on(
@@ -316,16 +320,16 @@ def test_a_worse_pair_is_not_published_and_the_present_one_goes_on(
     practice.take(recorded[:9], explored=True)
     practice.finish()
     learner = practice.learner
-    before = {name: tensor.clone() for name, tensor in learner.vae.state_dict().items()}
-    latents = learner.rig.replay.latents[: learner.rig.replay.size].copy()
+    before = {name: tensor.clone() for name, tensor in learner.state.vae.state_dict().items()}
+    latents = learner.state.rig.replay.latents[: learner.state.rig.replay.size].copy()
     learner.fine_tune()
-    practice.finish(lambda learner: learner.notes["phase"] == "judging")
+    practice.finish(lambda learner: learner.notes.phase == "judging")
     with torch.no_grad():
-        learner.vae.vae.encoder[-1].weight.zero_()  # it says the same of every picture
+        learner.state.vae.vae.encoder[-1].weight.zero_()  # it says the same of every picture
     practice.finish()
     assert practice.published == ["practice-000225"] and "collapsed" in practice.said[-1]
-    assert all(torch.equal(before[name], tensor) for name, tensor in learner.vae.state_dict().items())
-    np.testing.assert_allclose(learner.rig.replay.latents[: learner.rig.replay.size], latents, atol=1e-5)
+    assert all(torch.equal(before[name], tensor) for name, tensor in learner.state.vae.state_dict().items())
+    np.testing.assert_allclose(learner.state.rig.replay.latents[: learner.state.rig.replay.size], latents, atol=1e-5)
 
     # and one that the running system refuses
     learner.fine_tune()
@@ -333,7 +337,7 @@ def test_a_worse_pair_is_not_published_and_the_present_one_goes_on(
     learner.settle(False, "the policy node refused it")
     practice.finish()
     assert "practice-000225 goes on" in practice.said[-1] and learner.progress().checkpoint == "practice-000225"
-    assert all(torch.equal(before[name], tensor) for name, tensor in learner.vae.state_dict().items())
+    assert all(torch.equal(before[name], tensor) for name, tensor in learner.state.vae.state_dict().items())
 
 
 def test_after_a_roll_back_it_goes_on_from_the_checkpoint_that_was_chosen(
@@ -353,7 +357,7 @@ def test_after_a_roll_back_it_goes_on_from_the_checkpoint_that_was_chosen(
     assert "made the current one" in practice.said[-1] and practice.learner.progress().checkpoint == first.name
     practice.finish()
     vae = Encoder(first)
-    replay = practice.learner.rig.replay
+    replay = practice.learner.state.rig.replay
     np.testing.assert_allclose(replay.latents[5], vae.encode(replay.images[5])[0], atol=1e-4)
 
 
@@ -363,18 +367,19 @@ def test_a_view_that_a_trained_vae_does_not_know_is_explored_and_learnt_with_the
     settings = dataclasses.replace(SETTINGS, relearn_steps=8 * EPISODE, relearn_updates=50)
     practice = Practice(tmp_path, settings, shipped(tmp_path / "checkpoints"))
     learner = practice.learner
-    learner.args = dataclasses.replace(learner.args, rehearsal_updates=200)
+    state = learner.state
+    state.args = dataclasses.replace(state.args, rehearsal_updates=200)
     monkeypatch.setattr(judge, "knows", lambda *_: False)
     practice.take(recorded[:1], explored=False)
     assert learner.progress().explore == "wanted" and "not what the VAE knows" in practice.said[-1]
-    assert not learner.due() and learner.notes["owed"] == 0, "nothing is learned from latents that mean nothing"
-    moves = learner.vae.calibration.moves.clone()
+    assert not learner.due() and learner.notes.owed == 0, "nothing is learned from latents that mean nothing"
+    moves = learner.state.vae.calibration.moves.clone()
     practice.take(recorded[1:14], explored=True, first=1)
     assert learner.due() and learner.progress().explore == "enough"
     practice.finish()
-    assert torch.equal(learner.vae.calibration.moves, moves)
+    assert torch.equal(learner.state.vae.calibration.moves, moves)
     assert practice.published or "not published" in practice.said[-1]
-    assert learner.progress().phase == "waiting" and learner.notes["knows"] is False
+    assert learner.progress().phase == "waiting" and learner.notes.knows is False
     practice.take(recorded[14:17], explored=False, first=14)
     assert learner.progress().explore == "enough", "what could not be learnt once is not tried for ever"
 
@@ -383,15 +388,15 @@ def test_giving_up_a_fine_tuning_keeps_what_was_learned_before(tmp_path: Path, r
     practice = Practice(tmp_path)
     practice.take(recorded[:9], explored=True)
     practice.finish()
-    before = {name: tensor.clone() for name, tensor in practice.learner.rig.td3.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in practice.learner.state.rig.td3.state_dict().items()}
     practice.learner.fine_tune()
-    practice.finish(lambda learner: learner.notes["phase"] == "judging")
-    after = practice.learner.rig.td3.state_dict()
+    practice.finish(lambda learner: learner.notes.phase == "judging")
+    after = practice.learner.state.rig.td3.state_dict()
     assert any(not torch.equal(before[name], after[name]) for name in before)
     practice.learner.give_up()
     practice.finish()
     assert practice.learner.progress().phase == "waiting" and len(practice.published) == 1
-    after = practice.learner.rig.td3.state_dict()
+    after = practice.learner.state.rig.td3.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
@@ -400,16 +405,17 @@ def test_pairs_are_measured_by_the_best_so_far_so_that_small_losses_do_not_add_u
 ) -> None:
     learner = Practice(tmp_path).learner
     for mean, best in ((4.0, 4.0), (4.9, 4.0), (3.0, 3.0)):
-        learner.notes |= {"candidate": "practice-1", "found": {"goals": 30, "mean_mm": mean}}
+        notes = learner.notes
+        notes.candidate, notes.found = "practice-1", {"goals": 30, "mean_mm": mean}
         learner.settle(True)
-        assert learner.notes["figures"]["mean_mm"] == best
+        assert learner.notes.figures["mean_mm"] == best
 
 
 def test_judging_by_reaching_can_be_broken_off_and_is_done_again(tmp_path: Path, recorded: list[Segment]) -> None:
     settings = dataclasses.replace(SETTINGS, environment="rig_sim:RigSawyerReachXY-v0", judge_goals=1)
     practice = Practice(tmp_path, settings)
     practice.take(recorded[:9], explored=True)
-    practice.finish(lambda learner: learner.notes["phase"] == "judging")
+    practice.finish(lambda learner: learner.notes.phase == "judging")
     practice.learner.interrupt = lambda: True
     with pytest.raises(Interrupted):
         practice.learner.work_once()
@@ -455,7 +461,7 @@ def test_earlier_data_are_explored_and_pictures_of_elsewhere_are_seen_but_calibr
     practice = Practice(tmp_path)
     learner = practice.learner
     learner.recall("old", segments)
-    assert learner.rig.explored == 2 and learner.progress().step == 102
+    assert learner.state.rig.explored == 2 and learner.progress().step == 102
     practice.take(recorded[:5], explored=True)
     learner.others = np.random.default_rng(0).integers(0, 256, (30, 48, 48, 3), dtype=np.uint8)
     practice.finish()

@@ -18,7 +18,8 @@ from rig_robot import ros
 from rig_robot.announcing import Announcer, Outcome
 from rig_robot.learning.checkpoint import activate, read_config
 from rig_robot.learning.experience import read_buffer
-from rig_robot.learning.on_robot import Interrupted, Learner, Progress, Settings
+from rig_robot.learning.on_robot import Interrupted, Learner
+from rig_robot.learning.practice_notes import Progress, Settings
 from rig_robot.learning.replay_buffer import ABOUT
 from rig_robot.observation import Crop
 from rig_robot.recording.episode import EpisodeError, EpisodeInfo, find, settled
