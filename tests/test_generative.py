@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
@@ -188,6 +188,7 @@ def test_one_sample_learns_the_mean_image_and_many_learn_the_images() -> None:
 
 
 @given(st.integers(1, 9), st.integers(1, 6), st.integers(0, 2**31 - 1))
+@example(8, 3, 677740)
 @settings(max_examples=20, deadline=None)
 def test_the_loss_is_the_least_of_k_and_only_the_best_samples_learn(k: int, batch: int, seed: int) -> None:
     torch.manual_seed(seed)
@@ -199,7 +200,9 @@ def test_the_loss_is_the_least_of_k_and_only_the_best_samples_learn(k: int, batc
     total.backward()
     assert samples.grad is not None
     learning = set(samples.grad.abs().sum(dim=1).nonzero().flatten().tolist())
-    assert learning <= set(errors.argmin(dim=1).tolist())
+    # Two samples may be as good as one another, as far as float32 tells.
+    best = errors <= (1 + 1e-5) * errors.min(dim=1, keepdim=True).values
+    assert learning <= set(best.any(dim=0).nonzero().flatten().tolist())
 
 
 def test_a_k_below_one_is_refused() -> None:
