@@ -32,6 +32,10 @@ SERVICES: dict[str, tuple[type, str, Any]] = {
 """Who is asked what for each word; the other words are modes of the policy node."""
 
 
+ONCE = ("arm", "park", "reach", "explore", "practice")
+"""Words that may set the arm in motion: never said again, since somebody else may have stopped it meanwhile."""
+
+
 class Outcome(NamedTuple):
     """What came of a word."""
 
@@ -44,10 +48,10 @@ def tell(word: str, namespace: str = "", timeout: float = 10.0) -> Outcome:
     with Visit("rig_tell_command", namespace, timeout) as visit:
         try:
             if word in SERVICES:
-                answer = visit.call(*SERVICES[word])
+                answer = visit.call(*SERVICES[word], repeat=word not in ONCE)
                 return Outcome(answer.success, answer.message)
             request = SetParameters.Request(parameters=[Parameter("mode", value=word).to_parameter_msg()])
-            result = visit.call(SetParameters, "policy/set_parameters", request).results[0]
+            result = visit.call(SetParameters, "policy/set_parameters", request, repeat=word not in ONCE).results[0]
             return Outcome(result.successful, result.reason or f"mode {word}")
         except NobodyThere as error:
             return Outcome(False, str(error))

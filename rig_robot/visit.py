@@ -10,6 +10,11 @@ from typing import Any
 import rclpy
 from rclpy.client import Client
 from rclpy.node import Node
+from rclpy.task import Future
+
+
+ASK_AGAIN = 1.0
+"""Time after which a request that has no answer is sent again [s]."""
 
 
 class NobodyThere(Exception):
@@ -43,8 +48,17 @@ class Visit:
             rclpy.spin_once(self.node, timeout_sec=0.05)
         return bool(condition())
 
-    def call(self, kind: Any, service: str, request: Any) -> Any:
+    def call(self, kind: Any, service: str, request: Any, repeat: bool) -> Any:
         """Call a service and return its response.
+
+        Both sides find each other at their own time: a node that does not know yet where its answer goes does what it was
+        asked, and the answer is lost (rmw_fastrtps issue 842).
+
+        Args:
+            kind: Of the service.
+            service: Its name.
+            request: What is asked.
+            repeat: Whether to ask again, every `ASK_AGAIN`, until there is an answer. For what may be done twice only.
 
         Raises:
             NobodyThere: If the service is not there or does not answer in time.
@@ -55,7 +69,11 @@ class Visit:
             raise NobodyThere(
                 f"no service {name} within {self._timeout:g} s: is the system running in this ROS domain?"
             )
-        future = client.call_async(request)
-        if not self.until(future.done):
-            raise NobodyThere(f"{name} did not answer within {self._timeout:g} s")
-        return future.result()
+        end = time.monotonic() + self._timeout
+        futures: list[Future] = []
+        while (left := end - time.monotonic()) > 0:
+            futures.append(client.call_async(request))
+            if self.until(lambda: any(future.done() for future in futures), min(left, ASK_AGAIN) if repeat else left):
+                return next(future.result() for future in futures if future.done())
+        lost = "" if repeat else "; it may have done it all the same"
+        raise NobodyThere(f"{name} did not answer within {self._timeout:g} s{lost}")

@@ -134,13 +134,21 @@ class Listener:
         )
 
     def call(self, kind: Any, service: str, request: Any = None) -> Any:
-        """Calls a service and gives its response."""
+        """Calls a service and gives its response; asks once more if none comes.
+
+        A node that does not know yet where its answer goes answers nobody (rmw_fastrtps issue 842).
+        """
         client = self.node.create_client(kind, service)
         try:
             self.until(client.service_is_ready, f"service {service} is there")
-            future = client.call_async(request or kind.Request())
-            self.until(future.done, f"service {service} has answered")
-            return future.result()
+            futures = [client.call_async(request or kind.Request())]
+            end = time.monotonic() + START_S / 3
+            while not futures[0].done() and time.monotonic() < end:
+                self._executor.spin_once(timeout_sec=0.02)
+            if not futures[0].done():
+                futures.append(client.call_async(request or kind.Request()))
+            self.until(lambda: any(future.done() for future in futures), f"service {service} has answered")
+            return next(future.result() for future in futures if future.done())
         finally:
             self.node.destroy_client(client)
 

@@ -4,11 +4,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
+import rclpy
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from ros_harness import node_process
+from std_srvs.srv import SetBool, Trigger
 from test_arm_node import PARAMETERS
 
 from rig_robot.bringup import SHIPPED_CHECKPOINT
@@ -57,6 +66,51 @@ def test_the_words_do_what_they_say() -> None:
 def test_a_robot_that_is_not_there_is_not_thought_stopped() -> None:
     status, text = tell("stop", "--namespace", "nobody", "--timeout", "1")
     assert status == 1 and "no service /nobody/arm/estop" in text
+
+
+class Deaf(Node):
+    """An arm and a policy whose first answer to every request of a visitor is lost."""
+
+    def __init__(self, context: rclpy.Context) -> None:
+        super().__init__("deaf", namespace="deaf", context=context)
+        self.asked: list[str] = []
+        for kind, name in [(Trigger, "arm/estop"), (SetBool, "arm/arm"), (SetParameters, "policy/set_parameters")]:
+            service = self.create_service(kind, name, self._serve)
+            service.send_response = partial(self._answer, service, service.send_response)
+
+    def _serve(self, request: Any, response: Any) -> Any:
+        if isinstance(request, SetParameters.Request):
+            response.results = [SetParametersResult(successful=True)]
+        else:
+            response.success = True
+        return response
+
+    def _answer(self, service: Any, send: Callable[..., None], response: Any, header: Any) -> None:
+        self.asked.append(service.service_name)
+        if self.asked.count(service.service_name) > 1:
+            send(response, header)
+
+
+def test_a_lost_answer_is_asked_for_again_unless_the_arm_might_move_by_it() -> None:
+    context = rclpy.Context()
+    context.init()
+    node, executor = Deaf(context), SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    serving = threading.Thread(target=executor.spin)
+    serving.start()
+    there = ("--namespace", "deaf", "--timeout", "4")
+    try:
+        assert tell("stop", *there)[0] == 0 and node.asked == ["/deaf/arm/estop"] * 2
+        for word, service in [("arm", "/deaf/arm/arm"), ("practice", "/deaf/policy/set_parameters")]:
+            node.asked.clear()
+            status, text = tell(word, *there)
+            assert status == 1 and text == f"{service} did not answer within 4 s; it may have done it all the same\n"
+            assert node.asked == [service]
+        assert tell("idle", *there) == (0, "mode idle\n") and tell("disarm", *there)[0] == 0
+    finally:
+        executor.shutdown()
+        context.try_shutdown()
+        serving.join()
 
 
 def test_watching_is_a_heartbeat_whose_end_stops_the_arm_and_tells_what_the_arm_does() -> None:

@@ -267,9 +267,13 @@ def _ask(node: Any, executor: Any, name: str, wanted: Sequence[str]) -> dict[str
     try:
         if not client.wait_for_service(timeout_sec=PARAMETER_TIMEOUT):
             return {}
-        future = client.call_async(GetParameters.Request(names=list(wanted)))
-        executor.spin_until_future_complete(future, timeout_sec=PARAMETER_TIMEOUT)
-        answer = future.result() if future.done() else None
+        answer = None
+        for _ in range(3):  # an answer is lost where the node does not know yet where it goes
+            future = client.call_async(GetParameters.Request(names=list(wanted)))
+            executor.spin_until_future_complete(future, timeout_sec=PARAMETER_TIMEOUT)
+            if future.done():
+                answer = future.result()
+                break
         values = [parameter_value_to_python(value) for value in answer.values] if answer else []
         return {name: value for name, value in zip(wanted, values, strict=False) if value is not None}
     finally:
