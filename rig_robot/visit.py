@@ -12,7 +12,6 @@ from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.task import Future
 
-
 ASK_AGAIN = 1.0
 """Time after which a request that has no answer is sent again [s]."""
 
@@ -51,8 +50,8 @@ class Visit:
     def call(self, kind: Any, service: str, request: Any, repeat: bool) -> Any:
         """Call a service and return its response.
 
-        Both sides find each other at their own time: a node that does not know yet where its answer goes does what it was
-        asked, and the answer is lost (rmw_fastrtps issue 842).
+        Both sides find each other at their own time: a node that does not know yet where its answer goes does what it
+        was asked, and the answer is lost (rmw_fastrtps issue 842).
 
         Args:
             kind: Of the service.
