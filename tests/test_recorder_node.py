@@ -1,6 +1,9 @@
 """The recorder, as a process, over real DDS: what it hears of an episode is on the disk, whole, or recovered."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from rig_robot.controllers import JointPositionInterface, JointTrajectoryInterfa
 from rig_robot.latent import Latent
 from rig_robot.learning.checkpoint import read_config
 from rig_robot.nodes.recorder import COMMANDS
-from rig_robot.recording.episode import find, latent_distances
+from rig_robot.recording.episode import find, latent_distances, messages
 from rig_robot.recording.segments import read_segments
 
 PERIOD = 0.1
@@ -174,6 +177,42 @@ def test_killed_in_an_episode_it_recovers_it_when_it_starts_again_and_goes_on_in
         _, second = whole(robot, root, 2)
         assert (second.id, second.episode, second.recovered) == ("killed-2", "killed", False)
         assert sum(len(segment.actions) for segment in read_segments(second)) >= 5
+
+
+SAID_LONG_AGO = """
+import time, rclpy
+from sensor_msgs.msg import Image
+from rig_robot import ros
+rclpy.init()
+node = rclpy.create_node("said_long_ago")
+publisher = node.create_publisher(Image, "rig/goal/reconstruction", ros.LATCHED)
+publisher.publish(Image(width=7))
+print("said", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_latched_message_that_is_met_late_does_not_make_the_episode_longer(robot, tmp_path, checkpoint):
+    root = tmp_path / "episodes"
+    with subprocess.Popen([sys.executable, "-c", SAID_LONG_AGO], stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout is not None and other.stdout.readline() == b"said\n"
+            other.send_signal(signal.SIGSTOP)  # nobody who comes now meets it before it goes on
+            with node_process("rig_robot.nodes.recorder", parameters(root, checkpoint)):
+                robot.until_heard()
+                robot.listener.spin(2.0)
+                robot.say("start", "late")
+                before = robot.listener.node.get_clock().now().nanoseconds
+                robot.act(3)
+                other.send_signal(signal.SIGCONT)
+                robot.act(20)
+                robot.say("end", "late")
+                (info,) = whole(robot, root)
+        finally:
+            other.kill()
+    (width,) = [message.width for _, _, message in messages(info, ["rig/goal/reconstruction"])]
+    assert width == 7
+    assert info.start_ns >= before - 1.1e9, "it begins with what moved, at most a second before"
 
 
 def test_switched_off_it_records_nothing_and_what_was_open_is_whole(recorder, robot, tmp_path):

@@ -90,6 +90,7 @@ class RecorderNode(ros.RigNode):
         self._refusals = Refusals(self.get_logger())
         self._episode: tuple[dict[str, str], int] | None = None
         self._open: str | None = None
+        self._first_ns = 0
         self._last_twist = 0.0
         self._missing_before = 0
         convert = compress if self._compresses else None
@@ -172,7 +173,8 @@ class RecorderNode(ros.RigNode):
         heard = Heard(topic.role, data, log, published)
         self._preroll.keep(topic, heard)
         if self._open is not None:
-            self._spool.take(*heard)
+            # A latched message can be older than the episode: its publisher has only now been met.
+            self._spool.take(*(heard.not_before(self._first_ns) if topic.manner == "latched" else heard))
         if topic.role == topics.TWIST:
             self._last_twist = time.monotonic()
             if self._open is None and self._recording:
@@ -206,6 +208,7 @@ class RecorderNode(ros.RigNode):
         given = {key: said[key] for key in ("mode", "goal_kind", "checkpoint", "vae") if said.get(key)}
         about = {"mode": "", "goal": goal, "goal_kind": "shown" if goal != "0" else "none", "episode": said["id"]}
         self._open = self._free_name(said["id"])
+        self._first_ns = beginning[0].log_ns
         self._spool.begin(self._open, self._topics, self._about | about | given)
         for heard in beginning:
             self._spool.take(*heard)

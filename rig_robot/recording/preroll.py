@@ -21,6 +21,10 @@ class Heard(NamedTuple):
     publish_ns: int
     """system time at which it was published [ns]"""
 
+    def not_before(self, first_ns: int) -> Heard:
+        """The same, as if it had come then at the earliest: what was said an hour ago and still holds is no hour."""
+        return self._replace(log_ns=max(self.log_ns, first_ns))
+
 
 class Preroll:
     """Keeps the last second of the small topics, and the last message of the latched ones."""
@@ -48,6 +52,5 @@ class Preroll:
         if not recent:
             return []
         first = min(heard.log_ns for heard in recent)
-        # What was said an hour ago and still holds is no hour of recording.
-        latched = [heard._replace(log_ns=max(heard.log_ns, first)) for heard in self._latched.values()]
+        latched = [heard.not_before(first) for heard in self._latched.values()]
         return sorted([*latched, *recent], key=lambda heard: heard.log_ns)
