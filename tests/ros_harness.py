@@ -13,15 +13,19 @@ from typing import Any, TypeVar
 
 import rclpy
 import yaml
+from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
+from rclpy.task import Future
 
 from rig_robot.bringup import dds_profile
 
 START_S = 30.0
 """Longest time that a node may take to start on a busy machine (the simulation makes its OpenGL context)."""
+MEET_S = 0.5
+"""A node that has not answered for so long is asked again whether it is there."""
 
 
 class NodeProcess:
@@ -133,22 +137,39 @@ class Listener:
             f"{publishers} publishers and {subscribers} subscribers on {topic}",
         )
 
-    def call(self, kind: Any, service: str, request: Any = None) -> Any:
-        """Calls a service and gives its response; asks once more if none comes.
+    def meet(self, *nodes: str) -> None:
+        """Spins until these nodes know every publisher, subscription and client that this one has so far.
 
-        A node that does not know yet where its answer goes answers nobody (rmw_fastrtps issue 842).
+        That this side has discovered them does not say so: what they publish, and even what they answer, is lost on
+        whom they have not met yet (rmw_fastrtps issue 842). DDS tells of endpoints in the order in which they were
+        made, so a node that answers a client made just now has met them all.
         """
+        for name in nodes:
+            client = self.node.create_client(GetParameters, f"{name}/get_parameters")
+            futures: list[Future] = []
+            asked = -MEET_S
+
+            def answered(client: Any = client, futures: list[Future] = futures) -> bool:
+                nonlocal asked
+                if time.monotonic() - asked >= MEET_S and client.service_is_ready():
+                    futures.append(client.call_async(GetParameters.Request()))
+                    asked = time.monotonic()
+                return any(future.done() for future in futures)
+
+            try:
+                self.until(answered, f"{name} has met this node")
+            finally:
+                self.node.destroy_client(client)
+
+    def call(self, kind: Any, service: str, request: Any = None) -> Any:
+        """Calls a node's own service once and gives its response."""
         client = self.node.create_client(kind, service)
         try:
             self.until(client.service_is_ready, f"service {service} is there")
-            futures = [client.call_async(request or kind.Request())]
-            end = time.monotonic() + START_S / 3
-            while not futures[0].done() and time.monotonic() < end:
-                self._executor.spin_once(timeout_sec=0.02)
-            if not futures[0].done():
-                futures.append(client.call_async(request or kind.Request()))
-            self.until(lambda: any(future.done() for future in futures), f"service {service} has answered")
-            return next(future.result() for future in futures if future.done())
+            self.meet(service.rpartition("/")[0])
+            future = client.call_async(request or kind.Request())
+            self.until(future.done, f"service {service} has answered")
+            return future.result()
         finally:
             self.node.destroy_client(client)
 

@@ -34,6 +34,7 @@ class Bench:
         self.twists = listener.node.create_publisher(TwistStamped, "rig/policy/twist", COMMAND)
         self.estop = listener.node.create_publisher(Bool, "rig/estop", COMMAND)
         listener.until_heard("rig/policy/twist", publishers=1, subscribers=1)
+        listener.meet("arm")
         listener.until(lambda: self.tool and self.poses, "tool and end-effector pose")
 
     def arm(self) -> None:

@@ -33,15 +33,7 @@ class Driver:
         self.frames = listener.node.create_publisher(Image, "camera/image_raw", ros.OBSERVATION)
         listener.until_heard("camera/image_raw", subscribers=1)
         listener.until_heard("rig/observation/image")
-        # Discovered is not matched yet: frames until the first comes through.
-        listener.until(self._first, "a frame goes through")
-        listener.spin(0.2)
-        self.observations.clear()
-
-    def _first(self) -> bool:
-        self.send(GREY)
-        self.listener.spin(0.05)
-        return bool(self.observations)
+        listener.meet("camera")
 
     def send(self, picture: np.ndarray, encoding: str = "rgb8", age_s: float = 0.0) -> Image:
         raw = raw_from(picture, encoding)

@@ -38,7 +38,8 @@ class Bench:
             listener.until(publisher.get_subscription_count, f"the encoder listens on {publisher.topic_name}")
         for topic in ("rig/latent", "rig/goal/latent", "rig/goal/reconstruction"):
             listener.until_heard(topic)
-        listener.spin(0.3)
+        listener.meet("encoder")
+        listener.spin(0.3)  # the goal of the test before
         self.goals.clear()
         self.pictures.clear()
 

@@ -45,7 +45,8 @@ class Person:
             expected = 2 if reliability is ReliabilityPolicy.RELIABLE else 1
             listener.until(lambda p=publisher, n=expected: p.get_subscription_count() == n, "the goal node listens")
         listener.until_heard("rig/goal/status")
-        listener.spin(0.3)
+        listener.meet("goal")
+        listener.spin(0.3)  # the goal and the answer of the test before
         self.forget()
 
     def forget(self) -> None:
@@ -179,6 +180,7 @@ def test_the_current_view_becomes_the_goal_only_while_it_is_fresh(person):
     assert not answer.success and "rig/observation/image" in answer.message
     camera = listener.node.create_publisher(Image, "rig/observation/image", ros.OBSERVATION)
     listener.until(lambda: camera.get_subscription_count(), "the goal node sees the camera")
+    listener.meet("goal")
 
     def look() -> bool:
         view = ros.rgb_to_image(noise(48, 48, seed=3), listener.node.get_clock().now().to_msg(), "camera")

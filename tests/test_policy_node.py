@@ -43,7 +43,7 @@ class Bench:
             listener.until(publisher.get_subscription_count, f"the policy listens on {publisher.topic_name}")
         listener.until_heard("rig/policy/twist")
         listener.until_heard("rig/episode")
-        listener.spin(0.3)
+        listener.meet("policy")
 
     def now_ns(self) -> int:
         return self.listener.node.get_clock().now().nanoseconds

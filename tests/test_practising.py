@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rclpy
 import torch
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
@@ -44,6 +45,7 @@ def bench(tmp_path: Path, listener: Listener) -> Iterator[Bench]:
     with (
         node_process("rig_robot.nodes.encoder", {"checkpoint": str(tmp_path)}),
         node_process("rig_robot.nodes.policy", parameters),
+        rclpy.init(),
     ):
         bench = Bench(listener, tmp_path)
         yield bench

@@ -54,7 +54,7 @@ class Robot:
     def until_heard(self) -> None:
         for publisher in (self.observations, self.latents, self.twists, self.episodes, self.poses, self.status):
             self.listener.until(publisher.get_subscription_count, f"the recorder listens on {publisher.topic_name}")
-        self.listener.spin(0.5)  # it may not have met the publisher yet, though the publisher has met it
+        self.listener.meet("recorder")
 
     def show(self, seed: int) -> None:
         self.goal_ns = self.listener.node.get_clock().now().nanoseconds

@@ -59,7 +59,6 @@ class Bench:
 
     def __init__(self, listener: Listener, root: Path) -> None:
         self.listener, self.root = listener, root
-        rclpy.init()
         self.node = ros.RigNode("announcer")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
@@ -80,6 +79,7 @@ class Bench:
             listener.until_heard(topic)
         listener.until_heard("rig/checkpoint/ready", publishers=2)
         listener.until(self._announcer_has_met_them, "the announcer has met encoder and policy")
+        listener.meet("encoder", "policy")
         for _ in range(10):
             self.listener.spin(0.03)
             self._executor.spin_once(timeout_sec=0.0)
@@ -88,7 +88,6 @@ class Bench:
     def close(self) -> None:
         self._executor.shutdown()
         self.node.destroy_node()
-        rclpy.shutdown()
 
     def _announcer_has_met_them(self) -> bool:
         self._executor.spin_once(timeout_sec=0.0)
@@ -156,14 +155,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def bench(root: Path, listener: Listener) -> Iterator[Bench]:
-    bench = Bench(listener, root)
-    assert bench.swap("a")[0].accepted
-    listener.spin(0.2)
-    bench.goals.clear()
-    bench.pictures.clear()
-    yield bench
-    listener.set_parameter("policy", "mode", "idle")
-    bench.close()
+    with rclpy.init():
+        bench = Bench(listener, root)
+        assert bench.swap("a")[0].accepted
+        listener.spin(0.2)
+        bench.goals.clear()
+        bench.pictures.clear()
+        yield bench
+        listener.set_parameter("policy", "mode", "idle")
+        bench.close()
 
 
 def test_swaps_while_observations_stream_lose_none_and_mix_no_two_vaes(bench, root):
