@@ -14,14 +14,17 @@ namespaces, and the clock is that of libfaketime.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -31,10 +34,15 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from standin.ground_truth import Motion
+from standin.ground_truth import Lie, Motion
+from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.bringup import DDS_VARIABLES, SHIPPED_CHECKPOINT
+from rig_robot.ros import COMMAND
+from rig_sim.world import SPEED_LIMITS
 
+ARM_PERIOD = 0.01
+"""Of the arm node's commands [s]."""
 TOLD = 0.01
 """Joint speed [rad/s] that counts as being told to move."""
 AT_REST, REST = 0.005, 0.3
@@ -93,6 +101,7 @@ class Seen:
         stop_ms: None if the arm did not stop while it was watched.
         told_ms: When the drives were told to move for the last time.
         moved_mm: After the fault.
+        fastest: Largest joint speed that the arm node commanded after it, of what that joint may have (1: the limit).
         speed: Of the tool at the fault [m/s].
         arm_says: The arm's first state and reason after it.
         others_say: What /diagnostics and the runner said that they had not said before.
@@ -102,6 +111,7 @@ class Seen:
     stop_ms: float | None
     told_ms: float
     moved_mm: float
+    fastest: float
     speed: float
     arm_says: str
     others_say: list[str]
@@ -133,6 +143,13 @@ class Bed:
         self.operator = Operator(args.checkpoint)
         self.bench = Bench(args.checkpoint, environment, parts)
         self.truth = self.bench.truth
+        self._commands: list[tuple[float, list[float]]] = []
+        self.operator.node.create_subscription(
+            JointTrajectory,
+            "joint_trajectory_controller/joint_trajectory",
+            lambda message: self._commands.append((time.monotonic(), list(message.points[0].positions))),
+            COMMAND,
+        )
         low, high = (np.array(corner) for corner in (self.operator.workspace.low, self.operator.workspace.high))
         self._pictures = [self.operator.draw(low + share * (high - low)) for share in CORNERS]
         self._next = 0
@@ -154,6 +171,24 @@ class Bed:
 
     def kill(self, name: str) -> None:
         self.bench.nodes()[name].kill()
+
+    def fastest(self, since: float) -> float:
+        """Return the largest joint speed that was commanded since a time [s], in shares of what the joint may have.
+
+        From one command to the next, in no less time than there is between two: the arm node's period.
+        """
+        commands = [command for command in self._commands if command[0] > since - 0.05]
+        largest = 0.0
+        for (before, start), (now, end) in itertools.pairwise(commands):
+            speed = np.abs(np.subtract(end, start)) / max(now - before, ARM_PERIOD)
+            largest = max(largest, float((speed / SPEED_LIMITS).max()))
+        return largest
+
+    def lie(self, lie: Lie, seconds: float | None = None) -> None:
+        """Make joint states say something else than the truth, for so long [s] or for good."""
+        self.truth.lie = lie
+        if seconds is not None:
+            threading.Timer(seconds, lambda: setattr(self.truth, "lie", Lie.NONE)).start()
 
     def hog(self, on: bool) -> None:
         for hog in self._hogs:
@@ -203,6 +238,7 @@ def strike(bed: Bed, fault: Fault) -> Seen:
     motion = bed.truth.last(fault.watch + 1.0)
     speed = float(np.interp(at, motion.time, motion.tool_speed()))
     stop_ms, told_ms, moved_mm = judged(motion.since(at - 0.002), at)
+    fastest = bed.fastest(at)
     fault.repair(bed)
     operator.spin(1.5)  # health is told once a second, and the runner starts anew what has ended
     arm_says = next(
@@ -218,6 +254,7 @@ def strike(bed: Bed, fault: Fault) -> Seen:
         None if stop_ms is None else round(stop_ms, 1),
         round(told_ms, 1),
         round(moved_mm, 1),
+        round(fastest, 3),
         round(speed, 3),
         arm_says,
         list(dict.fromkeys([*lines, *others])),
@@ -272,6 +309,10 @@ def _switch(name: str, value: float | bool) -> Callable[[Bed], None]:
     return lambda bed: setattr(bed.truth, name, value)
 
 
+def _lie(lie: Lie, seconds: float | None = None) -> Callable[[Bed], None]:
+    return lambda bed: bed.lie(lie, seconds)
+
+
 def _cut(bed: Bed) -> None:
     _run("ip", "netns", "exec", WORKSTATION, "ip", "link", "set", "veth", "down")
 
@@ -296,6 +337,17 @@ FAULTS = {
     "policy_killed": Fault("policy killed", lambda bed: bed.kill("policy")),
     "joint_states_stopped": Fault(
         "joint states stopped", _switch("sends_joint_states", False), _switch("sends_joint_states", True)
+    ),
+    **{
+        f"joint_states_{name}": Fault(f"joint states false for 40 ms: {what}", _lie(lie, 0.04))
+        for name, what, lie in (
+            ("zeros", "all zero", Lie.ZEROS),
+            ("nine", "all 9 rad", Lie.NINE),
+            ("off", "one joint 0.2 rad off", Lie.OFF),
+        )
+    },
+    "joint_states_frozen": Fault(
+        "joint states frozen: the same again and again, with fresh stamps", _lie(Lie.FROZEN), _lie(Lie.NONE)
     ),
     "clock_forward": Fault(
         "clock jumps an hour ahead", lambda bed: bed.set_clock(1), lambda bed: bed.set_clock(0), place="clock"
@@ -325,7 +377,7 @@ def measure(args: Args) -> dict[str, list[Seen]]:
                     stop = "does not stop" if seen.stop_ms is None else f"{seen.stop_ms:6.0f} ms"
                     print(
                         f"{name:>20} {number + 1}: at {seen.speed:.2f} m/s  {stop} (told until "
-                        f"{seen.told_ms:.0f})  {seen.moved_mm:5.1f} mm  "
+                        f"{seen.told_ms:.0f})  {seen.moved_mm:5.1f} mm  {100 * seen.fastest:3.0f} %  "
                         f"{seen.arm_says}  [{'; '.join(seen.done)}]",
                         flush=True,
                     )
@@ -425,6 +477,7 @@ def worst(each: list[Seen]) -> dict[str, float | None]:
     return {
         "stop_ms": None if None in stops else max(stop for stop in stops if stop is not None),
         "moved_mm": max(seen.moved_mm for seen in each),
+        "fastest": max(seen.fastest for seen in each),
     }
 
 
@@ -432,18 +485,22 @@ def table(found: dict[str, list[Seen]]) -> str:
     """Return the table in markdown."""
     lines = [
         "",
-        "| fault | time to stop, worst (median) | moved, worst (median) | what the operator sees | how to go on |",
-        "|---|---|---|---|---|",
+        "| fault | time to stop, worst (median) | moved, worst (median) | fastest joint command, of its limit "
+        "| what the operator sees | how to go on |",
+        "|---|---|---|---|---|---|",
     ]
     for name, each in found.items():
         stops = [np.inf if seen.stop_ms is None else seen.stop_ms for seen in each]
         moved = [seen.moved_mm for seen in each]
-        says = Counter(text for seen in each for text in [f"arm: {seen.arm_says}", *seen.others_say])
-        usual = "<br>".join(text for text, count in says.most_common() if 2 * count > len(each))
+        said = [text for seen in each for text in [f"arm: {seen.arm_says}", *seen.others_say]]
+        kinds = {re.sub(r"[\d.]+", "#", text): text for text in reversed(said)}  # figures apart, the same
+        says = Counter(re.sub(r"[\d.]+", "#", text) for text in said)
+        usual = "<br>".join(kinds[kind] for kind, count in says.most_common() if 2 * count > len(each))
         done = "<br>".join(text for text, _ in Counter("; ".join(seen.done) for seen in each).most_common())
         lines.append(
             f"| {FAULTS[name].what} | {max(stops):.0f} ms ({np.median(stops):.0f}) | "
-            f"{max(moved):.1f} mm ({np.median(moved):.1f}) | {usual} | {done} |"
+            f"{max(moved):.1f} mm ({np.median(moved):.1f}) | "
+            f"{100 * max(seen.fastest for seen in each):.0f} % | {usual} | {done} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -148,10 +148,17 @@ def declare_timing(node: RigNode, watchdog: float) -> Timing:
     return Timing(
         watchdog=watchdog,
         motion_time=node.declare(
-            "motion_time", 0.15, "How long one twist moves the arm when no other follows [s].", low=0.01, high=1.0
+            "motion_time", 0.13, "How long one twist moves the arm when no other follows [s].", low=0.01, high=1.0
         ),
         heartbeat=node.declare(
             "heartbeat", 0.0, "Age at which the operator's heartbeat is stale [s]; 0: none needed.", low=0.0, high=5.0
+        ),
+        joint_states=node.declare(
+            "joint_states_timeout",
+            0.0,
+            "Age at which joint states are stale [s]; 0: five periods of theirs, 0.1 s to watchdog.",
+            low=0.0,
+            high=2.0,
         ),
     )
 

@@ -42,6 +42,7 @@ class Arm:
         self.states = listener.node.create_publisher(JointState, "joint_states", COMMAND)
         self.twists = listener.node.create_publisher(TwistStamped, "rig/policy/twist", COMMAND)
         self.joints = START.copy()
+        self.random = np.random.default_rng(0)
         self.stamp: Callable[[], Time] = lambda: listener.node.get_clock().now().to_msg()
         listener.node.create_timer(PERIOD, self.tell)
         listener.until_heard("rig/policy/twist", publishers=1, subscribers=1)
@@ -52,7 +53,8 @@ class Arm:
         """Say where the joints are; an arm that takes positions is where it was told to be."""
         if self.commands and (told := joint_command(self.commands[-1])) is not None:
             self.joints = told
-        message = JointState(name=list(JOINTS), position=self.joints.tolist())
+        tremble = self.random.normal(0.0, 1e-6, 7)  # as every real encoder does
+        message = JointState(name=list(JOINTS), position=(self.joints + tremble).tolist())
         message.header.stamp = self.stamp()
         self.states.publish(message)
 
@@ -112,8 +114,10 @@ def test_servo_gets_a_stamped_stream_of_twists_and_a_zero_to_stop(listener: List
         arm.listener.spin(0.6)
         assert not arm.commands[-1].twist.linear.x, "a stop is a zero twist"
         # This arm stands still at x = 0.6: what is asked for may not take it past the face at 0.75 before Servo stops.
-        arm.joints = FREE.solve(START, [0.74, 0.0, 0.2], TOOL_DOWN)
-        arm.listener.spin(0.1)
+        there = FREE.solve(START, [0.74, 0.0, 0.2], TOOL_DOWN)
+        for share in np.linspace(0.0, 1.0, 20):
+            arm.joints = (1 - share) * START + share * there
+            arm.listener.spin(0.05)
         arm.commands.clear()
         arm.drive(0.5, 0.3, 0.0)
         assert max(command.twist.linear.x for command in arm.commands) <= 0.01 / 0.1

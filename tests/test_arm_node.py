@@ -51,6 +51,9 @@ class Bench:
     def state(self) -> str:
         return next(item.value for item in self.statuses[-1].values if item.key == "state")
 
+    def reason(self) -> str:
+        return next(item.value for item in self.statuses[-1].values if item.key == "reason")
+
     def send(
         self, x: float, y: float, z: float = 0.0, *, frame: str = "base", late: float = 0.0, turn: float = 0.0
     ) -> None:
@@ -148,6 +151,61 @@ def test_ten_metres_a_second_do_not_leave_the_box_or_the_limits(armed: Bench, di
     faces = np.where(np.array(direction) > 0, WORKSPACE_HIGH, WORKSPACE_LOW)[np.array(direction) != 0]
     end = places[-1][np.array(direction) != 0]
     assert np.abs(end - faces).min() < 0.01 or np.linalg.norm(places[-1] - places[0]) > 0.005, "it must have tried"
+
+
+FALSE_JOINTS = {
+    "zeros": {"position": [0.0] * 7},
+    "outside the ranges": {"position": [9.0] * 7},
+    "another order": {"name": JOINTS[::-1], "position": [0.0, -1.2, 0.1, 2.0, 0.0, 0.8, 3.3]},
+}
+
+
+@pytest.mark.parametrize("kind", FALSE_JOINTS)
+def test_false_joint_states_of_a_second_publisher_disarm_and_move_the_arm_no_further_than_it_brakes(
+    armed: Bench, kind: str
+) -> None:
+    publisher = armed.listener.node.create_publisher(JointState, "joint_states", COMMAND)
+    message = JointState(**({"name": list(JOINTS)} | FALSE_JOINTS[kind]))
+    armed.listener.until_heard("joint_states", publishers=2, subscribers=1)
+    armed.listener.meet("arm")
+    armed.drive(0.5, 0.1, 0.0)
+    before = armed.place()
+    armed.commands.clear()
+    for _ in range(8):
+        message.header.stamp = armed.listener.node.get_clock().now().to_msg()
+        publisher.publish(message)
+        armed.listener.spin(0.005)
+    armed.listener.until(lambda: armed.state() == "disarmed", "the arm is disarmed")
+    assert "joint_states" in armed.reason()
+    armed.listener.spin(0.3)
+    assert np.linalg.norm(armed.place() - before) < 0.03
+    points = [command.points[0] for command in armed.commands]
+    assert all((np.abs(point.velocities) <= SPEED_LIMITS).all() for point in points)
+    jumps = np.abs(np.diff([point.positions for point in points], axis=0))
+    assert (jumps <= SPEED_LIMITS * 0.1).all()
+    armed.listener.node.destroy_publisher(publisher)
+    armed.listener.spin(1.2)  # no doubt is left
+
+
+def test_what_joint_states_say_beside_the_positions_does_not_matter(bench: Bench) -> None:
+    """Velocities that are no numbers (drivers do that), a gripper in the same message, joints in another order."""
+    now = bench.listener.hear(JointState, "joint_states", STATE)
+    bench.listener.until(lambda: now, "joint states")
+    pairs = [*zip(now[-1].name, now[-1].position, strict=True), ("finger", 0.04)][::-1]
+    message = JointState(name=[name for name, _ in pairs], position=[place for _, place in pairs])
+    message.velocity = message.effort = [math.nan] * len(pairs)
+    publisher = bench.listener.node.create_publisher(JointState, "joint_states", COMMAND)
+    bench.listener.until_heard("joint_states", publishers=2, subscribers=1)
+    bench.listener.meet("arm")
+    bench.arm()
+    for _ in range(20):
+        message.header.stamp = bench.listener.node.get_clock().now().to_msg()
+        publisher.publish(message)
+        bench.listener.spin(0.01)
+    bench.listener.spin(0.3)
+    assert bench.state() == "waiting"
+    bench.listener.node.destroy_publisher(publisher)
+    bench.disarm()
 
 
 def test_when_the_commands_stop_the_arm_stops_and_holds(armed: Bench) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
+from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,20 @@ ROWS = 1 << 16
 ENVIRONMENT = "STANDIN_TRUTH"
 """Variable that names the file for the stand-in's processes."""
 _HEADER = 8
-_COUNT, _JOINT_STATES, _FRAMES, _FRAME_DELAY, _JOINTS = range(5)
+_COUNT, _JOINT_STATES, _FRAMES, _FRAME_DELAY, _JOINTS, _LIE = range(6)
+
+
+class Lie(IntEnum):
+    """What the controller's joint states say instead of the truth."""
+
+    NONE = 0
+    ZEROS = 1
+    NINE = 2
+    """Each joint at 9 rad."""
+    OFF = 3
+    """The third joint off by 0.2 rad."""
+    FROZEN = 4
+    """The last truth again and again, with fresh stamps."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,7 @@ class GroundTruth:
 
     Attributes:
         sends_joint_states, sends_frames: Switches: what is off is not sent, and all else goes on.
+        lie: What joint states say instead of the truth.
         frame_delay: How long a frame is on its way from the sensor to the driver [s].
     """
 
@@ -111,6 +126,14 @@ class GroundTruth:
     @sends_joint_states.setter
     def sends_joint_states(self, on: bool) -> None:
         self._head[_JOINT_STATES] = on
+
+    @property
+    def lie(self) -> Lie:
+        return Lie(int(self._head[_LIE]))
+
+    @lie.setter
+    def lie(self, lie: Lie) -> None:
+        self._head[_LIE] = lie
 
     @property
     def sends_frames(self) -> bool:

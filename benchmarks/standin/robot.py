@@ -23,7 +23,7 @@ from rig_robot.ros import RigNode, run, stamp_ns
 from rig_sim.world import HOME, JOINTS, SPEED_LIMITS, kinematics
 from standin.arm import Arm
 from standin.clock import sleep
-from standin.ground_truth import ENVIRONMENT, GroundTruth
+from standin.ground_truth import ENVIRONMENT, GroundTruth, Lie
 from standin.joint_trajectory import (
     JointTrajectoryController,
     Parameters,
@@ -131,8 +131,22 @@ class StandInRobot(RigNode):
             self._truth.append(due, arm.tool, position, velocity, self._limiter.velocity)
             if count % self._every == 0 and self._truth.sends_joint_states:
                 states.header.stamp = self.get_clock().now().to_msg()
-                states.position, states.velocity = position.tolist(), velocity.tolist()
+                if (told := self._told(position)) is not None:
+                    states.position, states.velocity = told.tolist(), velocity.tolist()
                 self._states.publish(states)
+
+    def _told(self, position: np.ndarray) -> np.ndarray | None:
+        """Return the joint positions [n] rad that joint states tell; None: those of the last time."""
+        match self._truth.lie:
+            case Lie.ZEROS:
+                return np.zeros_like(position)
+            case Lie.NINE:
+                return np.full_like(position, 9.0)
+            case Lie.OFF:
+                return position + 0.2 * np.eye(len(position))[2]
+            case Lie.FROZEN:
+                return None
+        return position
 
     def _tell(self) -> None:
         if self._controller.note != self._said:

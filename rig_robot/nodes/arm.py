@@ -26,6 +26,7 @@ from rig_robot.arm_parameters import (
 from rig_robot.controllers import Interface, JointPositionInterface, JointTrajectoryInterface, TwistInterface
 from rig_robot.freshness import Arrival, ClockJump, FromTheFuture
 from rig_robot.learning.checkpoint import ActionEntry, read_config
+from rig_robot.refusals import Refusals
 from rig_robot.resources import locate
 from rig_robot.robot.kinematics import TOOL_DOWN, Vector
 from rig_robot.robot.safety import Command, Filter, Limits, SafetyFilter, TwistFilter
@@ -82,6 +83,7 @@ class ArmNode(RigNode):
             ClockJump(rate=None if self.get_parameter("use_sim_time").value else 1.0),
             declare_park(self),
         )
+        self._refused_joints = Refusals(self.get_logger(), repeat_s=1.0)
         self._priority = self._take_priority()
         self._order: tuple[list[str], list[int]] | None = None
         self._measured: tuple[np.ndarray, object] | None = None
@@ -150,17 +152,19 @@ class ArmNode(RigNode):
         if self._order is None or self._order[0] != message.name:
             if not set(self._joints) <= set(message.name):
                 return  # a gripper's or another robot's; that ours are missing shows as stale joint states
+            if twice := [joint for joint in self._joints if list(message.name).count(joint) > 1]:
+                self._warn(f"joint_states names {', '.join(twice)} more than once: refused")
+                return
             self._order = (list(message.name), [list(message.name).index(joint) for joint in self._joints])
         if len(message.position) != len(message.name):
             self._warn(f"joint_states has {len(message.name)} names and {len(message.position)} positions: refused")
             return
         position = np.array(message.position)[self._order[1]]
-        if not np.isfinite(position).all():
-            self._warn(f"joint_states has a position that is not finite, {position.tolist()}: refused")
-            return
         if (arrival := self._arrival(message.header.stamp, "joint_states")) is None:
             return
-        self._supervisor.joints_arrived(position, arrival)
+        if (refused := self._supervisor.joints_arrived(position, arrival)) is not None:
+            self._refused_joints.refuse(refused)
+            return
         self._measured = (position, message.header.stamp)
 
     def _take_twist(self, message: TwistStamped) -> None:
@@ -189,7 +193,7 @@ class ArmNode(RigNode):
     def _serve_arm(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         if request.data:
             return self._answer(response, lambda: self._supervisor.arm(time.monotonic()))
-        return self._answer(response, lambda: self._supervisor.disarm("by service"))
+        return self._answer(response, self._supervisor.disarm_by_hand)
 
     def _serve_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         return self._answer(response, lambda: self._supervisor.estop("by service"))
@@ -253,7 +257,8 @@ class ArmNode(RigNode):
 
     def health(self) -> tuple[bytes, str, dict[str, object]]:
         state, reason = self._supervisor.state, self._supervisor.reason
-        return LEVELS[state], state.value, {"reason": reason, "scheduling": self._priority}
+        values = {"reason": reason, "scheduling": self._priority}
+        return LEVELS[state], state.value, values | {"refused_joint_states": self._refused_joints.count}
 
     def stop(self) -> None:
         self._supervisor.disarm("the arm node was stopped")

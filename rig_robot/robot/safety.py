@@ -205,17 +205,28 @@ class SafetyFilter:
         """Begin at the measured joint position [n] rad, at rest, with nothing of the ramp done.
 
         Raises:
-            ValueError: If it is not finite or outside the joint limits by more than the tracking error.
+            ValueError: If it is not finite, or further outside the joint limits than the joints move, at the speed that
+                they may have, in the time that a command takes.
         """
         measured = np.asarray(measured, dtype=np.float64)
         inside = np.clip(measured, self._kinematics.lower, self._kinematics.upper)
-        if not np.isfinite(measured).all() or np.abs(measured - inside).max() > self.limits.tracking_error:
+        if not (np.abs(measured - inside) <= self.limits.joint_speed * self._ahead).all():
             raise ValueError(
                 f"measured joint position {np.round(measured, 4).tolist()} rad is outside the joint limits "
                 f"{self._kinematics.lower.tolist()} to {self._kinematics.upper.tolist()}: move the arm by hand"
             )
         self._eased.start()
         self._stay(inside)
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """Names of the joints."""
+        return self._kinematics.joints
+
+    @property
+    def commanded(self) -> Vector:
+        """What the arm was told last: joint positions, [n] rad."""
+        return self.position
 
     @property
     def moving(self) -> bool:
@@ -301,9 +312,29 @@ class SafetyFilter:
         self._eased.velocity = (self.target - before) / dt
         return self._command(note)
 
-    def hold(self, position: Vector, note: str) -> JointCommand:
-        """Stand still at a joint position [n] rad, at once."""
+    def approach(self, place: Vector, dt: float, note: str) -> JointCommand:
+        """Go on a straight line to a joint position [n] rad, within all limits; stay where one forbids it.
+
+        The arm must be at rest when it begins, and be given the same place until it is there.
+        """
+        way = np.clip(place, self._kinematics.lower, self._kinematics.upper) - self.position
+        distance = float(np.abs(way).max())
+        if distance == 0.0:
+            return self.brake(dt, note)
+        line = np.abs(way) / distance
+        moving = line > 0.0
+        hard = float((self.limits.joint_acceleration[moving] / line[moving]).min())
+        fast = float((self.limits.joint_speed[moving] / line[moving]).min())
+        # The speed from which the rest of the way is enough to brake on in steps of dt, and some more for the last.
+        gentle = 0.8 * hard
+        braked = float(np.sqrt((gentle * dt / 2.0) ** 2 + 2.0 * gentle * distance)) - gentle * dt / 2.0
+        speed = min(fast, float(np.abs(self.velocity).max()) + hard * dt, braked, distance / dt)
+        position, rate = self._advance(way / distance * speed, dt)
+        why = self._forbidden(position) or self._forbidden(position + rate * self._braking(rate) / 2)
+        if why is not None:
+            return self.brake(dt, f"{note}; stopped: {why}")
         self._stay(position)
+        self.velocity = rate
         return self._command(note)
 
     def _command(self, note: str) -> JointCommand:
@@ -394,6 +425,8 @@ class TwistFilter:
         self._orientation = np.asarray(orientation, dtype=np.float64)
         self._timeout = timeout
         self._eased = _Eased(limits, ramp)
+        self.commanded = np.zeros(3)
+        """How far the tool was told to go, all commands added up [3] m."""
         self.start((kinematics.lower + kinematics.upper) / 2)
 
     def start(self, measured: ArrayLike) -> None:
@@ -407,6 +440,11 @@ class TwistFilter:
             raise ValueError(f"measured joint position {measured.tolist()} rad is not finite")
         self._eased.start()
         self.observe(measured)
+
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """Names of the joints."""
+        return self._kinematics.joints
 
     @property
     def moving(self) -> bool:
@@ -437,6 +475,7 @@ class TwistFilter:
         if np.abs(allowed - eased).max() * dt > 1e-6:
             notes.append("kept inside the workspace box")
         self._eased.velocity = allowed
+        self.commanded = self.commanded + allowed * dt
         turn = _rotation(self._turn, self._orientation) * self.TURN_RATE
         return TwistCommand(allowed, _shorten(turn, self.limits.turn_speed * self._eased.blend), "; ".join(notes))
 
@@ -445,12 +484,12 @@ class TwistFilter:
         slower = _shorten(-self._eased.velocity, self.limits.tool_acceleration * dt)
         velocity = self._eased.velocity + slower
         self._eased.velocity = self.limits.into_box(self.target, velocity, self._timeout)
+        self.commanded = self.commanded + self._eased.velocity * dt
         return TwistCommand(self._eased.velocity, np.zeros(3), note)
 
-    def hold(self, _: Vector, note: str) -> TwistCommand:
-        """Stand still at once."""
-        self._eased.velocity = np.zeros(3)
-        return TwistCommand(np.zeros(3), np.zeros(3), note)
+    def approach(self, _: Vector, dt: float, note: str) -> TwistCommand:
+        """Stay: joints are for Servo to move."""
+        return self.brake(dt, note)
 
 
 Filter = SafetyFilter | TwistFilter

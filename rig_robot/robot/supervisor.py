@@ -15,10 +15,21 @@ import numpy as np
 
 from rig_robot.freshness import Arrival, ClockJump
 from rig_robot.robot.kinematics import Vector
-from rig_robot.robot.safety import BoundsMissing, Command, Filter
+from rig_robot.robot.measured_joints import MeasuredJoints
+from rig_robot.robot.safety import BoundsMissing, Command, Filter, JointCommand
 
 YOUNG = 0.05
 """Age up to which a joint state tells where the arm is now [s]."""
+FROZEN = 0.01
+"""How far an arm may be told to go [rad, or m for Servo] while the measured joints stay the same to the last digit."""
+LEAVES = 0.003
+"""From how far on [rad, m] it counts as told to go."""
+RELIEVED = 0.01
+"""Distance from its command [rad] at which an arm that stands against something is left alone."""
+RELIEF_STILL, RELIEF_TIME = 0.1, 2.0
+"""It must have stood still for the one, and is brought to where it stands within the other, of being disarmed [s]."""
+PAUSED = 0.05
+"""Time between two ticks [s] after which joint states may have arrived that nobody has taken in yet."""
 PARKED = 2e-3
 """Distance from the park position that counts as there [m]."""
 PARK_RATE = 2.0
@@ -50,14 +61,16 @@ class Timing:
     """The times that decide what is alive.
 
     Attributes:
-        watchdog: A frame, latent, policy or joint state older than this stops the arm [s].
+        watchdog: A frame, latent or policy older than this stops the arm [s].
         motion_time: One twist moves the arm for at most this long [s]; the next should be there by then.
         heartbeat: An operator's heartbeat older than this stops the arm [s]; 0 where none is required.
+        joint_states: A joint state older than this stops the arm [s]; 0: learnt from their rate, at most the watchdog.
     """
 
     watchdog: float = 0.25
-    motion_time: float = 0.15
+    motion_time: float = 0.13
     heartbeat: float = 0.0
+    joint_states: float = 0.0
 
 
 class ArmSupervisor:
@@ -89,15 +102,30 @@ class ArmSupervisor:
         self._park = park
         self.state = ArmState.DISARMED
         self.reason = "after start"
-        self._joints: tuple[Vector, Arrival] | None = None
+        self._joints = MeasuredJoints(safety.joints, safety.limits.joint_speed, safety.limits.tracking_error)
+        self._joints_age = timing.watchdog
         self._twist: tuple[Vector, Arrival] | None = None
         self._heartbeat: float | None = None
         self._ticked: float | None = None
+        self._begun = False  # whether an armed arm has been sent anything
+        self._sent: Vector | None = None  # the last joint command there was
+        self._unchanged = safety.commanded  # what was commanded when the measured joints last changed
+        self._left: float | None = None  # since when the command is elsewhere than then [s, steady clock]
+        self._relief: tuple[float, Vector | None] | None = None  # until when [s], and to which posture
         self._nearest = (np.inf, 0.0)  # to the park position [m], and when [s, steady clock]
 
-    def joints_arrived(self, position: Vector, arrival: Arrival) -> None:
-        """Take a measured joint position, [n] rad."""
-        self._joints = (position, arrival)
+    def joints_arrived(self, position: Vector, arrival: Arrival) -> str | None:
+        """Take a measured joint position, [n] rad; return why it is refused, None if it is believed."""
+        if arrival.age > self._timing.watchdog:
+            return (
+                f"joint_states is stamped {arrival.age:.3f} s ago, at most {self._timing.watchdog} s is fresh (a "
+                "driver that does not stamp, or another clock?): refused"
+            )
+        refused = self._joints.take(position, arrival)
+        if self._joints.changed == arrival.steady:
+            self._unchanged, self._left = self._safety.commanded, None
+        self._joints_age = self._timing.joint_states or self._joints.learnt_age(self._timing.watchdog)
+        return refused
 
     def twist_arrived(self, velocity: Vector, arrival: Arrival) -> None:
         """Take a wanted tool velocity, base frame, [3] m/s."""
@@ -124,18 +152,45 @@ class ArmSupervisor:
             return
         if self.braking:
             raise Refused("the arm is still coming to rest: try again")
-        if (stale := self._joints_stale(steady)) is not None:
-            raise Refused(stale)
+        if (wrong := self._joints.doubt(steady) or self._joints_stale(steady)) is not None:
+            raise Refused(wrong)
         if (absent := self._operator_absent(steady)) is not None:
             raise Refused(absent)
-        assert self._joints is not None
-        try:
-            self._safety.start(self._joints[0])
-        except ValueError as error:
-            raise Refused(str(error)) from None
+        if (elsewhere := self._elsewhere()) is not None:
+            raise Refused(elsewhere)
+        self._relief = None
+        self._begin()
+        self._joints.accept_place()
         self._twist = None  # what was wanted before arming is not wanted now
         self._ticked = steady
         self._become(ArmState.WAITING, "armed at the measured position")
+
+    def _begin(self) -> None:
+        """Begin at the measured position, once the joint states agree with each other.
+
+        Raises:
+            Refused: If the arm cannot begin there.
+        """
+        assert self._joints.position is not None
+        try:
+            self._safety.start(self._joints.position)
+        except ValueError as error:
+            raise Refused(str(error)) from None
+        self._begun = self._joints.settled
+        self._unchanged, self._left = self._safety.commanded, None
+
+    def _elsewhere(self) -> str | None:
+        """Return why an arm is not armed that is somewhere else than it was sent and was not seen to go there."""
+        position, allowed = self._joints.position, self._safety.limits.tracking_error
+        if self._sent is None or position is None or not self._joints.unseen:
+            return None
+        if (np.abs(position - self._sent) <= allowed).all():
+            return None
+        return (
+            f"the joint states say {np.round(position, 3).tolist()} rad; the last command was "
+            f"{np.round(self._sent, 3).tolist()}, and the arm was not seen to move between them: look at the arm. If "
+            "it is truly there, say disarm once more (`rig tell disarm`), then arm it"
+        )
 
     def park(self, steady: float) -> None:
         """Drive to the park position, whatever the policy says, and disarm there.
@@ -155,8 +210,16 @@ class ArmSupervisor:
         if self.state.armed:
             self._become(ArmState.DISARMED, reason)
 
+    def disarm_by_hand(self) -> None:
+        """Disarm as a person asks; of a disarmed arm it means: it is where the joint states say."""
+        if not self.state.armed:
+            self._joints.accept_place()
+        self._relief = None
+        self.disarm("by service")
+
     def estop(self, reason: str) -> None:
         """Latch the emergency stop; an arm in motion brakes."""
+        self._relief = None
         if self.state is not ArmState.ESTOPPED:
             self._become(ArmState.ESTOPPED, reason)
 
@@ -180,18 +243,34 @@ class ArmSupervisor:
         jump = self._clock.check(ros_now, steady)
         if jump:
             self.disarm(f"the clock jumped by {jump:+.3f} s")
-        if self._joints is None or self._ticked is None:
+        if self._joints.position is None or self._ticked is None:
             return None
         dt = steady - self._ticked
         if dt <= 0.0:
             return None
         self._ticked = steady
-        dt = self._safety.catch_up(dt)
-        if not self.state.armed:
-            return self._safety.brake(dt, self.reason) if self.braking else None
-        if (hold := self._not_following(steady, dt)) is not None:
-            return hold
-        stop = self._joints_stale(steady) or self._operator_absent(steady)
+        if self.state.armed and (why := self._not_begun()) is not None:
+            self._become(*why)
+            return None
+        paused, dt = dt if dt > PAUSED else 0.0, self._safety.catch_up(dt)
+        if self.state.armed and (wrong := self._joints.disbelieved or self._frozen(steady)) is not None:
+            self.disarm(wrong)
+        command = self._command(steady, dt, paused) if self.state.armed else self._at_rest(steady, dt)
+        if command is not None:
+            self._sent = command.position if isinstance(command, JointCommand) else None
+        return command
+
+    def _command(self, steady: float, dt: float, paused: float) -> Command:
+        """Return what an armed arm is sent.
+
+        Args:
+            steady: Steady clock [s].
+            dt: Time since the last command [s].
+            paused: The same where this process has slept so long that joint states may wait to be taken in, else 0 [s].
+        """
+        if (given_up := self._not_following(steady, dt)) is not None:
+            return given_up
+        stop = self._joints_stale(steady, paused) or self._operator_absent(steady)
         if self.state is ArmState.PARKING:
             return self._drive_to_park(stop, steady, dt)
         velocity, age, waiting = self._wanted(steady)
@@ -204,20 +283,70 @@ class ArmSupervisor:
             self._become(ArmState.WAITING, waiting)
         return command
 
+    def _not_begun(self) -> tuple[ArmState, str] | None:
+        """Begin where the joint states agree by now; return state and reason where an armed arm is sent nothing yet."""
+        if self._begun:
+            return None
+        if (wrong := self._joints.disbelieved) is not None:
+            return ArmState.DISARMED, wrong
+        if not self._joints.settled:
+            return self.state, "waits for joint states that agree with each other"
+        try:
+            self._begin()
+        except Refused as refusal:
+            return ArmState.DISARMED, str(refusal)
+        return None
+
+    def _at_rest(self, steady: float, dt: float) -> Command | None:
+        """Return what a disarmed arm is sent: it brakes, and is relieved of what it stands against; then nothing."""
+        if self._relief is not None:
+            until, place = self._relief
+            if place is None and not self._safety.moving:
+                place = self._stands(steady)
+            if steady > until or (place is not None and self._safety.observe(place) == 0.0):
+                self._relief = None
+            elif place is not None and self._joints.age(steady) <= YOUNG:
+                self._relief = until, place
+                return self._safety.approach(place, dt, self.reason)
+        return self._safety.brake(dt, self.reason) if self._safety.moving else None
+
+    def _stands(self, steady: float) -> Vector | None:
+        """Return where an arm stands that is held off its command, [n] rad; None where that is not sure."""
+        measured, joints = self._joints.position, self._joints
+        assert measured is not None
+        error = self._safety.observe(measured)
+        near = RELIEVED < error <= 2.0 * self._safety.limits.tracking_error
+        sure = joints.settled and joints.age(steady) <= YOUNG and joints.still(steady) >= RELIEF_STILL
+        return measured if near and sure else None
+
+    def _frozen(self, steady: float) -> str | None:
+        """Return why the measured joints say nothing: they stay the same though the arm is told to move. Else None."""
+        told = float(np.abs(self._safety.commanded - self._unchanged).max())
+        if told <= LEAVES or self._joints.age(steady) > YOUNG:
+            self._left = None
+            return None
+        self._left = steady if self._left is None else self._left
+        if told <= FROZEN or steady - self._left <= self._joints_age:
+            return None
+        return (
+            f"joint states have not changed by a digit for {steady - self._joints.changed:.2f} s, though the arm was "
+            "told to move: a driver that repeats itself, or an arm whose controller is not active?"
+        )
+
     def _not_following(self, steady: float, dt: float) -> Command | None:
         """Give an arm up that is not where it was told to be; return what it is sent then, None if it follows."""
-        assert self._joints is not None
-        measured, arrival = self._joints
-        # An old measurement says where the arm was: it lags behind one in motion, and must not be gone back to.
-        if arrival.now(steady) > YOUNG:
+        assert self._joints.position is not None
+        # An old measurement says where the arm was: it lags behind one in motion.
+        if self._joints.age(steady) > YOUNG:
             return None
-        error, allowed = self._safety.observe(measured), self._safety.limits.tracking_error
+        error, allowed = self._safety.observe(self._joints.position), self._safety.limits.tracking_error
         if error <= allowed:
             return None
         self.disarm(f"a joint is {error:.3f} rad from its command, at most {allowed} rad is allowed")
-        # Where the arm stands against something, its own place is the one that asks for no force.
-        known = bool(np.isfinite(measured).all())
-        return self._safety.hold(measured, self.reason) if known else self._safety.brake(dt, self.reason)
+        # It brakes first. Where it then stands still off its command, it stands against something, and its own place
+        # is the one that asks for no force.
+        self._relief = steady + RELIEF_TIME, None
+        return self._safety.brake(dt, self.reason)
 
     def _drive_to_park(self, stop: str | None, steady: float, dt: float) -> Command:
         assert self._park is not None
@@ -253,12 +382,13 @@ class ArmSupervisor:
             velocity[axis] = 5.0 * (place - self._safety.target[axis])
         return velocity, age, None
 
-    def _joints_stale(self, steady: float) -> str | None:
-        if self._joints is None:
+    def _joints_stale(self, steady: float, paused: float = 0.0) -> str | None:
+        if self._joints.position is None:
             return "no joint state has arrived: is the controller running, and are its joint names the arm's?"
-        age = self._joints[1].now(steady)
-        limit = self._timing.watchdog
-        return f"joint states are stale (older than {limit} s): is the controller running?" if age > limit else None
+        limit = self._joints_age
+        if self._joints.age(steady) <= limit + paused:
+            return None
+        return f"joint states are stale (older than {limit:.2g} s): is the controller running?"
 
     def _operator_absent(self, steady: float) -> str | None:
         if self._timing.heartbeat <= 0.0:
