@@ -285,6 +285,18 @@ def test_rare_false_measurements_do_not_add_up_but_two_within_a_second_do() -> N
     assert arm.supervisor.state is ArmState.DISARMED
 
 
+def test_two_false_measurements_in_a_row_disarm_however_far_apart() -> None:
+    arm = Arm().armed()
+    arm.tick(0.2)
+    arm.joints_alive = False
+    for _ in range(2):
+        assert arm.supervisor.state.armed
+        arm.tick(DOUBT + 0.5)
+        arm.tell_joints(np.zeros(7))
+        arm.tick()
+    assert arm.supervisor.state is ArmState.DISARMED
+
+
 def test_a_measurement_that_drifts_faster_than_the_joints_move_is_not_believed() -> None:
     arm = under_way()
     drift = iter(np.arange(1, 10**4) * 0.15)
@@ -447,6 +459,21 @@ def test_an_arm_is_not_relieved_after_a_stop_nor_towards_a_place_that_is_not_sur
             arm.tell_joints()
         arm.supervisor.tick(arm.time, arm.time)
     assert arm.safety.observe(arm.measured) > 0.15
+
+
+def test_an_arm_is_not_relieved_by_a_long_way() -> None:
+    arm = blocked()
+    for _ in range(25):
+        arm.time += PERIOD
+        arm.measured = arm.measured + 0.02 * np.eye(7)[0]
+        arm.tell_joints()
+        arm.supervisor.tick(arm.time, arm.time)
+    far = arm.safety.observe(arm.measured)
+    for _ in range(100):
+        arm.time += PERIOD
+        arm.tell_joints()
+        arm.supervisor.tick(arm.time, arm.time)
+    assert arm.safety.observe(arm.measured) == far > 0.4
 
 
 def test_an_arm_is_not_relieved_where_that_would_lead_it_out_of_its_box() -> None:

@@ -288,8 +288,7 @@ class SafetyFilter:
             return self.brake(dt, "dropped: no joint motion makes this tool motion")
         wanted = self._keep_from_singularity(wanted, notes)
         position, rate = self._limit_joints(wanted, dt, notes)
-        # An arm goes only where it may be, and only as fast as it can still come to rest where it may be.
-        why = self._forbidden(position) or self._forbidden(position + rate * self._braking(rate) / 2)
+        why = self._forbidden_motion(position, rate)
         if why is not None:
             return self.brake(dt, f"stopped: {why}")
         # The target waits for the joints, but keeps what the inverse kinematics has still to make good.
@@ -330,7 +329,7 @@ class SafetyFilter:
         braked = float(np.sqrt((gentle * dt / 2.0) ** 2 + 2.0 * gentle * distance)) - gentle * dt / 2.0
         speed = min(fast, float(np.abs(self.velocity).max()) + hard * dt, braked, distance / dt)
         position, rate = self._advance(way / distance * speed, dt)
-        why = self._forbidden(position) or self._forbidden(position + rate * self._braking(rate) / 2)
+        why = self._forbidden_motion(position, rate)
         if why is not None:
             return self.brake(dt, f"{note}; stopped: {why}")
         self._stay(position)
@@ -382,6 +381,13 @@ class SafetyFilter:
         # Clipped for what rounding adds; what would leave its range is braked before.
         position = np.clip(self.position + rate * dt, self._kinematics.lower, self._kinematics.upper)
         return position, (position - self.position) / dt
+
+    def _forbidden_motion(self, position: Vector, rate: Vector) -> str | None:
+        """Return why the arm may not be at a joint position [n] rad with joints that move at a rate [n] rad/s.
+
+        It goes only where it may be, and only as fast as it can still come to rest where it may be.
+        """
+        return self._forbidden(position) or self._forbidden(position + rate * self._braking(rate) / 2)
 
     def _forbidden(self, position: Vector) -> str | None:
         """Return why the arm may not be at joint position [n] rad; None if it may, or is no worse off than now."""
