@@ -312,8 +312,8 @@ def survives(file: str, old: str, new: str, copy: Path) -> bool:
     try:
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
         likely = SOONEST.get(file, TESTS[0])
-        tests = [likely, *(test for test in TESTS if test != likely)]
-        done = subprocess.run([*command, *(f"tests/{test}" for test in tests)], cwd=copy, capture_output=True, text=True)
+        tests = [f"tests/{test}" for test in (likely, *(test for test in TESTS if test != likely))]
+        done = subprocess.run([*command, *tests], cwd=copy, capture_output=True, text=True)
     finally:
         (copy / file).write_text(source)
     if done.returncode not in (0, 1):
