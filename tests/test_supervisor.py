@@ -130,6 +130,7 @@ def test_joint_states_that_end_stop_the_arm() -> None:
         arm.tell_twist()
         arm.tick()
     assert not arm.moving() and "joint states" in arm.supervisor.reason
+    assert arm.supervisor.state is ArmState.WAITING, "it goes on once they are back"
 
 
 def test_an_arm_in_motion_is_not_sent_back_to_where_its_last_joint_state_was() -> None:
