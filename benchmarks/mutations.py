@@ -228,6 +228,7 @@ MUTANTS = (
         "elif place is not None:",
     ),
     ("joint speed of the relief", SAFETY, "speed = min(fast, float(", "speed = min(float("),
+    ("tool speed of the relief", SAFETY, "fast = min(fast, self.limits.tool_speed *", "fast = min(fast, 1e9 *"),
     ("joint acceleration of the relief", SAFETY, "float(np.abs(self.velocity).max()) + hard * dt, braked", "braked"),
     ("braking of the relief", SAFETY, "+ hard * dt, braked, distance / dt)", "+ hard * dt, distance / dt)"),
     (

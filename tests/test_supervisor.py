@@ -15,7 +15,7 @@ from rig_robot.robot.kinematics import TOOL_DOWN
 from rig_robot.robot.measured_joints import ADOPTED, DOUBT, SETTLED, WINDOW
 from rig_robot.robot.safety import BoundsMissing, JointCommand, Limits
 from rig_robot.robot.supervisor import ArmState, ArmSupervisor, Refused, Timing
-from rig_sim.world import HOME, WORKSPACE_HIGH, WORKSPACE_LOW
+from rig_sim.world import HOME, SPEED_LIMITS, WORKSPACE_HIGH, WORKSPACE_LOW
 
 PERIOD = 0.02
 VELOCITY = np.array([0.2, 0.0, 0.0])
@@ -416,10 +416,10 @@ def test_the_age_at_which_joint_states_are_stale_can_be_given() -> None:
         assert (arm.supervisor.state is ArmState.MOVING) is expected
 
 
-def blocked(offset: float = 0.25) -> Arm:
+def blocked(offset: float = 0.25, axis: int = 0) -> Arm:
     """An arm that was pushed off its command and stays there."""
     arm = under_way()
-    start, towards = arm.measured, np.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    start, towards = arm.measured, np.eye(7)[axis]
     for share in np.linspace(0.0, 1.0, 6):
         arm.time += PERIOD
         arm.tell_joints(start + share * offset * towards)
@@ -429,8 +429,10 @@ def blocked(offset: float = 0.25) -> Arm:
     return arm
 
 
-def test_an_arm_that_does_not_follow_is_disarmed_and_then_held_where_it_stands_within_all_limits() -> None:
-    arm = blocked()
+@pytest.mark.parametrize("axis", [0, 6])
+def test_an_arm_that_does_not_follow_is_disarmed_and_then_held_where_it_stands_within_all_limits(axis: int) -> None:
+    arm = blocked(axis=axis)
+    arm.safety.limits = dataclasses.replace(arm.safety.limits, joint_speed=SPEED_LIMITS * (1.0 if axis == 0 else 0.1))
     limits, sent = arm.safety.limits, [arm.safety.position]
     velocity = arm.safety.velocity
     for _ in range(100):
@@ -439,6 +441,8 @@ def test_an_arm_that_does_not_follow_is_disarmed_and_then_held_where_it_stands_w
         if (command := arm.supervisor.tick(arm.time, arm.time)) is not None:
             assert (np.abs(command.position - sent[-1]) <= limits.joint_speed * PERIOD + 1e-9).all()
             assert (np.abs(command.velocity - velocity) <= limits.joint_acceleration * PERIOD + 1e-9).all()
+            tool = np.linalg.norm(FREE.forward(command.position) - FREE.forward(sent[-1])) / PERIOD
+            assert tool <= 1.05 * limits.tool_speed
             sent.append(command.position)
             velocity = command.velocity
     np.testing.assert_allclose(sent[-1], arm.measured, atol=1e-9)
@@ -460,6 +464,18 @@ def test_an_arm_is_not_relieved_after_a_stop_nor_towards_a_place_that_is_not_sur
             arm.tell_joints()
         arm.supervisor.tick(arm.time, arm.time)
     assert arm.safety.observe(arm.measured) > 0.15
+
+
+def test_relief_ends_with_the_joint_states_that_it_rests_on() -> None:
+    arm = blocked()
+    while not arm.safety.moving or arm.time < 100.7:
+        arm.time += PERIOD
+        arm.tell_joints()
+        arm.supervisor.tick(arm.time, arm.time)
+    for _ in range(100):
+        arm.time += PERIOD
+        arm.supervisor.tick(arm.time, arm.time)
+    assert not arm.safety.moving and arm.safety.observe(arm.measured) > 0.01
 
 
 def test_an_arm_is_not_relieved_by_a_long_way() -> None:

@@ -324,6 +324,9 @@ class SafetyFilter:
         moving = line > 0.0
         hard = float((self.limits.joint_acceleration[moving] / line[moving]).min())
         fast = float((self.limits.joint_speed[moving] / line[moving]).min())
+        # Along this line the tool goes so far for each radian; it has a speed of its own that it may not exceed.
+        near = self._kinematics.forward(self.position + way * (min(distance, 0.01) / distance)) - self.target
+        fast = min(fast, self.limits.tool_speed * min(distance, 0.01) / max(float(np.linalg.norm(near)), 1e-12))
         # The speed from which the rest of the way is enough to brake on in steps of dt, and some more for the last.
         gentle = 0.8 * hard
         braked = float(np.sqrt((gentle * dt / 2.0) ** 2 + 2.0 * gentle * distance)) - gentle * dt / 2.0
