@@ -250,6 +250,7 @@ MUTANTS = (
     ("two within a second", MEASURED, "self._in_a_row >= 2 or (self._in_a_row and soon)", "self._in_a_row >= 2"),
     ("measurements that agree", MEASURED, "return self._agreeing >= SETTLED", "return True"),
     ("a place where it was not seen to go", MEASURED, "self.unseen = True", "pass"),
+    ("a place that is agreed on without a gap", MEASURED, "gap <= WINDOW and", ""),
     ("a place that is agreed on for a while", MEASURED, "if steady - known.since < ADOPTED:", "if False:"),
     (
         "stale joint states",

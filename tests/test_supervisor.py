@@ -295,7 +295,7 @@ def test_two_false_measurements_in_a_row_disarm_however_far_apart() -> None:
         arm.tick(DOUBT + 0.5)
         arm.tell_joints(np.zeros(7))
         arm.tick()
-    assert arm.supervisor.state is ArmState.DISARMED
+    assert arm.supervisor.state is ArmState.DISARMED and "joint_states" in arm.supervisor.reason
 
 
 def test_a_measurement_that_drifts_faster_than_the_joints_move_is_not_believed() -> None:
@@ -304,6 +304,24 @@ def test_a_measurement_that_drifts_faster_than_the_joints_move_is_not_believed()
     start = arm.measured
     gives_up(arm, lambda: start + next(drift), keeps_on=False)
     assert np.abs(arm.safety.position - start).max() < 0.1
+
+
+def test_the_slack_of_each_measurement_does_not_add_up_to_a_motion() -> None:
+    arm = Arm()
+    arm.tick(0.5)
+    told = []
+    for number in range(1, 10):
+        arm.time += PERIOD
+        told.append(arm.tell_joints(CENTRE + 0.15 * number))
+    assert told[0] is None and all(told[3:])
+
+
+def test_a_first_measurement_that_is_no_number_is_none() -> None:
+    arm = Arm()
+    assert "not finite" in str(arm.tell_joints(CENTRE * np.nan))
+    arm.time += 2.0 * DOUBT
+    with pytest.raises(Refused, match="no joint state"):
+        arm.supervisor.arm(arm.time)
 
 
 def test_an_arm_is_not_armed_at_a_false_measurement_nor_soon_after_one() -> None:

@@ -156,7 +156,8 @@ class MeasuredJoints:
     def _adopt(self, position: Vector, steady: float) -> bool:
         """Return whether the joint states have agreed on another place for so long that it must be the true one."""
         known = self._candidate
-        if known is not None and self._reachable(known.position, position, steady - known.last):
+        gap = np.inf if known is None else steady - known.last
+        if known is not None and gap <= WINDOW and self._reachable(known.position, position, gap):
             known.position, known.last = position, steady
         else:
             self._candidate = known = _Candidate(position, steady, steady)
