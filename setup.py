@@ -18,6 +18,7 @@ NODES = {
     "sim": "rig_sim.robot_node:main",
     "sim_goals": "rig_sim.goals_node:main",
     "sim_practice": "rig_sim.practice_node:main",
+    "sim_window": "rig_sim.window_node:main",
 }
 
 

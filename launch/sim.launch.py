@@ -19,7 +19,7 @@ ARGUMENTS: Arguments = {
     "scene": ("plain", "What the camera sees beside the arm: plain or shifted."),
     "goals": ("0", "Random goal images to show before ending; 0: no end, -1: none, you send the goals."),
     "seed": ("0", "Seed of the random goals."),
-    "headless": ("true", "No window; false shows what the camera sees, where there is a display."),
+    "headless": ("true", "No window; false shows camera and goal side by side and needs a display."),
     "json": ("", "File for the figures, written at the end."),
     "images": ("", "Folder for one picture a goal: start, goal, end."),
 }

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import yaml
 
-from rig_robot import practice_data
+from rig_robot import display, practice_data
 from rig_robot.learning.checkpoint import CURRENT, CheckpointError, read_config, resolve
 from rig_robot.resources import SCHEME, locate, share
 from rig_robot.task import SECTION, read_task
@@ -22,7 +22,7 @@ SIMULATION_DOMAIN = "77"
 """ROS domain of simulations, unless the user has set ROS_DOMAIN_ID: they must not meet a real robot's topics."""
 
 ROBOT_NODES = ("camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver")
-NODES = ("sim", *ROBOT_NODES, "sim_goals", "sim_practice")
+NODES = ("sim", *ROBOT_NODES, "sim_goals", "sim_practice", "sim_window")
 
 ARM_MUST_SAY = (
     *("description", "joints", "tool", "rest", "workspace_low", "workspace_high"),
@@ -128,7 +128,7 @@ class SimOptions:
     seed: int = 0
     """Seed of the random goals."""
     headless: bool = True
-    """No window. With a display, `--no-headless` shows camera and goal side by side."""
+    """No window. `--no-headless` shows camera and goal side by side; it needs a display."""
     json: Path | None = None
     """File for the figures, written at the end."""
     images: Path | None = None
@@ -146,6 +146,8 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
     for name in ("seed", "steps"):
         if getattr(options, name) < 0:
             raise BringupError(f"{name} is {getattr(options, name)}: must be 0 or more")
+    if not options.headless and (why := display.missing()):
+        raise BringupError(f"a window was asked for (--no-headless, headless:=false), but {why}")
     if options.steps and not options.practice:
         raise BringupError(f"steps is {options.steps}: only a practice has an end (--practice)")
     checkpoint, axes = _checkpoint(options)
@@ -165,7 +167,7 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
     judge = {"environment": f"rig_sim:RigSawyerReach{seen['axes'].upper()}-v0", "scene": options.scene}
     nodes += _learning(options, node, nodes, config, judge)
     if options.goals >= 0:
-        shown: Parameters = {"goals": options.goals, "seed": options.seed, "headless": options.headless}
+        shown: Parameters = {"goals": options.goals, "seed": options.seed}
         shown |= {name: str(path.absolute()) for name in ("json", "images") if (path := getattr(options, name))}
         shown |= with_checkpoint | scene
         kind = {"vital": True, "finishes": True, "sends_frames": True}
@@ -173,6 +175,8 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
             nodes.append(node("sim_practice", "rig_sim.practice_node", shown | {"steps": options.steps}, **kind))
         else:
             nodes.append(node("sim_goals", "rig_sim.goals_node", shown, **kind))
+    if not options.headless:
+        nodes.append(node("sim_window", "rig_sim.window_node"))
     return nodes
 
 

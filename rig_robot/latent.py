@@ -11,6 +11,8 @@ from builtin_interfaces.msg import Time
 from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
+from rig_robot.imagined import IMAGINED
+
 FRAME_PREFIX = "vae/"
 
 
@@ -23,6 +25,8 @@ class Latent(NamedTuple):
     """[L]; [0] where there is none (a cleared goal)"""
     log_variance: NDArray[np.float32]
     """[L]"""
+    imagined: bool = False
+    """of a goal that nobody has shown"""
 
 
 def none_of(vae_id: str) -> Latent:
@@ -34,7 +38,7 @@ def to_message(latent: Latent, stamp: Time) -> Image:
     """The message for `latent`; `stamp` is the capture stamp of the image that it stands for."""
     message = Image()
     message.header.stamp = stamp
-    message.header.frame_id = FRAME_PREFIX + latent.vae_id
+    message.header.frame_id = FRAME_PREFIX + latent.vae_id + (f"/{IMAGINED}" if latent.imagined else "")
     message.encoding = "32FC1"
     message.width = latent.mean.size
     message.height = 2 if latent.mean.size else 0
@@ -67,4 +71,5 @@ def from_message(message: Image) -> Latent:
     if not np.isfinite(rows).all():
         raise ValueError(f"the latent is {rows}: every number must be finite")
     mean, log_variance = rows.reshape(2, -1) if rows.size else (rows, rows)
-    return Latent(frame.removeprefix(FRAME_PREFIX), mean, log_variance)
+    vae_id, _, mark = frame.removeprefix(FRAME_PREFIX).partition("/")
+    return Latent(vae_id, mean, log_variance, mark == IMAGINED)

@@ -32,7 +32,14 @@ def send(picture: Path, namespace: str = "", timeout: float = 10.0) -> Answer:
     from_compressed(data)  # what is no picture is better said here than by a robot
     with Visit("rig_goal_command", namespace, timeout) as visit:
         statuses: list[DiagnosticStatus] = []
-        visit.node.create_subscription(DiagnosticStatus, "rig/goal/status", statuses.append, LATCHED)
+
+        def hear(status: DiagnosticStatus) -> None:
+            """Keep the answer to this picture: others show goals meanwhile, and the encoder imagines some."""
+            values = {item.key: item.value for item in status.values}
+            if values.get("source") == "image_in/compressed" and values.get("bytes") == str(len(data)):
+                statuses.append(status)
+
+        visit.node.create_subscription(DiagnosticStatus, "rig/goal/status", hear, LATCHED)
         publisher = visit.node.create_publisher(CompressedImage, "rig/goal/image_in/compressed", COMMAND)
         if not visit.until(publisher.get_subscription_count):
             return Answer(False, f"no goal node heard within {timeout:g} s: is the system running in this ROS domain?")

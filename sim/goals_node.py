@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator
@@ -61,11 +60,9 @@ class GoalsNode(RigNode):
         self._json = self.declare("json", "", "File for the figures; none if empty.")
         scene = self.declare("scene", "plain", "What goal images show beside the arm.", choices=STILL)
         images = self.declare("images", "", "Folder for one picture a goal; none if empty.")
-        headless = self.declare("headless", True, "No window.")
         self._images = Path(images) if images else None
         if self._images is not None:
             self._images.mkdir(parents=True, exist_ok=True)
-        self._window = not headless and bool(os.environ.get("DISPLAY"))
 
         config = read_config(locate(checkpoint))
         self._workspace, self._orientation = config.workspace, config.action.tool_orientation
@@ -89,7 +86,7 @@ class GoalsNode(RigNode):
         self.subscribe(DiagnosticStatus, "rig/goal/status", self._take_status, LATCHED)
         self.subscribe(Image, "rig/goal/latent", self._take_goal_latent, LATCHED)
         self.subscribe(DiagnosticStatus, "rig/arm/status", self._take_arm_status, LATCHED)
-        if self._images is not None or self._window:
+        if self._images is not None:
             self.subscribe(Image, "camera/image_raw", self._take_view, OBSERVATION)
         self._arm: Client = self.create_client(SetBool, "arm/arm")
         self._policy: Client = self.create_client(SetParameters, "policy/set_parameters")
@@ -107,14 +104,17 @@ class GoalsNode(RigNode):
             number = len(distances) + 1
             goal = self._random.uniform(self._workspace.low, self._workspace.high)
             picture = self._draw(goal)
-            start_view = self._picture()
+            start_view = yield from self._look()
             took = yield from self._reach(picture)
             distance = 1000.0 * float(np.linalg.norm(self._tool_position() - goal))
             seconds.append(took)
             distances.append(distance)
             print(f"goal {number:3d}  {took:4.1f} s  {distance:6.1f} mm", flush=True)
             if self._images is not None:
-                self._keep(self._images / f"goal_{number:04d}.png", start_view, picture, distance)
+                end_view = yield from self._look()
+                panels = (start_view, "start"), (picture, "goal"), (end_view, f"end: {distance:.1f} mm")
+                if not _keep(file := self._images / f"goal_{number:04d}.png", *panels):
+                    self.get_logger().error(f"{file} could not be written")
         self._finish(seconds, distances)
 
     def _reach(self, picture: np.ndarray) -> Story[float]:
@@ -122,7 +122,7 @@ class GoalsNode(RigNode):
         self._status = None
         yield from self._ask(lambda: self._send_goal(picture), lambda: self._status, "answer on rig/goal/status")
         assert self._status is not None
-        if self._status.level != DiagnosticStatus.OK:
+        if self._status.level == DiagnosticStatus.ERROR:
             raise NotReady(f"the goal was refused: {self._status.message}")
         name = next((item.value for item in self._status.values if item.key == "goal"), "")
         yield from self._wait_for(lambda: str(self._goal_latent) == name, "latent of the goal")
@@ -183,7 +183,6 @@ class GoalsNode(RigNode):
             raise NotReady(f"no {what} within {START_TIMEOUT:g} s")
 
     def _go_on(self) -> None:
-        self._show()
         try:
             while self._wait():
                 self._wait = next(self._steps)
@@ -213,7 +212,9 @@ class GoalsNode(RigNode):
         return self._tool[1]
 
     def _take_status(self, message: DiagnosticStatus) -> None:
-        self._status = message
+        """Keep the answer to a picture; goals that the encoder imagines, and later news of a goal, are none."""
+        if "image_in" in (item.value for item in message.values if item.key == "source"):
+            self._status = message
 
     def _take_goal_latent(self, message: Image) -> None:
         self._goal_latent = stamp_ns(message.header.stamp)
@@ -230,21 +231,17 @@ class GoalsNode(RigNode):
         q = self._kinematics.solve(HOME, position, self._orientation)
         return self._camera.render(self._world.at_rest(q))
 
-    def _picture(self) -> np.ndarray:
-        """Return what the camera sees now, uint8 [480, 640, 3]; black before the first frame."""
-        return from_raw(self._view) if self._view is not None else np.zeros((*CAMERA_SIZE[::-1], 3), np.uint8)
+    def _look(self) -> Story[np.ndarray]:
+        """Return what the camera sees from now on, uint8 [480, 640, 3]; black where no pictures are kept.
 
-    def _keep(self, file: Path, start: np.ndarray, goal: np.ndarray, distance: float) -> None:
-        titled = [
-            _titled(picture, title)
-            for picture, title in ((start, "start"), (goal, "goal"), (self._picture(), f"end: {distance:.1f} mm"))
-        ]
-        cv2.imwrite(str(file), cv2.cvtColor(np.hstack(titled), cv2.COLOR_RGB2BGR))
-
-    def _show(self) -> None:
-        if self._window:
-            cv2.imshow("rig_robot", cv2.cvtColor(_titled(self._picture(), "camera"), cv2.COLOR_RGB2BGR))
-            cv2.waitKey(1)
+        The first frame may come long after the tool's first pose, and the last one kept may be of another moment.
+        """
+        if self._images is None:
+            return np.zeros((*CAMERA_SIZE[::-1], 3), np.uint8)
+        self._view = None
+        yield from self._wait_for(lambda: self._view is not None, "frame on camera/image_raw")
+        assert self._view is not None
+        return from_raw(self._view)
 
     def further_figures(self) -> dict[str, float | int]:
         """Return what goes into the file of figures beside the distances."""
@@ -257,7 +254,13 @@ class GoalsNode(RigNode):
             Path(self._json).write_text(json.dumps(figures) + "\n")
 
 
-def _titled(picture: np.ndarray, title: str) -> np.ndarray:
+def _keep(file: Path, *panels: tuple[np.ndarray, str]) -> bool:
+    """Write pictures side by side, each under its title; return whether that could be done."""
+    row = np.hstack([titled(picture, title) for picture, title in panels])
+    return cv2.imwrite(str(file), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
+
+
+def titled(picture: np.ndarray, title: str) -> np.ndarray:
     """Return a copy of a picture, uint8 [H, W, 3], with a dark strip that holds its title above it."""
     strip = np.full((36, picture.shape[1], 3), 32, np.uint8)
     cv2.putText(strip, title, (10, 26), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255, 255, 255), 1, cv2.LINE_AA)

@@ -8,11 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus
 from ros_harness import Listener, node_process
 from sensor_msgs.msg import Image
 
 from rig_robot.bringup import SHIPPED_CHECKPOINT
-from rig_robot.ros import LATCHED
+from rig_robot.ros import LATCHED, OK, diagnostic
 
 
 def rig(*arguments: object, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
@@ -40,6 +41,21 @@ def test_a_picture_becomes_the_goal(checkpoint: Path, picture: Path, listener: L
         listener.until(lambda: goals, "the goal on rig/goal/image")
     assert done.returncode == 0 and "new goal" in done.stdout
     assert goals[-1].width == goals[-1].height > 0
+
+
+def test_what_is_said_of_other_goals_meanwhile_is_not_taken_for_the_answer(
+    checkpoint: Path, picture: Path, listener: Listener
+) -> None:
+    others = listener.node.create_publisher(DiagnosticStatus, "rig/goal/status", LATCHED)
+    with node_process("rig_robot.nodes.goal", {"checkpoint": str(checkpoint)}):
+        listener.until_heard("rig/goal/image")
+        listener.meet("goal")
+        command = [sys.executable, "-m", "rig_robot.cli", "goal", str(picture), "--timeout", "30"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+            while running.poll() is None:
+                others.publish(diagnostic("goal", OK, "imagined goal", {"source": "imagined"}))
+                listener.spin(0.01)
+            assert running.stdout is not None and "new goal from image_in" in running.stdout.read()
 
 
 def test_a_file_that_is_no_picture_is_refused_before_it_is_sent(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ SOURCES = [
     ROOT / "rig_robot" / "arm_parameters.py",
     ROOT / "sim" / "robot_node.py",
     ROOT / "sim" / "goals_node.py",
+    ROOT / "sim" / "window_node.py",
 ]
 NAMED = (
     r"\.declare\(\s*\"([^\"]+)\"",

@@ -149,7 +149,7 @@ def test_from_nothing_it_waits_for_exploration_then_publishes_then_learns_from_p
     assert learner.progress().explore == "enough"
     first = read_config(practice.root)
     assert first.parent == "untrained" and first.trained and first.training["samples"] == 225
-    assert first.figures["active_units"] >= 2 and first.scene is not None
+    assert first.figures["active_units"] >= 2 and first.scene is not None and first.pictures is not None
     latent, _ = Encoder(practice.root).encode(recorded[0].images[0])
     assert np.isfinite(Policy(practice.root).act(latent, latent)).all()
 

@@ -76,6 +76,7 @@ def test_a_run_leaves_a_checkpoint_that_acts_and_pictures(run: Path) -> None:
     for name in ("reconstructions", "imagined_goals", "learning_curve", "rollouts", "values"):
         assert (run / "pictures" / f"{name}.png").stat().st_size > 5000
     assert list((run / "tensorboard").iterdir())
+    assert config.pictures is not None and config.pictures.missed > config.pictures.missed_colour > 0
     assert sum(file.stat().st_size for file in last(run).iterdir()) < 5_000_000
 
 

@@ -74,6 +74,22 @@ class SceneEntry:
 
 
 @dataclass(frozen=True)
+class PicturesEntry:
+    """Which pictures the VAE knows, by the observations it was trained on (`rig_robot/goal_check.py`).
+
+    What it misses are root mean squares over an observation's pixels [grey levels]; 99 % of the observations stay
+    within. A goal of which it misses far more is unknown to it.
+    """
+
+    missed: float
+    """of the difference between an observation and its reconstruction"""
+    missed_colour: float
+    """of the colour of that difference: without each pixel's grey"""
+    saturation: float
+    """of the observations, their median: 0 where they are grey, 1 for pure colours"""
+
+
+@dataclass(frozen=True)
 class CameraEntry:
     """How a camera frame becomes an observation."""
 
@@ -135,6 +151,7 @@ class CheckpointConfig:
     figures: dict[str, Any] = field(default_factory=dict)
     """how well it does, as `rig eval` measures it"""
     scene: SceneEntry | None = None
+    pictures: PicturesEntry | None = None
     parent: str = ""
     """name of the checkpoint that it was trained from, in the same root; empty for one that began from scratch"""
     format: int = FORMAT
@@ -309,6 +326,9 @@ def _check(config: CheckpointConfig, where: Path) -> None:
             f"nowhere above workspace.high {config.workspace.high}",
         ),
     }
+    if config.pictures is not None:
+        for name, value in dataclasses.asdict(config.pictures).items():
+            problems[f"pictures.{name}"] = (value >= 0, "0 or more")
     problems["vae.likelihood"] = (config.vae.likelihood in ("gaussian", "bernoulli"), "gaussian or bernoulli")
     for entry in ("vae", "policy") + ("scene",) * (config.scene is not None):
         file = getattr(config, entry).file
@@ -321,7 +341,7 @@ def _check(config: CheckpointConfig, where: Path) -> None:
             raise CheckpointError(f"{where}: {name} is {value!r}, expected {expected}")
 
 
-_LATER = frozenset({"likelihood", "scene", "parent"})
+_LATER = frozenset({"likelihood", "scene", "pictures", "parent"})
 """Fields that older checkpoints lack; they are then what they were before there was a choice."""
 
 

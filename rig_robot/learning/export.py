@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from rig_robot.goal_check import known_by
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint import (
     ActionEntry,
     CameraEntry,
     CheckpointConfig,
+    PicturesEntry,
     PolicyEntry,
     PriorEntry,
     VaeEntry,
@@ -26,7 +28,7 @@ from rig_robot.learning.td3 import Td3
 from rig_robot.view_check import Reference
 
 SCENE_OBSERVATIONS = 1000
-"""of which the reference of the static scene is made"""
+"""of which the reference of the static scene is made, and by which is measured what the VAE knows"""
 POLICY_PARTS = ("actor.", "critics.", "predictor.", "value.")
 """What policy.safetensors holds: the actor, and what goes with it to learn on; targets begin as copies"""
 
@@ -43,9 +45,19 @@ def tensors(representation: Latent, td3: Td3) -> tuple[dict[str, np.ndarray], di
 
 def scene(replay: ReplayBuffer, first: int = 0) -> dict[str, np.ndarray]:
     """The scene without the arm, of observations spread over the replay buffer from frame `first` on."""
+    return Reference.of(replay.frames(_spread(replay, first)).images).tensors()
+
+
+def known_pictures(representation: Latent, replay: ReplayBuffer, first: int = 0) -> PicturesEntry:
+    """Which pictures the VAE knows, by observations spread over the replay buffer from frame `first` on."""
+    frames = replay.frames(_spread(replay, first))
+    return known_by(frames.images, representation.decode(representation.encode(frames), frames.contexts))
+
+
+def _spread(replay: ReplayBuffer, first: int) -> np.ndarray:
+    """`SCENE_OBSERVATIONS` frames from `first` on, or as many as there are, evenly spread: int64 [N]."""
     count = min(replay.size - first, SCENE_OBSERVATIONS)
-    chosen = np.linspace(first, replay.size - 1, count).astype(int)
-    return Reference.of(replay.frames(chosen).images).tensors()
+    return np.linspace(first, replay.size - 1, count).astype(int)
 
 
 def config(
@@ -106,4 +118,6 @@ def write(
         for name, values in arrays.items():
             if not np.isfinite(values).all():
                 raise ValueError(f"{part}: {name} is not finite")
-    save(directory, dataclasses.replace(made, parent=parent), vae, policy, scene(rig.replay, rig.replay.size // 2))
+    recent = rig.replay.size // 2
+    made = dataclasses.replace(made, parent=parent, pictures=known_pictures(rig.representation, rig.replay, recent))
+    save(directory, made, vae, policy, scene(rig.replay, recent))

@@ -31,7 +31,7 @@ class Encoder:
         _check_shapes(tensors, _vae_shapes(size, entry.latent_size, entry.channels), directory / entry.file)
 
         # Images are [row, column, channel] here, so that a convolution is one matrix product; torch has channels first.
-        self._mean_image = np.ascontiguousarray(tensors["mean_image"].transpose(1, 2, 0))
+        self.mean_image = np.ascontiguousarray(tensors["mean_image"].transpose(1, 2, 0))
         names = [f"encoder.{2 * i}" for i in range(len(KERNELS))]
         self._down = [
             (_rows_by_channel(tensors[f"{name}.weight"].transpose(2, 3, 1, 0)), tensors[f"{name}.bias"])
@@ -57,7 +57,7 @@ class Encoder:
         if image.shape != self._image_shape or image.dtype != np.uint8:
             raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 {self._image_shape}")
         x = image * np.float32(1 / 255)
-        x -= self._mean_image
+        x -= self.mean_image
         for (weight, bias), kernel, stride in zip(self._down, KERNELS, STRIDES, strict=True):
             x = np.maximum(_patches(x, kernel, stride) @ weight + bias, 0)
         mean, log_variance = np.split(x.reshape(-1) @ self._head + self._head_bias, 2)
@@ -73,7 +73,7 @@ class Encoder:
             x = np.tile(bias, (next_side, next_side, 1))
             for row, column in np.ndindex(kernel, kernel):
                 x[row : row + stride * side : stride, column : column + stride * side : stride] += spread[row, column]
-        x = 1 / (1 + np.exp(-x)) if self.config.vae.likelihood == "bernoulli" else x + self._mean_image
+        x = 1 / (1 + np.exp(-x)) if self.config.vae.likelihood == "bernoulli" else x + self.mean_image
         return (x.clip(0, 1) * 255).round().astype(np.uint8)
 
     def imagine(self, rng: np.random.Generator) -> Array:

@@ -181,7 +181,9 @@ class _Run:
             directory = out / CHECKPOINTS / _name(self.steps())
             if not directory.exists():  # it does when a kill came between it and the saving of the state: the same one
                 parts = export.tensors(rig.representation, rig.td3)
-                save(directory, self.config(result), *parts, export.scene(rig.replay))
+                known = export.known_pictures(rig.representation, rig.replay)
+                config = dataclasses.replace(self.config(result), pictures=known)
+                save(directory, config, *parts, export.scene(rig.replay))
             activate(directory)
         self.tick()
 

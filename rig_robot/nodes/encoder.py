@@ -17,6 +17,7 @@ from std_srvs.srv import Trigger
 
 from rig_robot import latent, ros
 from rig_robot.announcing import answer
+from rig_robot.imagined import IMAGINED, comes_too_soon
 from rig_robot.latent import Latent
 from rig_robot.learning.checkpoint import CheckpointError, resolve
 from rig_robot.learning.inference import Encoder
@@ -27,9 +28,6 @@ from rig_robot.swap import Stale, admit, announced
 
 FRAMES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Deeper than for other streams: what has waited while a checkpoint was loaded is encoded in a moment, and not lost."""
-
-JUST_NOW = 1.0
-"""Age [s] up to which a goal that is shown is not replaced by an imagined one."""
 
 
 class Goal(NamedTuple):
@@ -86,7 +84,13 @@ class EncoderNode(ros.RigNode):
         self._encoded += 1
 
     def _on_goal(self, message: Image) -> None:
-        stamp = message.header.stamp
+        """Take the goal that the goal node tells everybody of: a shown one, or an imagined one.
+
+        An imagined one is mostly this node's own, in force already. Others matter after this node was started anew.
+        """
+        stamp, shown = message.header.stamp, message.header.frame_id != IMAGINED
+        if not shown and self._goal is not None and ros.stamp_ns(stamp) <= ros.stamp_ns(self._goal.stamp):
+            return
         if message.width == 0 and message.height == 0:
             self._goal = None
             self._goal_latents.publish(latent.to_message(latent.none_of(self._encoder.vae_id), stamp))
@@ -98,19 +102,20 @@ class EncoderNode(ros.RigNode):
         except ValueError as error:
             self._refusals.refuse(f"rig/goal/image: not encoded, the old goal stays: {error}")
             return
-        self._goal = Goal(picture, stamp, shown=True)
-        self._publish_goal(goal, self._encoder.decode(goal.mean), stamp)
+        self._goal = Goal(picture, stamp, shown)
+        self._publish_goal(self._goal, goal, self._encoder.decode(goal.mean))
 
     def _imagine_goal(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """A goal that nobody has shown: a sample of the latent prior (RIG, Algorithm 1, line 4)."""
-        if self._goal is not None and self._goal.shown and self.now() - ros.stamp_s(self._goal.stamp) < JUST_NOW:
+        stamp = self.get_clock().now().to_msg()
+        present = self._goal
+        if present is not None and present.shown and comes_too_soon(ros.stamp_s(stamp), ros.stamp_s(present.stamp)):
             response.success, response.message = False, "a goal was shown just now"  # whoever asks cannot know it yet
             return response
         imagined = self._encoder.imagine(self._rng)
         picture = self._encoder.decode(imagined)
-        stamp = self.get_clock().now().to_msg()
         self._goal = Goal(picture, stamp, shown=False)
-        self._publish_goal(self._encode(picture)._replace(mean=imagined), picture, stamp)
+        self._publish_goal(self._goal, self._encode(picture)._replace(mean=imagined), picture)
         response.success, response.message = True, str(ros.stamp_ns(stamp))
         return response
 
@@ -150,7 +155,7 @@ class EncoderNode(ros.RigNode):
         (self._name, self._encoder), self._next = self._next, None
         if self._goal is not None:
             goal = self._encode(self._goal.picture)
-            self._publish_goal(goal, self._encoder.decode(goal.mean), self._goal.stamp)
+            self._publish_goal(self._goal, goal, self._encoder.decode(goal.mean))
         self.get_logger().info(f"encodes with {self._name}, VAE {self._encoder.vae_id}")
         self._answer("active", self._name, "encodes")
 
@@ -161,10 +166,11 @@ class EncoderNode(ros.RigNode):
         """picture: uint8 [S, S, 3] RGB."""
         return Latent(self._encoder.vae_id, *self._encoder.encode(picture))
 
-    def _publish_goal(self, goal: Latent, reconstruction: np.ndarray, stamp: Any) -> None:
+    def _publish_goal(self, goal: Goal, encoded: Latent, reconstruction: np.ndarray) -> None:
         """reconstruction: uint8 [S, S, 3] RGB, what the VAE makes of the goal: what the policy can know of it."""
-        self._goal_latents.publish(latent.to_message(goal, stamp))
-        self._reconstructions.publish(ros.rgb_to_image(reconstruction, stamp, "goal"))
+        self._goal_latents.publish(latent.to_message(encoded._replace(imagined=not goal.shown), goal.stamp))
+        frame_id = "goal" if goal.shown else IMAGINED
+        self._reconstructions.publish(ros.rgb_to_image(reconstruction, goal.stamp, frame_id))
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
         """Say whether images come and are encoded."""

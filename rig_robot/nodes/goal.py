@@ -1,11 +1,13 @@
 """Goal node: takes the pictures that people and programs send and makes goals of them, or says why it cannot.
 
-A picture that cannot be used is answered on `rig/goal/status`; the goal before it stays.
+A picture that cannot be used is answered on `rig/goal/status`; the goal before it stays. Each picture gets one answer,
+given before anybody else hears of the goal: what is refused here never moves the arm. Whether the VAE knows what the
+picture shows is measured with a copy of the encoder's VAE, and measured anew when the encoder changes over to another.
 """
 
 import hashlib
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,15 @@ from std_srvs.srv import Trigger
 from rig_robot import ros
 from rig_robot.deduplication import Deduplicator
 from rig_robot.freshness import Arrival
-from rig_robot.learning.checkpoint import read_config
+from rig_robot.goal_check import GoalCheck, Verdict
+from rig_robot.imagined import IMAGINED, comes_too_soon
+from rig_robot.learning.checkpoint import resolve
+from rig_robot.learning.inference import Encoder
 from rig_robot.observation import Crop, prepare_goal
-from rig_robot.pictures import from_compressed, from_raw
+from rig_robot.pictures import PictureRefused, from_compressed, from_raw
 from rig_robot.refusals import Refusals
 from rig_robot.resources import locate
+from rig_robot.swap import named
 
 CAPTURE_MAX_AGE_PERIODS = 3
 """An observation older than so many action periods is not captured as a goal."""
@@ -35,12 +41,19 @@ class GoalNode(ros.RigNode):
         checkpoint = self.declare(
             "checkpoint",
             Parameter.Type.STRING,
-            "Checkpoint directory: it says how a goal picture is cropped and resized.",
+            "Checkpoint directory, or a root of several: it says how a picture is prepared, and its VAE judges it.",
         )
         self._max_megapixels = self.declare(
             "max_megapixels", 50.0, "Largest goal picture that is taken [megapixels].", low=0.01, high=1000.0
         )
-        config = read_config(locate(checkpoint))
+        self.declare(
+            "refuse_unknown", False, "Refuse a picture that the VAE does not know, not only warn.", read_only=False
+        )
+        self.declare("accept_grey", False, "Take pictures without colour for a VAE of colour.", read_only=False)
+        directory = resolve(locate(checkpoint))
+        self._root = directory.parent
+        encoder = Encoder(directory)
+        config = encoder.config
         self._crop = Crop(*config.camera.crop)
         self._size = config.camera.image_size
         self._aspect = config.camera.width / config.camera.height
@@ -48,15 +61,22 @@ class GoalNode(ros.RigNode):
         self._refusals = Refusals(self.get_logger(), repeat_s=1.0)
         self._accepted = 0
         self._goal = "none"
+        self._since = 0.0  # when that was decided, ROS time [s]
+        self._picture: np.ndarray | None = None  # of a goal that was shown
+        self._doubt = ""  # about that picture
         self._observation: tuple[Image, Arrival] | None = None
 
         self._goals = self.publisher(Image, "rig/goal/image", ros.LATCHED)
         self._status = self.publisher(DiagnosticStatus, "rig/goal/status", ros.LATCHED)
         self.subscribe(Image, "rig/observation/image", self._on_observation, ros.OBSERVATION)
+        self.subscribe(Image, "rig/goal/reconstruction", self._on_reconstruction, ros.LATCHED)
+        self.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_ready, ros.EPISODES)
         self._subscribe_twice(Image, "rig/goal/image_in", _content_raw, self._on_raw)
         self._subscribe_twice(CompressedImage, "rig/goal/image_in/compressed", _content_compressed, self._on_compressed)
         self.create_service(Trigger, "~/capture", self._capture)
         self.create_service(Trigger, "~/clear", self._clear)
+        self._vae_id = encoder.vae_id  # of the encoder node's VAE
+        self._judge_by(GoalCheck(encoder))
 
     def _subscribe_twice(
         self, kind: type, topic: str, content: Callable[[Any], Hashable], callback: Callable[[Any], None]
@@ -85,6 +105,9 @@ class GoalNode(ros.RigNode):
         try:
             picture = decode()
             observation, warning = prepare_goal(picture, self._crop, self._size, self._aspect)
+            verdict = self._check.judge(observation)
+            if against := self._against(verdict):
+                raise PictureRefused(against)
         except (ValueError, MemoryError) as error:
             old = "there is still no goal" if self._goal == "none" else "the old goal stays"
             reason = f"goal picture refused, {old}: {error or 'there is not enough memory for it'}"
@@ -92,20 +115,87 @@ class GoalNode(ros.RigNode):
             self._tell(ros.ERROR, reason, what | {"accepted": False, "goal": self._goal})
             return
         what["size"] = f"{picture.shape[1]}x{picture.shape[0]}"
-        self._set(observation, what, warning)
+        self._set(observation, what | _figures(verdict), [warning or "", verdict.text])
 
-    def _set(self, observation: np.ndarray, what: dict[str, Any], warning: str | None = None) -> None:
-        """observation: uint8 [S, S, 3] RGB, or [0, 0, 3] for no goal. The time of acceptance, its stamp, names it."""
+    def _against(self, verdict: Verdict) -> str:
+        """Return why a picture of which this was found may not be the goal; empty where it may."""
+        if verdict.grey and not self.get_parameter("accept_grey").value:
+            return f"{verdict.text}: send one in colour (with accept_grey set it is taken, but the arm may end far off)"
+        if verdict.known or not self.get_parameter("refuse_unknown").value:
+            return ""
+        untold = self._check.untold or "nothing has been learnt yet: no picture is known"
+        return f"{verdict.text or untold} (refuse_unknown is set)"
+
+    def _set(self, observation: np.ndarray, what: dict[str, Any], doubts: Sequence[str] = ()) -> None:
+        """Make a picture the goal; the time of acceptance, its stamp, names it.
+
+        Args:
+            observation: uint8 [S, S, 3] RGB, or [0, 0, 3] for no goal.
+            what: Goes with the answer.
+            doubts: About the picture, or why there is no goal any more; empty ones do not count.
+        """
         stamp = self.get_clock().now().to_msg()
         self._goals.publish(ros.rgb_to_image(observation, stamp, "goal"))
         self._refusals.accept()
         self._accepted += 1
-        self._goal = str(ros.stamp_ns(stamp)) if observation.size else "none"
+        self._since = ros.stamp_s(stamp)
+        self._goal, self._picture = (str(ros.stamp_ns(stamp)), observation) if observation.size else ("none", None)
         text = f"new goal from {what['source']}" if observation.size else "no goal any more"
+        self._doubt = "; ".join(filter(None, doubts))
         self.get_logger().info(text)
-        if warning:
-            self.get_logger().warning(warning)
-        self._tell(ros.WARN if warning else ros.OK, warning or text, what | {"accepted": True, "goal": self._goal})
+        if self._doubt:
+            text += f"{', but' if observation.size else ':'} {self._doubt}"
+            self.get_logger().warning(self._doubt)
+        level = ros.WARN if self._doubt else ros.OK
+        self._tell(level, text, what | {"accepted": True, "goal": self._goal})
+
+    def _on_reconstruction(self, message: Image) -> None:
+        """Tell everybody of a goal that the encoder has imagined, where they see the others."""
+        stamp = ros.stamp_s(message.header.stamp)
+        if message.header.frame_id != IMAGINED or stamp <= self._since:
+            return
+        if self._picture is not None and comes_too_soon(stamp, self._since):
+            return  # the encoder, too, goes over to what is shown
+        self._goals.publish(message)
+        self._goal, self._since = str(ros.stamp_ns(message.header.stamp)), stamp
+        self._picture, self._doubt = None, ""
+        self._tell(ros.OK, "imagined goal", {"source": IMAGINED, "accepted": True, "goal": self._goal})
+
+    # The VAE that goals are judged by
+
+    def _judge_by(self, check: GoalCheck) -> None:
+        self._check = check
+        if check.untold:
+            self.get_logger().warning(check.untold)
+
+    def _on_ready(self, message: DiagnosticStatus) -> None:
+        """The encoder has gone over to another VAE: load it, too."""
+        values = {item.key: item.value for item in message.values}
+        if values.get("state") != "active" or values.get("vae", self._vae_id) == self._vae_id:
+            return
+        self._vae_id, name = values["vae"], values.get("checkpoint", "")
+        self.beside(lambda: GoalCheck(Encoder(named(self._root, name))), lambda found: self._loaded(name, found))
+
+    def _loaded(self, name: str, found: GoalCheck | Exception) -> None:
+        if isinstance(found, Exception):
+            self.get_logger().error(f"goals are still judged by VAE {self._check.vae_id}, not by {name}'s: {found}")
+        elif found.vae_id == self._vae_id and found.vae_id != self._check.vae_id:
+            self._judge_by(found)
+            self._judge_again()
+
+    def _judge_again(self) -> None:
+        """Say what the goal in force is to the new VAE; end it where its picture would be refused now."""
+        if self._picture is None:
+            return
+        verdict = self._check.judge(self._picture)
+        what = {"source": "swap", "vae": self._check.vae_id} | _figures(verdict)
+        if against := self._against(verdict):
+            self._set(np.empty((0, 0, 3), np.uint8), what, [f"refused by VAE {self._check.vae_id}: {against}"])
+            return
+        self._doubt = verdict.text
+        text = f"the same goal, by VAE {self._check.vae_id}" + (f", but {verdict.text}" if verdict.text else "")
+        level = ros.WARN if verdict.text else ros.OK
+        self._tell(level, text, what | {"accepted": True, "goal": self._goal})
 
     def _tell(self, level: bytes, text: str, values: dict[str, Any]) -> None:
         self._status.publish(ros.diagnostic("goal", level, text, values))
@@ -132,7 +222,8 @@ class GoalNode(ros.RigNode):
             {"source": "capture", "capture_stamp": ros.stamp_ns(message.header.stamp)}, lambda: from_raw(message)
         )
         response.success = self._refusals.reason is None
-        response.message = self._refusals.reason or f"the current view is the goal {self._goal}"
+        doubt = f", but {self._doubt}" if self._doubt else ""
+        response.message = self._refusals.reason or f"the current view is the goal {self._goal}{doubt}"
         return response
 
     def _clear(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -146,7 +237,16 @@ class GoalNode(ros.RigNode):
         values = {"goal": self._goal, "accepted": self._accepted, "refused": self._refusals.count}
         if self._refusals.reason:
             return ros.WARN, self._refusals.reason, values
+        if self._doubt and self._picture is not None:
+            return ros.WARN, f"the goal is {self._goal}, but {self._doubt}", values
         return ros.OK, "no goal" if self._goal == "none" else f"the goal is {self._goal}", values
+
+
+def _figures(verdict: Verdict) -> dict[str, str]:
+    """Return what is told beside words: whether the VAE knows a picture, and how much more it misses than usual."""
+    if verdict.known is None:
+        return {"known": "cannot be told"}
+    return {"known": str(verdict.known), "times usual": f"{verdict.times:.2f}"}
 
 
 def _content_raw(message: Image) -> Hashable:

@@ -109,6 +109,7 @@ class PolicyNode(ros.RigNode):
         self._episode: Episode | None = None
         self._goal_message: Image | None = None
         self._goal_stamp = 0
+        self._goal_kind = "none"
         self._shown = False
         self._imagined = 0
         self._request: Future | None = None
@@ -205,7 +206,7 @@ class PolicyNode(ros.RigNode):
         self._goal_message, stamp = message, ros.stamp_ns(message.header.stamp)
         if not message.width:
             self._pairs.forget_goal()
-            self._goal_stamp, self._shown = 0, False
+            self._goal_stamp, self._goal_kind, self._shown = 0, "none", False
             if self._follows_goals():
                 self._end_episode("goal cleared")
             return
@@ -224,22 +225,24 @@ class PolicyNode(ros.RigNode):
             return
         self._pairs.forget_goal()
         pair.goal, self._goal_stamp = goal, stamp
+        self._goal_kind = "imagined" if goal.imagined else "shown"
         self._refusals.accept()
         if self._mode == "reach":
             self._end_episode("new goal")
-            self._start_episode("reach", "shown", None)
-        elif self._mode == "practice" and self._request is None and pair.policy.config.trained:
+            self._start_episode("reach", self._goal_kind, None)
+        elif self._mode == "practice" and pair.policy.config.trained:
             self._take_goal()
 
     def _take_goal(self) -> None:
-        """In practice: begin with the goal that was asked for, or put it off for one that a person shows."""
-        if self._goal_stamp == self._imagined:
-            if self._episode is None:
-                self._start_episode("practice", "imagined", self._episode_steps)
-        elif self._goal_stamp > self._imagined:
+        """In practice: begin with a goal that was imagined, or put it off for one that a person shows."""
+        if self._goal_kind == "shown":
             self._end_episode("a goal is shown")
             self._shown = True
             self._start_episode("reach", "shown", None)
+        elif self._episode is None or self._follows_goals():
+            self._end_episode("a goal is imagined")
+            self._shown = False
+            self._start_episode("practice", "imagined", self._episode_steps)
 
     def _ask_for_goal(self) -> None:
         """Ask the encoder to imagine one (line 4)."""
@@ -251,17 +254,13 @@ class PolicyNode(ros.RigNode):
         request.add_done_callback(lambda future: self._on_imagined(future))
 
     def _on_imagined(self, request: Future) -> None:
+        """Note which goal is on its way, or that none is: because a person has just shown one."""
         if request is not self._request:  # it came too late: another was asked for
             return
         self._request = None
         response = request.result()
-        if response is None or not response.success:
-            if self._goal_stamp <= self._imagined:
-                return  # asked again soon; otherwise a person's goal came between
-        else:
+        if response is not None and response.success:
             self._imagined = int(response.message)
-        if self._mode == "practice" and self._episode is None:
-            self._take_goal()
 
     # Checkpoints
 
@@ -330,7 +329,7 @@ class PolicyNode(ros.RigNode):
                 self._listen_to_pose(self._mode == "explore")
                 self.get_logger().info(f"mode {self._mode}")
                 if self._mode == "reach" and self._goal_stamp:
-                    self._start_episode("reach", "shown", None)
+                    self._start_episode("reach", self._goal_kind, None)
 
     def _follows_goals(self) -> bool:
         return self._episode is not None and self._episode.mode != "explore"

@@ -1,0 +1,32 @@
+"""Whether a window can be opened here. A process of its own tries it: where no display answers, OpenCV aborts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+_TRY = "import cv2; cv2.namedWindow('rig_robot'); cv2.waitKey(1)"
+PATIENCE = 20.0
+"""Time in which a window must come about [s]."""
+
+
+def missing(given: Mapping[str, str] | None = None) -> str:
+    """Return why no window can be opened in an environment (this process's by default); empty where one can."""
+    given = os.environ if given is None else given
+    names = [name for name in ("DISPLAY", "WAYLAND_DISPLAY") if given.get(name)]
+    if not names:
+        return "there is no display: DISPLAY is not set"
+    where = " and ".join(f"{name} is {given[name]}" for name in names)
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", _TRY], env=dict(given), capture_output=True, text=True, timeout=PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        return f"no window came about within {PATIENCE:g} s: {where}"
+    if tried.returncode == 0:
+        return ""
+    if "not implemented" in tried.stderr:
+        return "this OpenCV cannot open windows: install opencv-python in place of opencv-python-headless"
+    return f"no display answers: {where}"
