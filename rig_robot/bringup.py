@@ -14,6 +14,7 @@ import yaml
 
 from rig_robot import practice_data
 from rig_robot.learning.checkpoint import CURRENT, CheckpointError, read_config, resolve
+from rig_robot.outputs import check_file, check_folder
 from rig_robot.resources import SCHEME, locate, share
 from rig_robot.task import SECTION, read_task
 
@@ -148,6 +149,7 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
             raise BringupError(f"{name} is {getattr(options, name)}: must be 0 or more")
     if options.steps and not options.practice:
         raise BringupError(f"steps is {options.steps}: only a practice has an end (--practice)")
+    _check_outputs(options)
     checkpoint, axes = _checkpoint(options)
     config = read_parameters(options.config or share("config", "sim.yaml"), NODES)
     with_checkpoint = {"checkpoint": checkpoint}
@@ -205,6 +207,7 @@ def robot(options: RobotOptions) -> list[NodeSpec]:
     Raises:
         BringupError: If the configuration, the arm's preset or the checkpoint is not usable.
     """
+    _check_outputs(options)
     if not (options.checkpoint or options.practice):
         raise BringupError("no checkpoint: name one (--checkpoint), or let the robot learn its own (--practice)")
     checkpoint, _ = _checkpoint(options)
@@ -233,9 +236,12 @@ def robot(options: RobotOptions) -> list[NodeSpec]:
 def prepare_practice(options: SimOptions | RobotOptions) -> None:
     """Make a practice's directory ready, where one is asked for. To be called before the nodes are listed.
 
+    Whether what else is asked for can be written is looked at first: a new practice takes its time.
+
     Raises:
         BringupError: If the directory, the checkpoint or the task is not usable.
     """
+    _check_outputs(options)
     if not options.practice:
         return
     try:
@@ -244,6 +250,30 @@ def prepare_practice(options: SimOptions | RobotOptions) -> None:
         practice_data.prepare(options.data, options.checkpoint, task)
     except (ValueError, OSError) as error:
         raise BringupError(f"practice: {error}") from None
+
+
+def _check_outputs(options: SimOptions | RobotOptions) -> None:
+    """Refuse what could not be written at the end, before the work whose result it is, or would not be written at all.
+
+    Raises:
+        BringupError, BadOutput: If there is such a thing.
+    """
+    if options.practice:
+        if options.record is not None:
+            raise BringupError(
+                f"record is {options.record}: a practice records in {options.data}/episodes, leave it out"
+            )
+        check_folder("data", options.data)
+    check_folder("record", options.record)
+    if not isinstance(options, SimOptions):
+        return
+    for name in ("json", "images"):
+        if options.goals < 0 and getattr(options, name) is not None:
+            raise BringupError(
+                f"{name} is {getattr(options, name)}: with goals {options.goals} none are shown or judged"
+            )
+    check_file("json", options.json)
+    check_folder("images", options.images)
 
 
 def _learning(

@@ -27,6 +27,8 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from sensor_msgs.msg import Image
 
+from rig_robot.outputs import plain
+
 OBSERVATION = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Images of a stream and what is made of them: only the newest counts.
 
@@ -262,7 +264,8 @@ def run(node_type: Callable[[], RigNode]) -> None:
         node.refuse_unknown_parameters()
     except (ValueError, OSError) as error:
         # A value that cannot be right is for the person who set it: one line, no traceback.
-        print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr, flush=True)  # noqa: PTH119
+        text = plain(error) if isinstance(error, OSError) else error
+        print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr, flush=True)  # noqa: PTH119
         rclpy.shutdown()
         sys.exit(2)
     executor = SingleThreadedExecutor()

@@ -28,8 +28,13 @@ def send(picture: Path, namespace: str = "", timeout: float = 10.0) -> Answer:
         ValueError: If the file is no such picture.
         OSError: If it cannot be read.
     """
+    if picture.is_dir():
+        raise ValueError(f"{picture} is a directory: name a PNG or JPEG file")
     data = picture.read_bytes()
-    from_compressed(data)  # what is no picture is better said here than by a robot
+    try:
+        from_compressed(data)  # what is no picture is better said here than by a robot
+    except ValueError as error:
+        raise ValueError(f"{picture}: {error}") from None
     with Visit("rig_goal_command", namespace, timeout) as visit:
         statuses: list[DiagnosticStatus] = []
         visit.node.create_subscription(DiagnosticStatus, "rig/goal/status", statuses.append, LATCHED)

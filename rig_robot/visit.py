@@ -10,6 +10,7 @@ from typing import Any
 import rclpy
 from rclpy.client import Client
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 ASK_AGAIN = 1.0
@@ -33,7 +34,7 @@ class Visit:
         self._name, self._namespace, self._timeout = name, namespace.strip("/"), timeout
 
     def __enter__(self) -> Visit:
-        rclpy.init()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is the command line's
         self.node = Node(self._name, namespace=self._namespace)
         return self
 

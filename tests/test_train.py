@@ -168,7 +168,7 @@ def test_a_finished_run_is_left_alone(run: Path, capsys: pytest.CaptureFixture[s
 
 def test_evaluation_repeats_what_training_measured(run: Path, tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    result = evaluate(EvalArgs(run / "checkpoints", goals=2, json=tmp_path / "figures.json"), gymnasium.make)
+    result = evaluate(EvalArgs(str(run / "checkpoints"), goals=2, json=tmp_path / "figures.json"), gymnasium.make)
     assert json.loads((tmp_path / "figures.json").read_text()) == result
     # Nodes and `rig eval` run the networks in numpy, training in torch: equal but for rounding.
     trained = read_config(run / "checkpoints").figures

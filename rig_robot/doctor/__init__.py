@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from rig_robot.bringup import DDS_VARIABLES, ROBOT_NODES, BringupError, Parameters, dds_profile, simulation_environment
 from rig_robot.doctor.finding import Finding, Level, fail, ok, warn
 from rig_robot.doctor.options import DoctorOptions
+from rig_robot.outputs import check_file
 
 if TYPE_CHECKING:
     from rig_robot.doctor.patient import Patient
@@ -24,8 +26,10 @@ Check = Callable[[str, Callable[[], Finding]], None]
 
 def run(options: DoctorOptions) -> int:
     """Print what is found; return 1 where anything fails, else 0."""
-    if options.seconds <= 0:
+    if not 0 < options.seconds < math.inf:
         raise ValueError(f"seconds is {options.seconds}: must be greater than 0")
+    check_file("json", options.json)
+    check_file("picture", options.picture)
     findings: list[Finding] = []
 
     def report(finding: Finding) -> None:
