@@ -34,6 +34,8 @@ ARM_MUST_SAY = (
 
 DDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 """Where Fast DDS 3 (Kilted) and 2 (Jazzy) look for their profile."""
+BUILTIN_TRANSPORTS, DISCOVERY = "FASTDDS_BUILTIN_TRANSPORTS", "ROS_AUTOMATIC_DISCOVERY_RANGE"
+"""By which transports Fast DDS sends where no profile says so; whom ROS 2 looks for."""
 
 Parameters = dict[str, Any]
 Scene = Literal["plain", "shifted"]
@@ -81,8 +83,11 @@ def quiet_threads(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def dds_profile(name: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable that names the Fast DDS profile `camera` or `small`; none where the user has set one."""
-    if any(variable in given for variable in DDS_VARIABLES):
+    """Return the variable that names a Fast DDS profile: `camera`, `small` or `udp`.
+
+    None where the user has set one, or has said by which transports to send, which a profile would override.
+    """
+    if any(variable in given for variable in (*DDS_VARIABLES, BUILTIN_TRANSPORTS)):
         return {}
     return {_dds_variable(): str(share("config", "dds", f"{name}.xml"))}
 

@@ -186,8 +186,14 @@ def _watch(options: WatchOptions) -> int:
 def _visit(profile: str) -> None:
     """Meet a running system in its ROS domain; before rclpy is loaded, since the DDS reads its profile as it starts."""
     from rig_robot.bringup import dds_profile
+    from rig_robot.strangers import CURE, cause, over_udp, strangers
 
-    os.environ.update(simulation_environment() | dds_profile(profile, os.environ))
+    os.environ.update(simulation_environment())
+    if (names := strangers(os.environ)) and (variables := over_udp(os.environ)):
+        os.environ.update(variables)
+        print(f"rig: {cause(names)}: talking over UDP (other programs need {CURE})", file=sys.stderr)
+    else:
+        os.environ.update(dds_profile(profile, os.environ))
 
 
 def _check(command: Any) -> None:
@@ -236,7 +242,7 @@ def _checkpoints(options: CheckpointsOptions) -> int:
 
 
 def _train(args: TrainArgs) -> int:
-    interrupts.end_at_once("rig train: stopped before anything was begun")
+    interrupts.end_at_once("rig train: stopped; the same command goes on from there")
     from rig_robot.learning.train import train
 
     with interrupts.orderly("rig train: stopped; the same command goes on from there"):

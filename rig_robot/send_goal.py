@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from sensor_msgs.msg import CompressedImage
 
 from rig_robot.pictures import from_compressed
 from rig_robot.ros import COMMAND, LATCHED
+from rig_robot.strangers import hint
 from rig_robot.visit import Visit
 
 
@@ -40,7 +42,8 @@ def send(picture: Path, namespace: str = "", timeout: float = 10.0) -> Answer:
         visit.node.create_subscription(DiagnosticStatus, "rig/goal/status", statuses.append, LATCHED)
         publisher = visit.node.create_publisher(CompressedImage, "rig/goal/image_in/compressed", COMMAND)
         if not visit.until(publisher.get_subscription_count):
-            return Answer(False, f"no goal node heard within {timeout:g} s: is the system running in this ROS domain?")
+            text = f"no goal node heard within {timeout:g} s: is the system running in this ROS domain?"
+            return Answer(False, text + hint(os.environ))
         visit.until(lambda: statuses, 0.5)  # the latched answer to the goal before, if there was one
         statuses.clear()
         message = CompressedImage(format="png" if data.startswith(b"\x89PNG") else "jpeg")
@@ -48,5 +51,5 @@ def send(picture: Path, namespace: str = "", timeout: float = 10.0) -> Answer:
         message.data = array.array("B", data)
         publisher.publish(message)
         if not visit.until(lambda: statuses):
-            return Answer(False, f"the goal node did not answer within {timeout:g} s")
+            return Answer(False, f"the goal node did not answer within {timeout:g} s{hint(os.environ)}")
         return Answer(statuses[-1].level != DiagnosticStatus.ERROR, statuses[-1].message)
