@@ -28,6 +28,15 @@ def end_at_once(line: str, status: int = INTERRUPTED) -> None:
     signal.signal(signal.SIGINT, lambda *_: _end(line, status))
 
 
+def end_nodes_at_once() -> None:
+    """Where this process is to be a ROS node, let Ctrl-C end it there and then until `ros.run` takes over.
+
+    It has its modules to load, which takes longer than `ros2 launch` waits when the computer is busy.
+    """
+    if "--ros-args" in sys.argv and threading.current_thread() is threading.main_thread():
+        end_at_once("", 0)
+
+
 @contextlib.contextmanager
 def orderly(line: str) -> Iterator[None]:
     """Within this context, let Ctrl-C unwind the stack (`KeyboardInterrupt`), then print a line and end with 130.
