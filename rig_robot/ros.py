@@ -287,7 +287,7 @@ def run(node_type: Callable[[], RigNode]) -> None:
         executor.shutdown(timeout_sec=1.0)
         node.destroy_node()
         rclpy.try_shutdown()
-    _leave(node.ended.result())
+    _leave(node.ended.result() or 0)
 
 
 def _end_at_once_when_asked(starting: bool) -> None:
