@@ -233,7 +233,7 @@ def _checkpoints(options: CheckpointsOptions) -> int:
     interrupts.end_at_once("rig checkpoints: stopped")
     if options.switch:
         _visit("small")
-        from rig_robot.lineage import run
+    from rig_robot.lineage import run
 
     if not options.switch:
         return run(options)

