@@ -50,7 +50,9 @@ def home() -> Iterator[Path]:
 
 def environment(home: Path, profile: str = "") -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in DDS_VARIABLES}
-    logs = {"ROS_LOG_DIR": str(home / "log"), "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    log = Path(tempfile.mkdtemp(dir=home))
+    log.chmod(0o777)
+    logs = {"ROS_LOG_DIR": str(log), "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
     return kept | logs | (dds_profile(profile, {}) if profile else {})
 
 
