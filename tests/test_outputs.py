@@ -1,6 +1,10 @@
 """What is to be written at the end is looked at before the work begins: nothing that was worked for is lost."""
 
+import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,3 +149,25 @@ def test_an_error_of_the_system_is_told_in_words() -> None:
     with pytest.raises(IsADirectoryError) as error:
         Path("/").write_text("")
     assert plain(error.value) == "/: Is a directory"
+
+
+SHOWN = """
+from rig_robot.ros import run
+from rig_sim.goals_node import GoalsNode
+class Shown(GoalsNode):
+    def _story(self):
+        self._seconds, self._distances = [1.0], [2.0]
+        print("shown", flush=True)
+        yield lambda: False
+run(Shown)
+"""
+
+
+def test_figures_of_goals_without_an_end_are_kept_at_ctrl_c(tmp_path: Path) -> None:
+    arguments = ["--ros-args", "-p", f"json:={tmp_path / 'figures.json'}", "-p", f"checkpoint:={SHIPPED_CHECKPOINT}"]
+    node = subprocess.Popen([sys.executable, "-c", SHOWN, *arguments], stdout=subprocess.PIPE, text=True)
+    assert node.stdout is not None and node.stdout.readline() == "shown\n"
+    node.send_signal(signal.SIGINT)
+    output, _ = node.communicate(timeout=30)
+    assert node.returncode == 0 and output.startswith("1 goals: ")
+    assert json.loads((tmp_path / "figures.json").read_text())["mean_mm"] == 2.0
