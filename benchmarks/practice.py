@@ -73,7 +73,7 @@ def main(args: Args) -> None:
 def from_scratch(args: Args, data: Path) -> dict[str, float | int]:
     """Run the first part."""
     found = sim(args, "--practice", "--data", str(data), "--steps", str(args.steps))
-    untrained = evaluate(EvalArgs(data / "checkpoints" / "untrained", goals=args.goals), gymnasium.make)
+    untrained = evaluate(EvalArgs(str(data / "checkpoints" / "untrained"), goals=args.goals), gymnasium.make)
     history = [{"step": 0, **untrained}, *published(data / "checkpoints")]
     for entry in history:
         print(f"{entry['step']:6d} robot steps: mean {entry['mean_mm']:.1f}, median {entry['median_mm']:.1f} mm")

@@ -14,6 +14,7 @@ import yaml
 
 from rig_robot import display, practice_data
 from rig_robot.learning.checkpoint import CURRENT, CheckpointError, read_config, resolve
+from rig_robot.outputs import check_file, check_folder
 from rig_robot.resources import SCHEME, locate, share
 from rig_robot.task import SECTION, read_task
 
@@ -33,6 +34,8 @@ ARM_MUST_SAY = (
 
 DDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 """Where Fast DDS 3 (Kilted) and 2 (Jazzy) look for their profile."""
+BUILTIN_TRANSPORTS, DISCOVERY = "FASTDDS_BUILTIN_TRANSPORTS", "ROS_AUTOMATIC_DISCOVERY_RANGE"
+"""By which transports Fast DDS sends where no profile says so; whom ROS 2 looks for."""
 
 Parameters = dict[str, Any]
 Scene = Literal["plain", "shifted"]
@@ -80,8 +83,11 @@ def quiet_threads(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def dds_profile(name: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable that names the Fast DDS profile `camera` or `small`; none where the user has set one."""
-    if any(variable in given for variable in DDS_VARIABLES):
+    """Return the variable that names a Fast DDS profile: `camera`, `small` or `udp`.
+
+    None where the user has set one, or has said by which transports to send, which a profile would override.
+    """
+    if any(variable in given for variable in (*DDS_VARIABLES, BUILTIN_TRANSPORTS)):
         return {}
     return {_dds_variable(): str(share("config", "dds", f"{name}.xml"))}
 
@@ -150,6 +156,7 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
         raise BringupError(f"a window was asked for (--no-headless, headless:=false), but {why}")
     if options.steps and not options.practice:
         raise BringupError(f"steps is {options.steps}: only a practice has an end (--practice)")
+    _check_outputs(options)
     checkpoint, axes = _checkpoint(options)
     config = read_parameters(options.config or share("config", "sim.yaml"), NODES)
     with_checkpoint = {"checkpoint": checkpoint}
@@ -209,6 +216,7 @@ def robot(options: RobotOptions) -> list[NodeSpec]:
     Raises:
         BringupError: If the configuration, the arm's preset or the checkpoint is not usable.
     """
+    _check_outputs(options)
     if not (options.checkpoint or options.practice):
         raise BringupError("no checkpoint: name one (--checkpoint), or let the robot learn its own (--practice)")
     checkpoint, _ = _checkpoint(options)
@@ -237,9 +245,12 @@ def robot(options: RobotOptions) -> list[NodeSpec]:
 def prepare_practice(options: SimOptions | RobotOptions) -> None:
     """Make a practice's directory ready, where one is asked for. To be called before the nodes are listed.
 
+    Whether what else is asked for can be written is looked at first: a new practice takes its time.
+
     Raises:
         BringupError: If the directory, the checkpoint or the task is not usable.
     """
+    _check_outputs(options)
     if not options.practice:
         return
     try:
@@ -248,6 +259,30 @@ def prepare_practice(options: SimOptions | RobotOptions) -> None:
         practice_data.prepare(options.data, options.checkpoint, task)
     except (ValueError, OSError) as error:
         raise BringupError(f"practice: {error}") from None
+
+
+def _check_outputs(options: SimOptions | RobotOptions) -> None:
+    """Refuse what could not be written at the end, before the work whose result it is, or would not be written at all.
+
+    Raises:
+        BringupError, BadOutput: If there is such a thing.
+    """
+    if options.practice:
+        if options.record is not None:
+            raise BringupError(
+                f"record is {options.record}: a practice records in {options.data}/episodes, leave it out"
+            )
+        check_folder("data", options.data)
+    check_folder("record", options.record)
+    if not isinstance(options, SimOptions):
+        return
+    for name in ("json", "images"):
+        if options.goals < 0 and getattr(options, name) is not None:
+            raise BringupError(
+                f"{name} is {getattr(options, name)}: with goals {options.goals} none are shown or judged"
+            )
+    check_file("json", options.json)
+    check_folder("images", options.images)
 
 
 def _learning(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import tyro
 
@@ -12,8 +11,8 @@ import tyro
 class CheckpointsOptions:
     """List the checkpoints of a root, where each comes from and how well it does; switch to another, or back."""
 
-    root: tyro.conf.Positional[Path]
-    """Root of checkpoints (of a practice: DATA/checkpoints)."""
+    root: tyro.conf.Positional[str]
+    """Root of checkpoints (of a practice: DATA/checkpoints), or package://NAME/PATH."""
     switch: str = ""
     """Name of the checkpoint to make the current one; a running system goes over to it, or refuses it."""
     namespace: str = ""

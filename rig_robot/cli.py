@@ -1,9 +1,20 @@
 """`rig`: the command line. Each command imports what it needs when it runs, so that `rig --help` is quick."""
+# ruff: noqa: E402  Ctrl-C must be dealt with before anything that takes time is loaded.
 
 from __future__ import annotations
 
+import math
 import os
+import re
 import sys
+
+from rig_robot import interrupts
+
+IS_THE_PROCESS = __name__ == "__main__" or os.path.basename(sys.argv[0]) == "rig"  # noqa: PTH119
+"""Whether this process is the command: workers, tests and tools that import this file have a Ctrl-C of their own."""
+if IS_THE_PROCESS:
+    interrupts.end_at_once("rig: stopped before anything was begun")
+
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +37,7 @@ from rig_robot.checkpoints_options import CheckpointsOptions
 from rig_robot.doctor.options import DoctorOptions
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
 from rig_robot.learning.compare import CompareArgs, compare
+from rig_robot.outputs import plain
 from rig_robot.recording.options import BagsOptions
 
 # fmt: off
@@ -90,10 +102,16 @@ def main() -> None:
         description="A robot arm that reaches what a goal image shows (RIG).",
     )
     try:
-        sys.exit(_COMMANDS[type(command)](command))
-    except (ValueError, OSError) as error:
+        _check(command)
+        status = _COMMANDS[type(command)](command)
+    except OSError as error:
+        print(f"rig: {plain(error)}", file=sys.stderr)
+        status = 2
+    except ValueError as error:
         print(f"rig: {error}", file=sys.stderr)
-        sys.exit(2)
+        status = 2
+    interrupts.end_at_once("", status)  # all is done: the interpreter's own end is nobody's business
+    sys.exit(status)
 
 
 def _defaults(arguments: list[str]) -> TrainArgs:
@@ -105,6 +123,7 @@ def _defaults(arguments: list[str]) -> TrainArgs:
 
 
 def _sim(options: SimOptions) -> int:
+    interrupts.end_at_once("rig sim: stopped before its nodes were started")
     from rig_robot.runner import Runner
 
     prepare_practice(options)
@@ -119,6 +138,7 @@ def _sim(options: SimOptions) -> int:
 
 
 def _robot(options: RobotOptions) -> int:
+    interrupts.end_at_once("rig robot: stopped before its nodes were started")
     from rig_robot.runner import Runner
 
     prepare_practice(options)
@@ -130,14 +150,16 @@ def _robot(options: RobotOptions) -> int:
 def _doctor(options: DoctorOptions) -> int:
     from rig_robot.doctor import run
 
-    return run(options)
+    with interrupts.orderly("rig doctor: stopped; what stands above is all that was looked at"):
+        return run(options)
 
 
 def _goal(options: GoalOptions) -> int:
     _visit("camera")
     from rig_robot.send_goal import send
 
-    answer = send(options.picture, options.namespace, options.timeout)
+    with interrupts.orderly("rig goal: stopped; whether the picture is the goal now is not known"):
+        answer = send(options.picture, options.namespace, options.timeout)
     print(answer.text)
     return 0 if answer.accepted else 1
 
@@ -146,7 +168,8 @@ def _tell(options: TellOptions) -> int:
     _visit("small")
     from rig_robot.operate import tell
 
-    outcome = tell(options.word, options.namespace, options.timeout)
+    with interrupts.orderly(f"rig tell {options.word}: stopped; whether it is done is not known"):
+        outcome = tell(options.word, options.namespace, options.timeout)
     print(outcome.text)
     return 0 if outcome.done else 1
 
@@ -155,15 +178,31 @@ def _watch(options: WatchOptions) -> int:
     _visit("small")
     from rig_robot.operate import watch
 
-    watch(options.namespace)
+    with interrupts.orderly("rig watch: stopped"):
+        watch(options.namespace)
     return 0
 
 
 def _visit(profile: str) -> None:
     """Meet a running system in its ROS domain; before rclpy is loaded, since the DDS reads its profile as it starts."""
     from rig_robot.bringup import dds_profile
+    from rig_robot.strangers import CURE, cause, over_udp, strangers
 
-    os.environ.update(simulation_environment() | dds_profile(profile, os.environ))
+    os.environ.update(simulation_environment())
+    if (names := strangers(os.environ)) and (variables := over_udp(os.environ)):
+        os.environ.update(variables)
+        print(f"rig: {cause(names)}: talking over UDP (other programs need {CURE})", file=sys.stderr)
+    else:
+        os.environ.update(dds_profile(profile, os.environ))
+
+
+def _check(command: Any) -> None:
+    """Refuse what no command can go by."""
+    timeout, namespace = getattr(command, "timeout", 1.0), getattr(command, "namespace", "")
+    if not 0 < timeout < math.inf:
+        raise ValueError(f"timeout is {timeout:g}: must be a number of seconds greater than 0")
+    if not re.fullmatch(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?/?", namespace, re.ASCII):
+        raise ValueError(f"namespace is {namespace!r}: must be names of letters, digits and _, with / between them")
 
 
 def _environment(name: str, **arguments: Any) -> Any:
@@ -171,31 +210,48 @@ def _environment(name: str, **arguments: Any) -> Any:
 
     import rig_sim  # noqa: F401  registers the environments
 
-    return gymnasium.make(name, **arguments)
+    ours = ", ".join(sorted(known for known in gymnasium.registry if known.startswith("RigSawyer")))
+    try:
+        return gymnasium.make(name, **arguments)
+    except (gymnasium.error.Error, ImportError) as error:
+        raise ValueError(f"env is {name!r}: {error} (there are {ours}, and MODULE:NAME for your own)") from None
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        why = str(error).partition(" was raised")[0]
+        raise ValueError(f"env is {name!r}, which is none that shows goals as pictures ({ours}): {why}") from None
 
 
 def _bags(options: BagsOptions) -> int:
+    interrupts.end_at_once("rig bags: stopped")
     from rig_robot.recording.listing import run
 
     return run(options)
 
 
 def _checkpoints(options: CheckpointsOptions) -> int:
+    interrupts.end_at_once("rig checkpoints: stopped")
     if options.switch:
         _visit("small")
     from rig_robot.lineage import run
 
-    return run(options)
+    if not options.switch:
+        return run(options)
+    with interrupts.orderly("rig checkpoints: stopped; without --switch it says which is current now"):
+        return run(options)
 
 
 def _train(args: TrainArgs) -> int:
+    interrupts.end_at_once("rig train: stopped; the same command goes on from there")
     from rig_robot.learning.train import train
 
-    train(args, _environment)
+    with interrupts.orderly("rig train: stopped; the same command goes on from there"):
+        train(args, _environment)
     return 0
 
 
 def _explore(args: ExploreArgs) -> int:
+    interrupts.end_at_once("rig explore: stopped; nothing was recorded, the same command begins anew")
     from rig_robot.learning.train import record
 
     record(args, _environment)
@@ -203,10 +259,12 @@ def _explore(args: ExploreArgs) -> int:
 
 
 def _compare(args: CompareArgs) -> int:
-    return compare(args, _environment)
+    with interrupts.orderly("rig compare: stopped; the same command goes on from there"):
+        return compare(args, _environment)
 
 
 def _eval(args: EvalArgs) -> int:
+    interrupts.end_at_once("rig eval: stopped; there are no figures, the same command begins anew")
     from rig_robot.learning.evaluate import evaluate
 
     evaluate(args, _environment)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rig_robot.checkpoints_options import CheckpointsOptions
 from rig_robot.learning.checkpoint import CURRENT, CheckpointConfig, CheckpointError, read_config
+from rig_robot.resources import SCHEME, locate
 
 _HEAD = ("", "checkpoint", "from", "made (UTC)", "samples", "VAE", "figures")
 _FIGURES = 4
@@ -14,21 +15,23 @@ _FIGURES = 4
 
 def run(options: CheckpointsOptions) -> int:
     """List, or switch; return the exit status: 1 where one is broken, or a switch was refused."""
+    place = str(options.root)
+    root = locate(place) if place.startswith(SCHEME) else Path(place)
     if options.switch:
         from rig_robot.switching import switch  # imports rclpy
 
-        outcome = switch(options.root, options.switch, options.namespace, options.timeout)
+        outcome = switch(root, options.switch, options.namespace, options.timeout)
         print(outcome.text)
         return 0 if outcome.accepted else 1
-    good, broken = find(options.root)
-    link = options.root / CURRENT
+    good, broken = find(root)
+    link = root / CURRENT
     current = link.resolve().name if link.is_symlink() else ""
     lines: list[tuple[str, ...]] = [_HEAD, *(_line(name, config, name == current) for name, config in good)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines if good else ():
         print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     state = f"current is {current}" if current else f"none is current: there is no link named {CURRENT}"
-    print(f"{len(good)} checkpoints in {options.root}; {state}")
+    print(f"{len(good)} checkpoints in {root}; {state}")
     for why in broken:
         print(f"cannot be used: {why}")
     return 1 if broken or not good else 0

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Any, NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rcl_interfaces.srv import SetParameters
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.parameter import Parameter
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
 from rig_robot.ros import COMMAND, LATCHED
+from rig_robot.strangers import hint
 from rig_robot.visit import NobodyThere, Visit
 
 SERVICES: dict[str, tuple[type, str, Any]] = {
@@ -57,6 +58,8 @@ def tell(word: str, namespace: str = "", timeout: float = 10.0) -> Outcome:
             return Outcome(False, str(error))
 
 
+SILENCE = 5.0
+"""Time after which `rig watch` says that it hears nothing [s]."""
 HEARTBEAT_PERIOD = 0.1
 """Time between two signs of life of the operator [s]."""
 
@@ -82,5 +85,8 @@ def watch(namespace: str = "", seconds: float = float("inf")) -> None:
         heartbeat = visit.node.create_publisher(Header, "rig/operator/heartbeat", COMMAND)
         visit.node.create_subscription(DiagnosticStatus, "rig/arm/status", hear, LATCHED)
         visit.node.create_timer(HEARTBEAT_PERIOD, beat, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):  # either may come of Ctrl-C
+        with contextlib.suppress(KeyboardInterrupt):
+            if not visit.until(lambda: told, min(seconds, SILENCE)):
+                silent = "nothing of an arm heard yet: is the system running in this ROS domain?"
+                print(f"{silent}{hint(os.environ)}", flush=True)
             visit.until(lambda: False)

@@ -40,7 +40,10 @@ def locate(place: str) -> Path:
         path = Path(place).expanduser()
     else:
         name, _, inside = place.removeprefix(SCHEME).partition("/")
-        spec = importlib.util.find_spec(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        except (ModuleNotFoundError, ValueError):  # of a.b there is no a; there is no name
+            spec = None
         if spec is None or not spec.submodule_search_locations:
             raise NotFound(f"{place}: there is no Python package {name}")
         path = Path(spec.submodule_search_locations[0]) / inside

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from sensor_msgs.msg import CompressedImage
 
 from rig_robot.pictures import from_compressed
 from rig_robot.ros import COMMAND, LATCHED
+from rig_robot.strangers import hint
 from rig_robot.visit import Visit
 
 
@@ -28,8 +30,13 @@ def send(picture: Path, namespace: str = "", timeout: float = 10.0) -> Answer:
         ValueError: If the file is no such picture.
         OSError: If it cannot be read.
     """
+    if picture.is_dir():
+        raise ValueError(f"{picture} is a directory: name a PNG or JPEG file")
     data = picture.read_bytes()
-    from_compressed(data)  # what is no picture is better said here than by a robot
+    try:
+        from_compressed(data)  # what is no picture is better said here than by a robot
+    except ValueError as error:
+        raise ValueError(f"{picture}: {error}") from None
     with Visit("rig_goal_command", namespace, timeout) as visit:
         statuses: list[DiagnosticStatus] = []
 
@@ -42,7 +49,8 @@ def send(picture: Path, namespace: str = "", timeout: float = 10.0) -> Answer:
         visit.node.create_subscription(DiagnosticStatus, "rig/goal/status", hear, LATCHED)
         publisher = visit.node.create_publisher(CompressedImage, "rig/goal/image_in/compressed", COMMAND)
         if not visit.until(publisher.get_subscription_count):
-            return Answer(False, f"no goal node heard within {timeout:g} s: is the system running in this ROS domain?")
+            text = f"no goal node heard within {timeout:g} s: is the system running in this ROS domain?"
+            return Answer(False, text + hint(os.environ))
         visit.until(lambda: statuses, 0.5)  # the latched answer to the goal before, if there was one
         statuses.clear()
         message = CompressedImage(format="png" if data.startswith(b"\x89PNG") else "jpeg")
@@ -50,5 +58,5 @@ def send(picture: Path, namespace: str = "", timeout: float = 10.0) -> Answer:
         message.data = array.array("B", data)
         publisher.publish(message)
         if not visit.until(lambda: statuses):
-            return Answer(False, f"the goal node did not answer within {timeout:g} s")
+            return Answer(False, f"the goal node did not answer within {timeout:g} s{hint(os.environ)}")
         return Answer(statuses[-1].level != DiagnosticStatus.ERROR, statuses[-1].message)

@@ -46,6 +46,33 @@ def orphans(folder: Path = FOLDER, young: float = 0.5) -> Iterator[Path]:
         yield from (folder / owner, folder / f"sem.{owner}_mutex", *locks)
 
 
+def live_ports(folder: Path = FOLDER) -> Iterator[tuple[int, int]]:
+    """Yield the ports of living processes: number, and user id of the owner."""
+    for file in folder.glob("fast*port*_[es]l"):
+        match = _FILE.fullmatch(file.name)
+        try:
+            owner = file.stat().st_uid
+        except OSError:  # it was there a moment ago
+            continue
+        if match and match["port"] and not _free(file):
+            yield int(match["port"].removeprefix("port")), owner
+
+
+def _free(lock: Path) -> bool:
+    """Return whether nobody holds a lock; one that may not even be opened counts as held."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
 def _abandoned(lock: Path, young: float) -> bool:
     try:
         descriptor = os.open(lock, os.O_RDONLY)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
 from rig_robot import ros
 from rig_robot.announcing import Announcer, Outcome
@@ -27,7 +28,8 @@ def switch(root: Path, name: str, namespace: str, timeout: float) -> Outcome:
     Raises:
         CheckpointError: If the checkpoint is not whole or does not work; nothing has changed then.
     """
-    rclpy.init(args=["--ros-args", "--remap", f"__ns:=/{namespace.strip('/')}"] if namespace.strip("/") else [])
+    arguments = ["--ros-args", "--remap", f"__ns:=/{namespace.strip('/')}"] if namespace.strip("/") else []
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is the command line's
     try:
         node = ros.RigNode("rig_checkpoints_command")
         executor = SingleThreadedExecutor()

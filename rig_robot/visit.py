@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -10,7 +11,10 @@ from typing import Any
 import rclpy
 from rclpy.client import Client
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
+
+from rig_robot.strangers import hint
 
 ASK_AGAIN = 1.0
 """Time after which a request that has no answer is sent again [s]."""
@@ -33,7 +37,7 @@ class Visit:
         self._name, self._namespace, self._timeout = name, namespace.strip("/"), timeout
 
     def __enter__(self) -> Visit:
-        rclpy.init()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is the command line's
         self.node = Node(self._name, namespace=self._namespace)
         return self
 
@@ -67,6 +71,7 @@ class Visit:
         if not self.until(client.service_is_ready):
             raise NobodyThere(
                 f"no service {name} within {self._timeout:g} s: is the system running in this ROS domain?"
+                f"{hint(os.environ)}"
             )
         end = time.monotonic() + self._timeout
         futures: list[Future] = []
@@ -75,4 +80,4 @@ class Visit:
             if self.until(lambda: any(future.done() for future in futures), min(left, ASK_AGAIN) if repeat else left):
                 return next(future.result() for future in futures if future.done())
         lost = "" if repeat else "; it may have done it all the same"
-        raise NobodyThere(f"{name} did not answer within {self._timeout:g} s{lost}")
+        raise NobodyThere(f"{name} did not answer within {self._timeout:g} s{lost}{hint(os.environ)}")

@@ -4,6 +4,10 @@ import importlib
 import os
 import sys
 
+from rig_robot import interrupts
+
+interrupts.end_nodes_at_once()
+
 if "MUJOCO_GL" not in os.environ and "DISPLAY" not in os.environ:
     os.environ["MUJOCO_GL"] = "egl"  # without it, MuJoCo would look for a display
     if mujoco := sys.modules.get("mujoco"):
@@ -12,8 +16,11 @@ if "MUJOCO_GL" not in os.environ and "DISPLAY" not in os.environ:
 # Software rendering (Mesa's llvmpipe) in the calling thread: handing so small a picture to other threads costs more
 # than it gains, most of all where other processes want those cores.
 os.environ.setdefault("LP_NUM_THREADS", "0")
+# No cache of shaders on disk: its thread runs when nobody else wants to, and the process cannot end before it has. On a
+# busy computer that takes 5 to 15 s; rendering starts as quickly without it.
+os.environ.setdefault("MESA_SHADER_CACHE_DISABLE", "true")
 
-import gymnasium
+import gymnasium  # noqa: E402
 
 for _axes in ("xy", "xyz"):
     gymnasium.register(

@@ -23,6 +23,7 @@ from std_srvs.srv import SetBool
 
 from rig_robot.learning.checkpoint import read_config
 from rig_robot.learning.figures import sentence, summary
+from rig_robot.outputs import check_file, check_folder
 from rig_robot.pictures import from_raw
 from rig_robot.resources import locate
 from rig_robot.ros import COMMAND, LATCHED, OBSERVATION, RigNode, rgb_to_image, run, stamp_ns
@@ -58,10 +59,12 @@ class GoalsNode(RigNode):
         self._goals = self.declare("goals", 0, "Goals to show before ending; 0: no end.", low=0, high=1_000_000)
         seed = self.declare("seed", 0, "Seed of the goals.", low=0, high=2**31 - 1)
         self._json = self.declare("json", "", "File for the figures; none if empty.")
+        check_file("json", Path(self._json) if self._json else None)
         scene = self.declare("scene", "plain", "What goal images show beside the arm.", choices=STILL)
         images = self.declare("images", "", "Folder for one picture a goal; none if empty.")
         self._images = Path(images) if images else None
         if self._images is not None:
+            check_folder("images", self._images)
             self._images.mkdir(parents=True, exist_ok=True)
 
         config = read_config(locate(checkpoint))
@@ -91,31 +94,32 @@ class GoalsNode(RigNode):
         self._arm: Client = self.create_client(SetBool, "arm/arm")
         self._policy: Client = self.create_client(SetParameters, "policy/set_parameters")
 
+        self._seconds: list[float] = []
+        self._distances: list[float] = []
+        self._judged = False
         self._steps = self._story()
         self._wait: Callable[[], Any] = lambda: True
         self.every(0.05, self._go_on)
 
     def _story(self) -> Story[None]:
         yield from self._wait_for(lambda: self._tool is not None, "the simulation's tool pose")
-        seconds: list[float] = []
-        distances: list[float] = []
-        while not self._goals or len(distances) < self._goals:
+        while not self._goals or len(self._distances) < self._goals:
             yield from self._make_ready("reach")
-            number = len(distances) + 1
+            number = len(self._distances) + 1
             goal = self._random.uniform(self._workspace.low, self._workspace.high)
             picture = self._draw(goal)
             start_view = yield from self._look()
             took = yield from self._reach(picture)
             distance = 1000.0 * float(np.linalg.norm(self._tool_position() - goal))
-            seconds.append(took)
-            distances.append(distance)
+            self._seconds.append(took)
+            self._distances.append(distance)
             print(f"goal {number:3d}  {took:4.1f} s  {distance:6.1f} mm", flush=True)
             if self._images is not None:
                 end_view = yield from self._look()
                 panels = (start_view, "start"), (picture, "goal"), (end_view, f"end: {distance:.1f} mm")
                 if not _keep(file := self._images / f"goal_{number:04d}.png", *panels):
                     self.get_logger().error(f"{file} could not be written")
-        self._finish(seconds, distances)
+        self._finish()
 
     def _reach(self, picture: np.ndarray) -> Story[float]:
         """Send one goal and wait for the end of it; return how long it took [s]."""
@@ -247,11 +251,23 @@ class GoalsNode(RigNode):
         """Return what goes into the file of figures beside the distances."""
         return {}
 
-    def _finish(self, seconds: list[float], distances: list[float]) -> None:
-        figures = summary(seconds, distances) | self.further_figures()
-        print(f"{sentence(figures)}; {np.mean(seconds):.1f} s a goal", flush=True)
+    def _finish(self) -> None:
+        self._judged = True
+        figures = summary(self._seconds, self._distances) | self.further_figures()
+        print(f"{sentence(figures)}; {np.mean(self._seconds):.1f} s a goal", flush=True)
         if self._json:
-            Path(self._json).write_text(json.dumps(figures) + "\n")
+            try:
+                Path(self._json).write_text(json.dumps(figures) + "\n")
+            except OSError as error:  # it could be written when this began
+                raise NotReady(f"json is {self._json}, which cannot be written: {error.strerror}; {figures}") from None
+
+    def stop(self) -> None:
+        """Keep the figures of what was shown so far: goals without an end are ended by Ctrl-C."""
+        if self._distances and not self._judged:
+            try:
+                self._finish()
+            except NotReady as error:
+                self.get_logger().error(str(error))
 
 
 def _keep(file: Path, *panels: tuple[np.ndarray, str]) -> bool:

@@ -82,6 +82,13 @@ def test_without_a_running_system_it_says_so(picture: Path) -> None:
         (("goal", "/no/picture.png"), "/no/picture.png"),
         (("train", "--out", "/tmp", "--gamma", "2"), "gamma"),
         (("compare", "--seeds", "0"), "seeds"),
+        (("compare", "--steps", "600"), "multiple of 250"),
+        (("train", "--out", "/tmp", "--env", "Foo"), "RigSawyerReachXY-v0"),
+        (("goal", "/tmp"), "/tmp is a directory: name a PNG or JPEG file"),
+        (("tell", "stop", "--namespace", "bad name"), "namespace is 'bad name'"),
+        (("tell", "stop", "--timeout", "nan"), "timeout is nan"),
+        (("eval", "package://no.package/x"), "no Python package no.package"),
+        (("sim", "--goals", "1", "--json", "/no/where.json"), "/no/where.json"),
     ],
 )
 def test_a_bad_argument_is_named_in_one_line(arguments: tuple, named: str) -> None:
@@ -93,3 +100,17 @@ def test_a_bad_argument_is_named_in_one_line(arguments: tuple, named: str) -> No
 def test_every_command_explains_its_arguments(command: str) -> None:
     done = rig(command, "--help")
     assert done.returncode == 0 and "--help" in done.stdout
+
+
+def test_a_checkpoint_of_a_package_is_understood_everywhere() -> None:
+    done = rig("checkpoints", "package://rig_robot/checkpoints")
+    assert done.returncode == 0 and "sawyer_reach_xy" in done.stdout
+
+
+def test_an_empty_folder_of_episodes_is_said_to_be_empty(tmp_path: Path) -> None:
+    done = rig("bags", tmp_path)
+    assert done.returncode == 0 and done.stdout == f"no episodes in {tmp_path}\n"
+    (tmp_path / "episodes" / "one").mkdir(parents=True)
+    (tmp_path / "episodes" / "one" / "one.mcap").touch()
+    done = rig("bags", tmp_path)
+    assert done.returncode == 1 and f"there are some in {tmp_path / 'episodes'}" in done.stdout

@@ -26,7 +26,7 @@ TINY: dict[str, Any] = {
     "fine_tune_every": 0,
     "exploration_steps": 100,
     "online_steps": 200,
-    "rehearsal_updates": 50,
+    "rehearsal_updates": 100,
     "hidden": (32, 32),
     "batch": 32,
     "evaluate_every": 200,

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import torch
 from safetensors.numpy import load_file
 
 import rig_sim  # noqa: F401  (registers the environments)
+from rig_robot.cli import _environment as environment
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
 from rig_robot.learning.checkpoint import read_config, resolve
 from rig_robot.learning.evaluate import evaluate
@@ -169,7 +171,7 @@ def test_a_finished_run_is_left_alone(run: Path, capsys: pytest.CaptureFixture[s
 
 def test_evaluation_repeats_what_training_measured(run: Path, tmp_path: Path) -> None:
     torch.set_num_threads(1)
-    result = evaluate(EvalArgs(run / "checkpoints", goals=2, json=tmp_path / "figures.json"), gymnasium.make)
+    result = evaluate(EvalArgs(str(run / "checkpoints"), goals=2, json=tmp_path / "figures.json"), gymnasium.make)
     assert json.loads((tmp_path / "figures.json").read_text()) == result
     # Nodes and `rig eval` run the networks in numpy, training in torch: equal but for rounding.
     trained = read_config(run / "checkpoints").figures
@@ -249,3 +251,61 @@ def test_a_checkpoint_of_the_original_draws_what_it_imagines_as_training_does(tm
     assert encoder.config.vae.likelihood == "bernoulli"
     picture = encoder.decode(np.full(4, 50.0, np.float32))
     assert picture.dtype == np.uint8 and 0 < picture.mean() < 255
+
+
+def test_a_finished_run_refuses_other_arguments_by_name(run: Path) -> None:
+    with pytest.raises(ValueError, match=r"holds a run with gamma 0\.9, not 0\.5: give the same, or another directory"):
+        train(TrainArgs(out=run, **TINY | {"gamma": 0.5}), gymnasium.make)
+
+
+def test_a_finished_run_without_its_arguments_is_known_by_its_checkpoint(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "old", symlinks=True)
+    (tmp_path / "old" / "args.json").unlink()
+    with pytest.raises(ValueError, match=r"seed 0, not 3"):
+        train(TrainArgs(out=tmp_path / "old", **TINY | {"seed": 3}), gymnasium.make)
+    assert train(TrainArgs(out=tmp_path / "old", **TINY), gymnasium.make).exists()
+
+
+def test_a_refused_run_leaves_its_directory_free(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="online_steps is 120"):
+        train(TrainArgs(out=tmp_path, online_steps=120), gymnasium.make)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"online_steps": 120}, "online_steps is 120, expected whole episodes of 50 steps: 100 or 150"),
+        ({"exploration_steps": 160}, "exploration_steps is 160, expected whole episodes of 50 steps: 150 or 200"),
+        ({"rehearsal_updates": 250}, "rehearsal_updates is 250, expected whole units of 100 updates: 200 or 300"),
+        ({"vae_updates": 40}, "vae_updates is 40, expected whole units of 25 updates: 25 or 50"),
+    ],
+)
+def test_steps_that_would_not_be_taken_are_refused(tmp_path: Path, arguments: dict, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        train(TrainArgs(out=tmp_path, **arguments), gymnasium.make)
+    with pytest.raises(ValueError, match="steps is 120, expected whole episodes"):
+        record(ExploreArgs(out=tmp_path / "buffer", steps=120), gymnasium.make)
+
+
+@pytest.mark.parametrize("wrong", ["Foo", "CartPole-v1", "no.module:Foo-v0"])
+def test_an_environment_that_is_none_is_named(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(ValueError, match=f"env is '{wrong}'.*RigSawyerReachXY-v0"):
+        train(TrainArgs(out=tmp_path, env=wrong), environment)
+
+
+def test_a_checkpoint_is_evaluated_by_its_package_and_not_in_another_space() -> None:
+    shipped = "package://rig_robot/checkpoints/sawyer_reach_xy"
+    assert evaluate(EvalArgs(shipped, goals=1), gymnasium.make)["goals"] == 1
+    with pytest.raises(ValueError, match=r"env is RigSawyerReachXYZ-v0, whose actions are \(3,\)"):
+        evaluate(EvalArgs(shipped, goals=1, env="RigSawyerReachXYZ-v0"), gymnasium.make)
+    for nowhere in ("package://rig_robot/nowhere", "package://no.package/x", "package://"):
+        with pytest.raises(ValueError, match=nowhere):
+            evaluate(EvalArgs(nowhere), gymnasium.make)
+
+
+def test_the_bar_is_closed_before_the_result_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    few = {"fine_tune_every": 0, "exploration_steps": 50, "online_steps": 0, "rehearsal_updates": 100}
+    train(TrainArgs(out=tmp_path, representation="state", **SMALL | few), gymnasium.make)
+    out, bars = capfd.readouterr()
+    assert out.startswith("2 goals: ") and "rehearse" in bars and bars.endswith("\n"), bars

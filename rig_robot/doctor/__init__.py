@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rig_robot.bringup import DDS_VARIABLES, ROBOT_NODES, BringupError, Parameters, dds_profile, simulation_environment
+from rig_robot.bringup import (
+    BUILTIN_TRANSPORTS,
+    DDS_VARIABLES,
+    DISCOVERY,
+    ROBOT_NODES,
+    BringupError,
+    Parameters,
+    dds_profile,
+    simulation_environment,
+)
 from rig_robot.doctor.finding import Finding, Level, fail, ok, warn
 from rig_robot.doctor.options import DoctorOptions
+from rig_robot.outputs import check_file
 
 if TYPE_CHECKING:
     from rig_robot.doctor.patient import Patient
@@ -24,8 +35,10 @@ Check = Callable[[str, Callable[[], Finding]], None]
 
 def run(options: DoctorOptions) -> int:
     """Print what is found; return 1 where anything fails, else 0."""
-    if options.seconds <= 0:
+    if not 0 < options.seconds < math.inf:
         raise ValueError(f"seconds is {options.seconds}: must be greater than 0")
+    check_file("json", options.json)
+    check_file("picture", options.picture)
     findings: list[Finding] = []
 
     def report(finding: Finding) -> None:
@@ -80,6 +93,7 @@ def _examine_system(patient: Patient, check: Check) -> None:
     from rig_robot.doctor import arm, camera, checkpoint, dds, running
 
     for name, look in {
+        "users": dds.users,
         "ROS domain": dds.neighbours,
         "nodes": running.nodes,
         "use_sim_time": dds.simulated_time,
@@ -118,6 +132,7 @@ def _listen(patient: Patient, check: Check) -> Patient:
     """Return the patient with what was heard of it; what keeps one from listening is reported."""
     from rig_robot.doctor.lending import CAMERA_START, borrowed_camera
     from rig_robot.doctor.listening import Heard, Topics, listen
+    from rig_robot.strangers import over_udp, strangers
 
     heard = patient.heard
     topics = Topics(
@@ -128,9 +143,10 @@ def _listen(patient: Patient, check: Check) -> Patient:
         description=patient.arm.get("description") == "topic",
         sim_time=bool(patient.arm.get("use_sim_time", False)),
     )
-    asked = {variable: os.environ[variable] for variable in DDS_VARIABLES if variable in os.environ}
+    changed = (*DDS_VARIABLES, BUILTIN_TRANSPORTS, DISCOVERY)
+    asked = {variable: os.environ[variable] for variable in changed if variable in os.environ}
     # Before rclpy is loaded: the DDS reads its profile when it starts. A listener needs no large segment.
-    os.environ.update(dds_profile("small", os.environ))
+    os.environ.update(over_udp(os.environ) if strangers(os.environ) else dds_profile("small", os.environ))
 
     def look() -> Finding:
         nonlocal heard
@@ -147,7 +163,7 @@ def _listen(patient: Patient, check: Check) -> Patient:
         return ok("listening", f"{patient.options.seconds:g} s, {len(heard.nodes)} nodes heard")
 
     check("listening", look)
-    for variable in DDS_VARIABLES:
+    for variable in changed:
         os.environ.pop(variable, None)
     os.environ.update(asked)
     return dataclasses.replace(patient, heard=heard)

@@ -8,11 +8,12 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
 
-from rig_robot.bringup import DDS_VARIABLES, SIMULATION_DOMAIN, NodeSpec, dds_profile
+from rig_robot.bringup import BUILTIN_TRANSPORTS, DDS_VARIABLES, SIMULATION_DOMAIN, NodeSpec, dds_profile
 from rig_robot.doctor.finding import Finding, fail, ok, warn
 from rig_robot.doctor.listening import full_name
 from rig_robot.doctor.patient import Patient, domain
 from rig_robot.shared_memory import FOLDER, orphans
+from rig_robot.strangers import CURE, cause, over_udp, strangers
 
 DEFAULT_SEGMENT = 512 * 1024
 """Fast DDS's shared-memory segment where no profile says otherwise [bytes]."""
@@ -112,6 +113,28 @@ def left_behind(folder: Path = FOLDER) -> Finding:
         f"{len(files)} files of dead processes, {size / 2**20:.0f} MiB, in {folder}",
         "python -m rig_robot.shared_memory takes it back (so does the next `rig robot` or `rig sim`)",
     )
+
+
+def users(patient: Patient) -> Finding:
+    """Whether the processes of the domain can share memory with this one."""
+    name = "users"
+    names = strangers(os.environ)
+    if not names:
+        return ok(name, "no other user's processes on this machine are in the ROS domain")
+    if over_udp(os.environ):
+        found = f"{cause(names)}; listened over UDP"
+    else:
+        found = f"{cause(names)}; listened as {' '.join(_transports())} says"
+    return warn(
+        name,
+        found,
+        f"run both as the same user, or start programs of ROS 2 on one side with {CURE}: otherwise requests or answers "
+        "are lost without a word (rig tell, watch and goal see to it themselves)",
+    )
+
+
+def _transports() -> list[str]:
+    return [f"{name}={os.environ[name]}" for name in (*DDS_VARIABLES, BUILTIN_TRANSPORTS) if name in os.environ]
 
 
 def neighbours(patient: Patient) -> Finding:

@@ -33,6 +33,7 @@ def borrowed_camera(
             env=given | node.environment(given),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C at the terminal is for the doctor, who ends this
         )
         try:
             yield process

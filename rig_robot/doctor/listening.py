@@ -98,6 +98,8 @@ class Heard:
         return full_name(name, namespace) in self.nodes
 
 
+SLICE = 0.1
+"""Longest wait for a message at a time [s]: Ctrl-C is heard in between."""
 CONTROLLER_SETTINGS = ("interpolate_from_desired_state",)
 """What a joint_trajectory_controller must be told to follow one point after the other."""
 
@@ -248,7 +250,7 @@ def _discovered(node: Any, topics: Sequence[str], wanted: Sequence[str], heard: 
 def _spin(executor: Any, seconds: float) -> None:
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
-        executor.spin_once(timeout_sec=left)
+        executor.spin_once(timeout_sec=min(left, SLICE))
 
 
 def _endpoints(infos: Sequence[Any], me: str) -> list[Endpoint]:

@@ -66,7 +66,13 @@ def rendering(sim: bool) -> Finding:
     name = "rendering (GL)"
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _RENDER], capture_output=True, text=True, timeout=60, check=False, env=os.environ
+            [sys.executable, "-c", _RENDER],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=os.environ,
+            process_group=0,  # Ctrl-C at the terminal is for the doctor, who ends this
         )
         lines, status = done.stdout.splitlines(), f"{done.returncode}"
         errors = done.stderr.strip().splitlines()

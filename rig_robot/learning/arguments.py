@@ -1,5 +1,6 @@
 """Every argument of `rig train`, with a sentence for each: the whole configuration of a run."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -164,12 +165,10 @@ class TrainArgs:
             "final_goals": (1, 10**6),
             "seed": (0, 2**31 - 1),
         }
-        for name, (low, high) in bounds.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} is {value}, expected {low:g} to {high:g}")
-        if not 0 <= self.action_delay[0] <= self.action_delay[1]:
-            raise ValueError(f"action_delay is {self.action_delay}, expected (min, max) with 0 <= min <= max")
+        _check_bounds(self, bounds)
+        _check_delay(self.action_delay)
+        if min(self.channels) < 1:
+            raise ValueError(f"channels is {self.channels}, expected numbers above 0")
         if self.future + self.imagined + self.replayed > 1 + 1e-9:
             shares = f"{self.future} + {self.imagined} + {self.replayed}"
             raise ValueError(f"future + imagined + replayed is {shares}, expected a sum of at most 1")
@@ -185,6 +184,18 @@ class TrainArgs:
             raise ValueError("rehearsal_updates and online_steps are 0: nothing would be learned")
         if not self.hidden or min(self.hidden) < 1:
             raise ValueError(f"hidden is {self.hidden}, expected one or more widths above 0")
+
+
+def _check_bounds(args: Any, bounds: dict[str, tuple[float, float]]) -> None:
+    for name, (low, high) in bounds.items():
+        value = getattr(args, name)
+        if not low <= value <= high:
+            raise ValueError(f"{name} is {value}, expected {low:g} to {high:g}")
+
+
+def _check_delay(delay: tuple[float, float]) -> None:
+    if not 0 <= delay[0] <= delay[1] < math.inf:
+        raise ValueError(f"action_delay is {delay}, expected (min, max) with 0 <= min <= max")
 
 
 METHODS: dict[Method, dict[str, Any]] = {
@@ -253,13 +264,20 @@ class ExploreArgs:
     sticky: int = 10
     """Steps for which a random action is held."""
 
+    def __post_init__(self) -> None:
+        _check_bounds(
+            self,
+            {"steps": (1, 10**9), "seed": (0, 2**31 - 1), "image_size": (29, 512), "sticky": (1, 1000)},
+        )
+        _check_delay(self.action_delay)
+
 
 @dataclass(frozen=True)
 class EvalArgs:
     """Let a checkpoint reach random goal images in simulation and measure how near it comes."""
 
-    checkpoint: Path
-    """Checkpoint directory, or a root of several with a link `current`."""
+    checkpoint: str
+    """Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH."""
     goals: int = 100
     """Random goals, one episode each."""
     seed: int = 0

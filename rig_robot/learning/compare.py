@@ -9,15 +9,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig_robot.interrupts import INTERRUPTED
 from rig_robot.learning.arguments import Method, Scene, TrainArgs, preset
 from rig_robot.learning.sweep import Ended, MakeEnv, sweep
+from rig_robot.outputs import check_file, check_folder
 
 METHODS: dict[Method, str] = {"pixels": "HER, L2 of images", "rig": "RIG", "oracle": "oracle"}
 """Preset -> what people read; from worst to best, as the paper finds them."""
 FIGURES = ("step", "samples", "goals", "mean_mm", "median_mm", "p90_mm", "within_10mm", "within_20mm", "within_60mm")
 """Columns of the CSV, after scene, method and seed."""
+EPISODE, EXPLORATION = 50, 5
+"""Steps of an episode of the environments; of all steps of a run, the first in so many are random ones."""
 EVALUATIONS = 10
 """of each run, on the way"""
+FIGURE, TABLE = "figure7.png", "figure7.csv"
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class CompareArgs:
     seeds: int = 3
     """Runs of each method in each scene: seeds 0, 1 ..."""
     steps: int = 5_000
-    """Environment steps of each run, the random ones at its beginning included."""
+    """Environment steps of each run, the random ones at its beginning included; a multiple of 250."""
     scenes: tuple[Scene, ...] = ("plain", "cluttered")
     """Scenes, a panel each: plain; cluttered (something else moves, the light changes); colours."""
     jobs: int = 0
@@ -42,24 +47,34 @@ class CompareArgs:
         for name, low in (("seeds", 1), ("steps", 500), ("jobs", 0)):
             if getattr(self, name) < low:
                 raise ValueError(f"{name} is {getattr(self, name)}, expected {low} or more")
+        if self.steps % (EPISODE * EXPLORATION):
+            raise ValueError(
+                f"steps is {self.steps}, expected a multiple of {EPISODE * EXPLORATION}: one step in {EXPLORATION} is "
+                f"random, and episodes of {EPISODE} steps are whole"
+            )
         if not self.scenes:
             raise ValueError("scenes is empty, expected one or more")
 
 
 def compare(args: CompareArgs, make_env: MakeEnv) -> int:
     """Train what is not trained yet, write the CSV, draw the figure; returns the exit status."""
+    for name in (FIGURE, TABLE):
+        check_folder("out", args.out)
+        if args.out.is_dir():
+            check_file("out", args.out / name)
     runs = {key: train_args(args, *key) for key in keys(args)}
     try:
         ended = dict(zip(runs, sweep(list(runs.values()), make_env, args.jobs, args.ray), strict=True))
     except KeyboardInterrupt:
-        print("\nstopped: the same command goes on from here")
-        return 130
+        print("\nrig compare: stopped; the same command goes on from there")
+        return INTERRUPTED
     if any(end.history for end in ended.values()):
         from rig_robot.learning.figure7 import draw
 
-        write_csv(args.out / "figure7.csv", ended)
-        draw(args.out / "figure7.png", ended)
-        print(*table(ended), f"{args.out / 'figure7.png'}, {args.out / 'figure7.csv'}", sep="\n")
+        print(*table(ended), sep="\n", flush=True)
+        write_csv(args.out / TABLE, ended)
+        draw(args.out / FIGURE, ended)
+        print(f"{args.out / FIGURE}, {args.out / TABLE}")
     return 1 if any(end.error for end in ended.values()) else 0
 
 
@@ -77,7 +92,7 @@ def keys(args: CompareArgs) -> Iterator[Key]:
 
 def train_args(args: CompareArgs, scene: Scene, method: Method, seed: int) -> TrainArgs:
     """The preset of a method, everything else the same for all."""
-    exploration = args.steps // 5
+    exploration = args.steps // EXPLORATION
     online = args.steps - exploration
     return preset(
         method,

@@ -13,6 +13,8 @@ from rig_robot.learning.checkpoint import resolve
 from rig_robot.learning.figures import sentence, summary
 from rig_robot.learning.inference import Encoder, Policy
 from rig_robot.learning.rig import HELD_OUT_SEEDS
+from rig_robot.outputs import check_file
+from rig_robot.resources import locate
 
 EnvFactory = Callable[..., gymnasium.Env]
 """`gymnasium.make`, or what takes the same arguments; learning knows no simulation."""
@@ -67,7 +69,8 @@ def figures(rollouts: list[Rollout], period: float) -> dict:
 
 def evaluate(args: EvalArgs, make_env: EnvFactory) -> dict:
     """`rig eval`: prints the figures, writes them where `args.json` says, returns them."""
-    directory = resolve(args.checkpoint)
+    check_file("json", args.json)
+    directory = resolve(locate(str(args.checkpoint)))
     encoder, policy = Encoder(directory), Policy(directory)
     training = policy.config.training
     env = make_env(
@@ -76,6 +79,11 @@ def evaluate(args: EvalArgs, make_env: EnvFactory) -> dict:
         action_delay=tuple(training["action_delay"]),
         scene=training["scene"],
     )
+    if env.action_space.shape != (axes := len(policy.config.action.axes),):
+        raise ValueError(
+            f"env is {args.env}, whose actions are {env.action_space.shape}: the checkpoint moves along {axes} axes, "
+            f"trained in {training['env']}"
+        )
     rollouts = roll_out(env, lambda seen, _: encoder.encode(seen["image"])[0], policy.act, args.goals, args.seed)
     env.close()
     result = figures(rollouts, policy.config.action.period_s)

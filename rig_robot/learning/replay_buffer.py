@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rig_robot.outputs import plain
+
 ABOUT = "buffer.json"
 RECORDED = ("images", "states", "actions", "first")
 """Arrays of a recorded buffer, a file each: what was seen and done; latents belong to whoever encodes"""
@@ -155,7 +157,9 @@ def load_recorded(directory: Path) -> tuple[dict[str, np.ndarray], dict[str, Any
     try:
         about = json.loads((directory / ABOUT).read_text())
         arrays = {name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in RECORDED}
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ValueError(f"{directory} is not a recorded buffer: {plain(error)}") from error
+    except ValueError as error:
         raise ValueError(f"{directory} is not a recorded buffer: {error}") from error
     sizes = {name: len(arrays[name]) for name in RECORDED if name != "first"}
     if len(set(sizes.values())) != 1:

@@ -18,15 +18,18 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.claim import check_claim, claim
+from rig_robot.outputs import check_folder
 
 RESTARTS = 3
 """Times that a run whose worker was killed is taken up again."""
-HISTORY, ARGUMENTS, LOG, LOCK = "history.json", "args.json", "log.txt", "lock"
+HISTORY, LOG, LOCK = "history.json", "log.txt", "lock"
 
 MakeEnv = Callable[..., Any]
 """What `train` takes: a function that workers can import by its name."""
@@ -53,8 +56,12 @@ def sweep(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int = 0, ray: str 
     None: processes of this machine. With a cluster each run's `out` has to be a path that all its machines see.
     """
     runs = [_absolute(args) for args in runs]
-    finished = [_claim(args) for args in runs]
-    left = [args for args, done in zip(runs, finished, strict=True) if not done]
+    for args in runs:  # all are looked at before any is begun
+        check_folder("out", args.out)
+        check_claim(args)
+    for args in runs:
+        claim(args)
+    left = [args for args in runs if not (args.out / HISTORY).exists()]
     root = Path(os.path.commonpath([args.out.parent for args in runs]))
     count = len(runs) - len(left)
     if count:
@@ -81,7 +88,8 @@ def _here(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int, root: Path) -
                     args, kills = waiting.popleft()
                     reader, writer = context.Pipe(duplex=False)
                     process = context.Process(target=_work_here, args=(args, make_env, writer), daemon=True)
-                    process.start()
+                    with _deaf_children():
+                        process.start()
                     writer.close()
                     alive[process.sentinel] = process, reader, args, kills
                     print(f"{_name(args, root)}: {'goes on' if kills else 'begins'}", flush=True)
@@ -106,7 +114,6 @@ def _here(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int, root: Path) -
 
 def _work_here(args: TrainArgs, make_env: MakeEnv, errors: Connection) -> None:
     """A process of `_here`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all; the parent decides
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -192,23 +199,15 @@ def _absolute(args: TrainArgs) -> TrainArgs:
     return dataclasses.replace(args, out=args.out.resolve(), offline=args.offline and args.offline.resolve())
 
 
-def _claim(args: TrainArgs) -> bool:
-    """Whether the run is finished. Refuses a directory that holds another run; makes it where there is none."""
-    file = args.out / ARGUMENTS
-    plain = {name: value for name, value in dataclasses.asdict(args).items() if name != "out"}
-    mine = json.loads(json.dumps(plain, default=str))
-    if file.exists():
-        theirs = json.loads(file.read_text())
-        changed = [name for name in mine if mine[name] != theirs.get(name)]
-        if changed:
-            was = ", ".join(f"{name} {theirs.get(name)}, not {mine[name]}" for name in changed)
-            raise ValueError(f"{args.out} holds a run with {was}: give the same, or another directory")
-        return (args.out / HISTORY).exists()
-    args.out.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(".new")
-    temporary.write_text(json.dumps(mine, indent=1) + "\n")
-    temporary.rename(file)
-    return False
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that are started meanwhile never hear of Ctrl-C, not even while they load: the parent decides."""
+    resource_tracker.ensure_running()  # where it has to be started with a worker, that lets the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -23,21 +24,27 @@ from rig_robot.learning.checkpoint import (
     activate,
     save,
 )
+from rig_robot.learning.claim import CHECKPOINTS, check_claim, claim
 from rig_robot.learning.evaluate import EnvFactory, Rollout, figures, roll_out, sentence
 from rig_robot.learning.export import plain
 from rig_robot.learning.replay_buffer import Frames, ReplayBuffer, load_recorded, map_array
-from rig_robot.learning.representations import Latent, Log
+from rig_robot.learning.representations import UNIT, Latent, Log
 from rig_robot.learning.rig import EXPLORE, REHEARSAL_UNIT, Rig, explore, frames
 from rig_robot.learning.run_state import load_notes, load_state, save_state
 from rig_robot.memory import keep_large_blocks
+from rig_robot.outputs import check_folder
 
-CHECKPOINTS, STATE, PICTURES, LOGS = "checkpoints", "state", "pictures", "tensorboard"
+STATE, PICTURES, LOGS = "state", "pictures", "tensorboard"
 HISTORY, ROLLOUTS = "history.json", "rollouts.npz"
 EVALUATION_SEED = 0
 """`rig eval` with its default seed and as many goals gives the figures that training printed."""
 PICTURED_ROLLOUTS = 6
 VALUE_CELLS = (15, 20)
 """cells of the picture of values, along x and y"""
+
+# One process draws one bar. The lock that tqdm would share between processes is a semaphore of the system, which a
+# worker that is killed leaves behind.
+tqdm.set_lock(threading.RLock())
 
 
 def train(args: TrainArgs, make_env: EnvFactory) -> Path:
@@ -47,9 +54,12 @@ def train(args: TrainArgs, make_env: EnvFactory) -> Path:
     steps so far, exploration included) and the figures of `figures.summary`. It is written when the run is finished.
     """
     history = args.out / HISTORY
+    check_claim(args)
     if history.exists():
         print(f"finished already: {history}")
         return history
+    for name in ("", CHECKPOINTS, STATE, PICTURES, LOGS):
+        check_folder("out", args.out / name)
     torch.set_num_threads(args.threads)
     keep_large_blocks()
     env = make_env(args.env, image_size=args.image_size, action_delay=args.action_delay, scene=args.scene)
@@ -62,11 +72,13 @@ def train(args: TrainArgs, make_env: EnvFactory) -> Path:
 
 def record(args: ExploreArgs, make_env: EnvFactory) -> None:
     """`rig explore`: whole episodes of sticky random actions, to `args.out`."""
+    if args.out.exists():
+        raise ValueError(f"out is {args.out}, which exists already: name a new directory for the buffer")
+    check_folder("out", args.out)
     env = make_env(args.env, image_size=args.image_size, action_delay=args.action_delay, scene=args.scene)
     horizon, (action_size,) = _horizon(env), env.action_space.shape or ()
+    _check_whole("steps", args.steps, horizon, "episode", "steps")
     episodes = args.steps // horizon
-    if not episodes:
-        raise ValueError(f"steps is {args.steps}, expected at least one episode of {horizon} steps")
     room = episodes * (horizon + 1)
     images = np.zeros((room, args.image_size, args.image_size, 3), np.uint8)
     replay = ReplayBuffer(room, 1, action_size, images)
@@ -81,6 +93,7 @@ class _Run:
     """One run and its directory."""
 
     def __init__(self, args: TrainArgs, env: gymnasium.Env) -> None:
+        given = args
         self.horizon = horizon = _horizon(env)
         (action_size,) = env.action_space.shape or ()
         recorded = load_recorded(args.offline)[0] if args.offline else None
@@ -90,19 +103,22 @@ class _Run:
                 if recorded[name].shape[1:] != shape:
                     raise ValueError(f"{args.offline}: {name} are {recorded[name].shape[1:]}, expected {shape}")
             args = dataclasses.replace(args, exploration_steps=steps)
-        for name in ("online_steps", "exploration_steps"):
-            if 0 < getattr(args, name) < horizon:
-                raise ValueError(f"{name} is {getattr(args, name)}, expected at least one episode of {horizon} steps")
+        for name in ("online_steps",) if recorded else ("online_steps", "exploration_steps"):
+            _check_whole(name, getattr(args, name), horizon, "episode", "steps")
+        _check_whole("rehearsal_updates", args.rehearsal_updates, REHEARSAL_UNIT, "unit", "updates")
+        if args.representation in ("latent", "conditional"):
+            _check_whole("vae_updates", args.vae_updates, UNIT, "unit", "updates")
         self.args, self.env = args, env
         self.world: Any = env.unwrapped
         # The clocks go on from where a kill stopped them.
         fresh: dict[str, Any] = {"args": plain(args), "history": [], "seconds": 0.0, "cpu_seconds": 0.0}
         saved = load_notes(args.out / STATE)
         self.notes = saved or fresh
-        changed = [name for name, value in plain(args).items() if self.notes["args"].get(name) != value]
+        changed = {name: value for name, value in plain(args).items() if self.notes["args"].get(name) != value}
         if changed:
-            was = ", ".join(f"{name} {self.notes['args'].get(name)}" for name in changed)
+            was = ", ".join(f"{name} {self.notes['args'].get(name)}, not {value}" for name, value in changed.items())
             raise ValueError(f"{args.out} holds an unfinished run with {was}: give the same, or another directory")
+        claim(given)
         for name in (STATE, PICTURES, CHECKPOINTS):
             (args.out / name).mkdir(parents=True, exist_ok=True)
         room = len(recorded["actions"]) if recorded else frames(args, horizon)
@@ -120,8 +136,12 @@ class _Run:
         self.clocks = time.perf_counter(), time.process_time()
         self.log = SummaryWriter(args.out / LOGS, purge_step=self.steps())
         self.bar: tqdm | None = None
-        self.rig.run(self.env, self.report)
-        self.log.close()
+        try:
+            self.rig.run(self.env, self.report)
+        finally:
+            if self.bar is not None:
+                self.bar.close()  # what is printed from here on has a line of its own
+            self.log.close()
         (args.out / f".{HISTORY}").write_text(json.dumps(self.notes["history"], indent=1) + "\n")
         (args.out / f".{HISTORY}").rename(args.out / HISTORY)
         shutil.rmtree(args.out / STATE)
@@ -272,6 +292,15 @@ def _horizon(env: gymnasium.Env) -> int:
     if not horizon:
         raise ValueError(f"{env} has no max_episode_steps: RIG learns from episodes of a known length")
     return horizon
+
+
+def _check_whole(name: str, value: int, unit: int, what: str, of: str) -> None:
+    """Refuse a number of steps or updates of which a part would not be done."""
+    if 0 < value < unit:
+        raise ValueError(f"{name} is {value}, expected at least one {what} of {unit} {of}")
+    if value < 0 or value % unit:
+        near = " or ".join(str(unit * count) for count in (value // unit, value // unit + 1) if count > 0)
+        raise ValueError(f"{name} is {value}, expected whole {what}s of {unit} {of}: {near}")
 
 
 def _shapes(args: TrainArgs, action_size: int) -> dict[str, tuple[int, ...]]:

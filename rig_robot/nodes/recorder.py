@@ -26,6 +26,7 @@ from std_srvs.srv import SetBool
 from rig_robot import ros
 from rig_robot.learning.checkpoint import read_config, resolve
 from rig_robot.memory import keep_large_blocks
+from rig_robot.outputs import check_folder
 from rig_robot.recording import recovery, topics
 from rig_robot.recording.episode import BROKEN, FORMAT, values
 from rig_robot.recording.jpeg import COMPRESSED, RAW, compress
@@ -57,6 +58,7 @@ class RecorderNode(ros.RigNode):
     def __init__(self) -> None:
         super().__init__("recorder")
         self._root = Path(self.declare("directory", Parameter.Type.STRING, "Folder for the episodes.")).expanduser()
+        check_folder("directory", self._root)
         checkpoint = locate(
             self.declare("checkpoint", Parameter.Type.STRING, "Checkpoint directory: it says what is recorded means.")
         )

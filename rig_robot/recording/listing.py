@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rig_robot.recording import topics
 from rig_robot.recording.episode import EpisodeError, EpisodeInfo, find, latent_distances
 from rig_robot.recording.options import BagsOptions
@@ -26,10 +28,22 @@ def run(options: BagsOptions) -> int:
         )
         print("  ".join(cells).rstrip())
     seconds, dropped = sum(info.duration_s for info in good), sum(sum(info.drops.values()) for info in good)
-    print(f"{len(lines) - 1} episodes, {seconds:.0f} s, {dropped} messages dropped")
+    elsewhere = "" if good else _elsewhere(options.directory)
+    if good:
+        print(f"{len(lines) - 1} episodes, {seconds:.0f} s, {dropped} messages dropped")
+    else:
+        print(f"no episodes in {options.directory}{elsewhere}")
     for _, why in refused:
         print(f"cannot be used: {why}")
-    return 1 if refused else 0
+    return 1 if refused or elsewhere else 0
+
+
+def _elsewhere(directory: Path) -> str:
+    """Return where the episodes may be that were looked for one folder too high or too low."""
+    if any(directory.glob("*.mcap")):
+        return f": that is an episode, its folder is {directory.absolute().parent}"
+    below = [folder for folder in directory.iterdir() if folder.is_dir() and any(folder.glob("*/*.mcap"))]
+    return f": there are some in {', '.join(map(str, sorted(below)))}" if below else ""
 
 
 def _line(info: EpisodeInfo) -> tuple[str, ...]:
