@@ -1,15 +1,13 @@
-# `make help` lists what there is. Everything is installed into .venv (.venv-jazzy with ROS=jazzy).
+# `make help` lists what there is. Everything is installed into .venv (.venv-jazzy with ROS=jazzy, .venv-oldest with
+# OLDEST=1, .venv-jazzy-oldest with both).
 ROS ?= kilted
+OLDEST ?=
 ARGS ?=
 PYTHON ?= python3
-ifeq ($(ROS),kilted)
-VENV := .venv
-else
-VENV := .venv-$(ROS)
-endif
+VENV := .venv$(if $(filter-out kilted,$(ROS)),-$(ROS))$(if $(OLDEST),-oldest)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-CONSTRAINTS := constraints.txt constraints-$(ROS).txt
+CONSTRAINTS := $(if $(OLDEST),constraints-oldest.txt,constraints.txt) constraints-$(ROS).txt
 
 # What the wheels need of Debian: EGL and Mesa to render, the libraries of OpenCV's windows, librealsense's USB.
 DEBIAN := libegl1 libgl1-mesa-dri libgl1 libglib2.0-0 libusb-1.0-0
@@ -20,6 +18,7 @@ DEBIAN := libegl1 libgl1-mesa-dri libgl1 libglib2.0-0 libusb-1.0-0
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo '  ARGS="..." goes to the command (make sim ARGS="--goals 10"), ROS=jazzy takes ROS 2 Jazzy instead of Kilted.'
+	@echo '  OLDEST=1 takes the oldest versions that setup.py allows (constraints-oldest.txt) instead of the newest tested ones.'
 
 sim: $(STAMP) ## Install, then run the whole system in simulation; pictures of each goal in out/sim
 	$(BIN)/rig sim --images out/sim $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -128,7 +129,7 @@ class SimOptions:
     record: Path | None = None
     """Folder for recorded episodes (a practice has its own); nothing is recorded when not given."""
     scene: Scene = "plain"
-    """What the camera sees beside the arm; shifted: from 5 degrees aside, another table, less light."""
+    """What the camera sees beside the arm; shifted: the camera looks 5 degrees lower, another table, less light."""
     goals: int = 0
     """Random goal images to show before ending with a summary; 0: until Ctrl-C, -1: none, you send the goals."""
     seed: int = 0
@@ -257,6 +258,12 @@ def prepare_practice(options: SimOptions | RobotOptions) -> None:
         begun = (practice_data.of(options.data).checkpoints / CURRENT).exists()
         task = None if begun or options.checkpoint else read_task(options.config or share("config", "sim.yaml"))
         practice_data.prepare(options.data, options.checkpoint, task)
+    except ModuleNotFoundError as error:  # `ros2 launch` is run by the interpreter of ROS 2, which need not have torch
+        raise BringupError(
+            f"practice: a robot that learns from scratch begins with new networks, and {sys.executable} has no "
+            f"{error.name}: let the interpreter that the package was built with run this, "
+            'python "$(command -v ros2)" launch ... in its virtual environment, or name a checkpoint to begin with'
+        ) from None
     except (ValueError, OSError) as error:
         raise BringupError(f"practice: {error}") from None
 

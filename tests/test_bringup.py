@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import types
 from collections.abc import Iterator
@@ -72,6 +73,42 @@ def recorded_launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.SimpleNam
         monkeypatch.setitem(sys.modules, module_name, module)
     yield kinds
     sys.modules.pop("rig_robot.launching", None)  # made of the recorders
+
+
+OF_ROS_2_ALONE = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] not in {"numpy", "yaml", "rig_robot", "rig_sim", *sys.stdlib_module_names}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from pathlib import Path
+from rig_robot.bringup import BringupError, RobotOptions, SimOptions, prepare_practice, robot, simulation
+from rig_robot.resources import share
+from rig_robot.shared_memory import sweep
+
+place = "package://rig_robot/checkpoints/sawyer_reach_xy"
+assert len(simulation(SimOptions())) == 7
+prepare_practice(SimOptions(practice=True, data=Path("begun"), checkpoint=place))
+assert len(simulation(SimOptions(practice=True, data=Path("begun")))) > 7
+assert len(robot(RobotOptions(config=share("config", "robot.yaml"), checkpoint=place))) == 5
+try:
+    prepare_practice(SimOptions(practice=True, data=Path("new")))
+except BringupError as error:
+    print(error)
+"""
+
+
+def test_what_ros2_launch_runs_needs_no_package_that_ros_2_lacks(tmp_path: Path) -> None:
+    """`ros2` of apt is run by /usr/bin/python3; torch and such are in an environment, with the nodes (README.md)."""
+    command = [sys.executable, "-c", OF_ROS_2_ALONE]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(
+        rf"practice: a robot that learns from scratch .* {re.escape(sys.executable)} has no torch: .*\n", done.stdout
+    )
 
 
 def load_launch_file(system: str) -> types.ModuleType:

@@ -66,6 +66,29 @@ def test_colcon_puts_scripts_launch_files_and_index_where_ros2_looks(checkout: P
     assert found.startswith(str(prefix)) and found.count(str(prefix)) == 4 and found.endswith(" 7\n"), found
 
 
+def test_colcon_gives_the_nodes_the_interpreter_of_the_environment_over_the_system_that_runs_it(checkout: Path) -> None:
+    """The way for a ROS 2 from apt (README.md): an environment in the workspace, above the system's packages."""
+    if not (Path(sys.executable).parent / "colcon").exists():
+        pytest.skip("colcon is not installed here")
+    workspace = checkout.parents[1]
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", workspace / "venv"], check=True)
+    python = workspace / "venv" / "bin" / "python"
+    (packages,) = workspace.glob("venv/lib/python3.*/site-packages")
+    for system in filter(lambda place: place.endswith("-packages"), sys.path):
+        with (packages / "system.pth").open("a") as file:  # what --system-site-packages gives to a system's interpreter
+            file.write(f"{system}\n")
+    trap = packages / "of_others" / "setup.py"  # as ruamel.yaml's wheel has one
+    trap.parent.mkdir()
+    trap.write_text("raise SystemExit('colcon looked into the environment')")
+    (workspace / "venv" / "COLCON_IGNORE").touch()
+    command = [python, "-m", "colcon", "build", "--symlink-install", "--packages-select", "rig_robot"]
+    done = subprocess.run(command, cwd=workspace, check=True, capture_output=True, text=True)
+    assert "of_others" not in done.stdout + done.stderr
+    scripts = sorted((workspace / "install" / "rig_robot" / "lib" / "rig_robot").iterdir())
+    assert {file.name for file in scripts} == EXECUTABLES
+    assert {file.read_text().splitlines()[0] for file in scripts} == {f"#!{python}"}
+
+
 def test_pip_installs_all_that_runs(checkout: Path, tmp_path: Path) -> None:
     target = tmp_path / "environment"
     # --ignore-installed: else pip would first remove what these tests run from.

@@ -1,11 +1,14 @@
 """Relabelled goals: the shares asked for, later latents from the same episode only, imagined ones from the prior."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_replay import filled
 
+from rig_robot.learning.arguments import preset
 from rig_robot.learning.relabeling import Prior, Shares, relabel
 
 IMAGINED = Prior(np.full(2, -100.0), np.zeros((2, 2)))
@@ -31,6 +34,22 @@ def test_shares_and_sources(lengths: list[int], tenths: tuple[int, int, int], si
     frames = {tuple(latent) for latent in replay.latents[: replay.size]}
     assert {tuple(goal) for goal in goals[second:third]} <= frames
     assert np.array_equal(goals[third:, 0], batch.latents[third:, 0]) and (goals[third:, 1] == -1).all()
+
+
+def test_the_lecture_replaces_half_of_the_goals_by_imagined_ones_and_keeps_the_others() -> None:
+    """RIG, Algorithm 1, line 12: (probability 0.5) replace z_g with z_g' ~ p(z)."""
+    args = preset("rig-lecture", out=Path("unused"))
+    assert not args.keep_exploration and not args.rehearsal_updates  # random steps have no z_g to keep
+    rng, replay = np.random.default_rng(0), filled([5, 3])
+    batch = replay.sample(rng, 1_000)
+    shares = Shares(args.future, args.imagined, args.replayed, args.hindsight)
+    goals = relabel(rng, replay, batch, IMAGINED, shares)
+    imagined = (goals == -100).all(axis=1)
+    assert imagined.sum() == 500
+    assert (goals[~imagined] == replay.goals[replay.episode[batch.frames[~imagined]]]).all()
+    # Which transitions those are is chance: every one is as likely to keep its goal.
+    share = [imagined[batch.frames == frame].mean() for frame in np.unique(batch.frames)]
+    assert np.abs(np.array(share) - 0.5).max() < 0.15
 
 
 def test_every_later_frame_of_the_episode_is_drawn_equally_often() -> None:

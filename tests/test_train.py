@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,6 +16,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+import tyro
 from safetensors.numpy import load_file
 
 import rig_sim  # noqa: F401  (registers the environments)
@@ -221,7 +224,14 @@ def test_every_method_learns_by_the_same_algorithm_and_leaves_its_history(method
         history[-1]["mean_mm"], abs=0.01
     )
     # Only what a robot can see can go to a robot.
-    assert (tmp_path / "checkpoints" / "current").exists() == (method in ("rig", "rig-2018"))
+    assert (tmp_path / "checkpoints" / "current").exists() == method.startswith("rig")
+
+
+def test_the_lecture_spelt_out_in_the_documentation_is_the_preset() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "learning.md").read_text()
+    (spelt_out,) = re.findall(r"rig train (--out DIR --future 0 [^#\n]*)", text)
+    given = tyro.cli(TrainArgs, args=shlex.split(spelt_out))
+    assert dataclasses.replace(given, method="rig-lecture") == preset("rig-lecture", out=Path("DIR"))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Method = Literal["rig", "rig-2018", "pixels", "oracle"]
+Method = Literal["rig", "rig-lecture", "rig-2018", "pixels", "oracle"]
 Representation = Literal["latent", "conditional", "pixels", "state"]
 Scene = Literal["plain", "cluttered", "colours", "shifted"]
 
@@ -17,8 +17,9 @@ class TrainArgs:
     out: Path
     """Directory for checkpoints, pictures and logs. A run that was killed goes on where it stopped."""
     method: Method = "rig"
-    """Whose defaults the other arguments have (docs/learning.md): this project's; the original's, "rig-2018"; or, to
-    compare, L2 between images as reward, "pixels", or the tool's true position, "oracle"."""
+    """Whose defaults the other arguments have (docs/learning.md): this project's; this project's with the goals of the
+    lecture's Algorithm 1, "rig-lecture"; the original's, "rig-2018"; or, to compare, L2 between images as reward,
+    "pixels", or the tool's true position, "oracle"."""
     env: str = "RigSawyerReachXY-v0"
     """Gymnasium environment: RigSawyerReachXY-v0 or RigSawyerReachXYZ-v0."""
     scene: Scene = "plain"
@@ -200,6 +201,13 @@ def _check_delay(delay: tuple[float, float]) -> None:
 
 METHODS: dict[Method, dict[str, Any]] = {
     "rig": {},
+    "rig-lecture": {
+        "rehearsal_updates": 0,
+        "keep_exploration": False,
+        "future": 0.0,
+        "imagined": 0.5,
+        "replayed": 0.0,
+    },
     "rig-2018": {
         "channels": (16, 32, 64),
         "likelihood": "bernoulli",
@@ -232,6 +240,9 @@ METHODS: dict[Method, dict[str, Any]] = {
     "oracle": {"representation": "state", "fine_tune_every": 0},
 }
 """What each method changes of `TrainArgs`' defaults.
+
+rig-lecture is line 12 of Algorithm 1 as the lecture has it: half of the goals are replaced by z_g' ~ p(z), the others
+stay z_g. Only practice has a z_g to keep (line 9), so the exploration's transitions are left to the VAE.
 
 rig-2018 is the published code's configuration (rlkit v0.1.2, examples/rig), but that its VAE trains for 2,000 updates
 instead of 39,000, and its actor sees g - z in place of g, which is the same to a linear layer.

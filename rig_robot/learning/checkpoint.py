@@ -7,7 +7,9 @@ scale, workspace ...) and the sha256 of each file, so that a half-copied or mixe
 checkpoint appears by rename, whole or not at all. The active one of several is `<root>/current`, a link that is
 replaced by rename.
 
-Nothing here imports torch: camera, goal and arm nodes read the configuration without it. No pickle is ever read.
+Nothing here imports torch: camera, goal and arm nodes read the configuration without it. Nor does reading the
+configuration need safetensors: `ros2 launch` is run by the interpreter of ROS 2 itself, which may have numpy and yaml
+and nothing else. No pickle is ever read.
 """
 
 import dataclasses
@@ -25,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 
 FORMAT = 1
 CONFIG_FILE = "config.json"
@@ -187,6 +188,8 @@ def save(
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
 
+    import safetensors.numpy
+
     # safetensors writes an array's memory as it lies, in whatever order that is.
     vae_bytes, policy_bytes, scene_bytes = (
         safetensors.numpy.save({name: np.asarray(value, order="C") for name, value in tensors.items()})
@@ -267,6 +270,8 @@ def read_entries(path: Path) -> CheckpointConfig:
 
 def read_tensors(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) -> dict[str, np.ndarray]:
     """The tensors of one of the checkpoint's files, from bytes whose sha256 was just verified."""
+    import safetensors.numpy
+
     try:
         return safetensors.numpy.load(verified_bytes(directory, entry))
     except safetensors.SafetensorError as error:

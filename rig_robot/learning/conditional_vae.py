@@ -42,7 +42,7 @@ class Background(nn.Module):
 
 
 class ConditionalVae(Vae):
-    """A VAE whose decoder is shown the scene at hand: p(x | z, y).
+    """A VAE whose decoder is shown the scene at hand: p(x | z, y). Its prior assumes that p(z | y) = p(z).
 
     .. note:: The encoder q(z | x, y) may look at y, and here does not: it is the plain VAE's. Shown y as well, it says
        where the arm is from where the context's arm was; latents of one place then differ from episode to episode

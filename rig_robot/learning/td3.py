@@ -108,7 +108,10 @@ class Td3(nn.Module):
 
     @torch.inference_mode()
     def update(self, batch: Batch, noise: Tensor, with_actor: bool) -> dict[str, Tensor]:
-        """One gradient step (RIG, Algorithm 1, line 14); noise: standard normal [B, A]. Returns what to log."""
+        """One gradient step (RIG, Algorithm 1, line 14); noise: standard normal [B, A]. Returns what to log.
+
+        Minimises equation (1), 1/2 ||Q_w(s, a, g) - (r + gamma max_a' Q_w'(s', a', g))||^2; the maximum: see `target`.
+        """
         latent, before, action, next_latent, goal, _ = batch
         wanted = self.target(batch, noise)
         aim = self.aim(latent, action)

@@ -24,7 +24,9 @@ def one_cycle(progress: float) -> float:
 def loss(
     vae: Vae, pixels: Tensor, noise: Tensor, beta: float, context: Tensor | None = None
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """Negative evidence lower bound with the KL term weighted by beta (RIG, equation 2), mean over the batch.
+    """Negative evidence lower bound with the KL term weighted by beta, mean over the batch.
+
+    RIG's equation (2) with the sign changed: beta D_KL(q(z|s) || p(z)) - E_q(z|s) log p(s|z).
 
     pixels: float32 [B, 3, S, S] in [0, 1]; noise: standard normal [B, L]; context: as pixels, of a conditional VAE.
     Also returns the encoder's means [B, L], and the parts for the log.
