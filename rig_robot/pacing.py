@@ -3,34 +3,75 @@
 from collections import deque
 from statistics import median
 
+_AGREE = 3
+"""So many frames in a row, in order among themselves, say that the clock was set back; fewer are only late."""
+_TIE = 0.05
+"""Share of the frame interval within which two frames are equally near to the period's end."""
+
 
 class Pacer:
-    """Chooses every n-th frame of a stream with jitter, losses and any rate.
+    """Chooses every n-th frame of a stream with jitter, losses, any rate, and frames out of order.
 
     A frame is due when the period since the one last acted on is over, give or take half a frame interval: the frame
-    nearest to the period's end is taken, whether it comes a little early or late.
+    nearest to the period's end is taken, whether it comes a little early or late; of two that are equally near, the
+    earlier and the later in turn.
+
+    A frame that comes after a newer one (a driver that swaps its buffers, two ways through a network) is passed over:
+    what it shows has been seen already. What an action came late by for want of it, the next one makes up for; none
+    follows another within less than half a period. Only where several come in a row, older than the newest, in order
+    and for half a period, was the clock set back, and the new time is followed. No frame is ever due that is older
+    than the one last acted on by less than a period.
     """
 
     def __init__(self, period_s: float) -> None:
         self._period = period_s
         self._intervals: deque[float] = deque(maxlen=15)
-        self._seen: float | None = None
+        self._newest: float | None = None
+        self._older: list[float] = []
+        self._disorder = False, False  # a frame was passed over: before the one last acted on, since then
         self._acted: float | None = None
+        self._late = 0.0  # of the actions against one a period [s]; below 0 where they came early
 
     def due(self, stamp_s: float) -> bool:
         """Whether to act on the frame with this stamp. Tell every frame: their interval is measured here."""
-        if self._seen is not None:
-            interval = stamp_s - self._seen
-            if interval == 0:
-                return False
-            if interval > 0:
-                self._intervals.append(interval)
-            else:  # the clock was set back, or a recording starts again
+        if self._newest is None or stamp_s > self._newest:
+            if self._newest is not None:
+                self._intervals.append(stamp_s - self._newest)
+            self._newest, self._older = stamp_s, []
+        elif self._set_back(stamp_s):
+            self._newest, self._older = stamp_s, []
+            if self._acted is not None and stamp_s <= self._acted - self._period:
                 self._acted = None
-        self._seen = stamp_s
-        half_frame = median(self._intervals) / 2 if self._intervals else 0.0
-        return self._acted is None or stamp_s - self._acted >= self._period - half_frame
+        else:
+            if stamp_s < self._newest:
+                self._disorder = self._disorder[0], True
+            if stamp_s > self._newest - self._period:
+                return False  # further back, it may be the newest that is wrong: a stamp of tomorrow, not acted on
+        return self._acted is None or stamp_s - self._acted >= self._least_gap()
 
     def acted(self, stamp_s: float) -> None:
         """Note that the frame with this stamp was acted on."""
-        self._acted = stamp_s
+        if self._acted is not None:
+            late = self._debt() + stamp_s - self._acted - self._period
+            self._late = min(max(late, -self._period), self._period)
+        self._acted, self._disorder = stamp_s, (self._disorder[1], False)
+
+    def _debt(self) -> float:
+        """How late the actions are [s] as far as the next one makes up for it; below 0 where they came early."""
+        # For a frame that was lost, nothing is made up for: the steps that training sees would be uneven.
+        return self._late if any(self._disorder) else min(self._late, 0.0)
+
+    def _set_back(self, stamp_s: float) -> bool:
+        """Whether the frames since the newest, of which this is one, are of a clock that was set back."""
+        if not self._older or stamp_s < self._older[-1]:
+            self._older = [stamp_s]
+        elif stamp_s > self._older[-1]:
+            self._older.append(stamp_s)
+        return len(self._older) >= _AGREE and self._older[-1] - self._older[0] >= self._period / 2
+
+    def _least_gap(self) -> float:
+        """Time since the frame last acted on [s] from which one is due."""
+        interval, debt = median(self._intervals) if self._intervals else 0.0, self._debt()
+        tie = _TIE * interval
+        least = self._period - interval / 2 - max(debt, 0.0) + (tie if debt < -tie else -tie)
+        return max(least, self._period / 2)

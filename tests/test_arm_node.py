@@ -224,6 +224,16 @@ def test_a_stale_or_misplaced_twist_moves_nothing(armed: Bench) -> None:
     assert armed.moved_by(0.5, 0.2, 0.0, frame="camera") < 1e-3
 
 
+def test_a_twist_that_rests_on_an_older_frame_does_not_replace_a_newer_ones(armed: Bench) -> None:
+    before = armed.place()
+    for _ in range(5):
+        armed.send(0.0, 0.0)
+        armed.listener.spin(0.05)
+        armed.send(0.0, 0.2, late=0.1)
+        armed.listener.spin(0.05)
+    assert np.linalg.norm(armed.place() - before) < 1e-3
+
+
 def test_the_emergency_stop_stops_latches_and_leaves_the_arm_disarmed(armed: Bench) -> None:
     armed.drive(0.3, 0.05, 0.1)
     armed.estop.publish(Bool(data=True))

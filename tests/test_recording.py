@@ -416,6 +416,18 @@ def test_a_lost_frame_or_a_twist_that_is_not_finite_costs_the_steps_beside_it_on
     assert segments(recording) == [1, 1, 2]
 
 
+def test_twists_nearer_than_half_a_period_are_no_steps_of_a_whole_one(tmp_path):
+    recording = Recording(tmp_path)
+    for number in range(6):
+        recording.step(number)
+        if number in (1, 4):  # as a policy sends that acts on frames out of order; of the second, the frame is lost
+            stamp = BEGIN + number * PERIOD + PERIOD // 3
+            if number == 1:
+                recording.say(topics.OBSERVATION, image(stamp, picture(9)), stamp)
+            recording.say(topics.TWIST, twist(stamp, 0.1, 0.0), stamp)
+    assert segments(recording) == [1, 3]
+
+
 def test_positions_that_were_not_measured_are_nan_not_old_ones(tmp_path):
     recording = Recording(tmp_path)
     recording.step(0)

@@ -73,6 +73,7 @@ class ArmNode(RigNode):
         self._kinematics = declare_kinematics(self, approach_rate)
         self._joints = self._kinematics.joints
         limits = declare_limits(self, approach_rate, config)
+        self._watchdog = limits.max_age
         orientation = config.action.tool_orientation if config else TOOL_DOWN
         ramp = self.declare("ramp", 1.0, "Time over which commands fade in after arming [s].", low=0.0, high=10.0)
         safety = self._declare_interface(limits, np.array(orientation), ramp)
@@ -172,6 +173,10 @@ class ArmNode(RigNode):
             self._warn(f"twist in frame {message.header.frame_id!r} refused: it must be in {self._base_frame!r}")
             return
         if (arrival := self._arrival(message.header.stamp, "twist")) is None:
+            return
+        late = self._rests_on - stamp_ns(message.header.stamp)
+        if 0 < late < 1e9 * self._watchdog:  # later still, the clock was set back
+            self._warn(f"twist refused: it rests on a frame {1e-6 * late:.0f} ms older than the one before did")
             return
         linear, angular = message.twist.linear, message.twist.angular
         velocity = np.array([linear.x, linear.y, linear.z])

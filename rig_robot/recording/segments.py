@@ -1,6 +1,7 @@
 """Episodes as transitions: s_t is the frame whose stamp a twist carries, a_t that twist, s' the frame of the next one.
 
-None spans a stop of the arm, a change of the VAE, or a gap of more than 1.5 periods.
+None spans a stop of the arm, a change of the VAE, another twist, or less than 0.5 and more than 1.5 periods: a step is
+learned from as one of a period.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from rig_robot.pictures import PictureRefused, from_raw
 from rig_robot.recording import topics
 from rig_robot.recording.episode import EpisodeError, EpisodeInfo, header_ns, messages, values
 
-GAP = 1.5
-"""Twists further apart than so many periods are not one after the other."""
+SHORTEST, GAP = 0.5, 1.5
+"""Twists nearer to each other or further apart than so many periods are not one step and the next."""
 _MOVING = "moving"
 
 
@@ -119,15 +120,18 @@ def read_segments(info: EpisodeInfo) -> list[Segment]:
     def action(stamp: int) -> list[float]:
         return [getattr(heard.twists[stamp], axis) / full for axis in info.action.axes]
 
-    steps = [stamp for stamp in sorted(heard.twists) if stamp in heard.frames and np.isfinite(action(stamp)).all()]
+    stamps = sorted(heard.twists)
     runs: list[list[int]] = []
     vae = ""
-    before = None
-    for stamp in steps:
+    for before, stamp in zip([None, *stamps], stamps, strict=False):
+        if stamp not in heard.frames or not np.isfinite(action(stamp)).all():
+            continue
         vae, vae_before = heard.vaes.get(stamp, vae), vae
         follows = (
             before is not None
-            and stamp - before <= GAP * period
+            and bool(runs)
+            and runs[-1][-1] == before
+            and SHORTEST * period <= stamp - before <= GAP * period
             and vae in ("", vae_before)
             and heard.moved(before, stamp)
         )
@@ -135,7 +139,6 @@ def read_segments(info: EpisodeInfo) -> list[Segment]:
             runs[-1].append(stamp)
         else:
             runs.append([stamp])
-        before = stamp
     return [
         Segment(
             images=np.stack([heard.frames[stamp] for stamp in run]),
