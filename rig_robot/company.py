@@ -1,7 +1,6 @@
-"""Are nodes of a system's names alive already in its ROS domain? Then another system would mix with it.
+"""Keeps two systems of the same names apart: in one ROS domain, the goals of one would arm the arm of the other.
 
-Two systems that share names answer each other's services: the goals of one would arm the arm of the other. Asked in a
-process of its own, since whoever starts the nodes has loaded no ROS, or another domain's.
+Nodes on this machine are known at once, by the claims to their names; those on others by DDS discovery only.
 """
 
 from __future__ import annotations
@@ -13,11 +12,12 @@ import time
 from collections.abc import Mapping, Sequence
 
 from rig_robot.bringup import BringupError, NodeSpec, dds_profile
+from rig_robot.names import domain, is_claimed, other_domain
 
-LOOK = 1.0
-"""How long to listen for other nodes [s]; on this machine they answer within a tenth or two."""
+LOOK = 3.5
+"""How long to listen for nodes on other machines [s]: a participant that missed us announces itself every 3 s."""
 PATIENCE = 60.0
-"""How long the look may take on a busy machine [s]."""
+"""How long that may take on a busy machine [s]."""
 
 
 def refuse_company(nodes: Sequence[NodeSpec], environment: Mapping[str, str], set_namespace: str) -> None:
@@ -32,9 +32,30 @@ def refuse_company(nodes: Sequence[NodeSpec], environment: Mapping[str, str], se
         BringupError: Names the nodes that are, and says how to keep the two systems apart; or why nobody could look.
     """
     names = [f"/{node.namespace}/{node.name}" if node.namespace else f"/{node.name}" for node in nodes]
-    arguments = [sys.executable, "-m", "rig_robot.company", *names, "--ros-args", *nodes[-1].security(environment)]
+    alive = [name for name in names if is_claimed(name, environment)]
+    if not alive and not _keeps_to_this_machine(environment):
+        alive = _discovered(names, environment, nodes[-1].security(environment))
+    if alive:
+        raise BringupError(
+            f"not started: ROS domain {domain(environment)} already has nodes of these names: {', '.join(alive)}. "
+            f"Stop that system, or give this one a namespace ({set_namespace}) or a domain of its own "
+            f"(ROS_DOMAIN_ID={other_domain(environment)})"
+        )
+
+
+def _keeps_to_this_machine(environment: Mapping[str, str]) -> bool:
+    elsewhere = ("ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER")
+    local = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE") in ("LOCALHOST", "OFF")
+    return local and not any(environment.get(variable) for variable in elsewhere)
+
+
+def _discovered(names: Sequence[str], environment: Mapping[str, str], security: Sequence[str]) -> list[str]:
+    """Return those of the names that nodes have, on this machine or another one; asked in a process of its own.
+
+    Whoever starts the nodes has loaded no ROS, or another domain's.
+    """
     look = subprocess.run(
-        arguments,
+        [sys.executable, "-m", "rig_robot.company", *names, "--ros-args", *security],
         env={**environment, **dds_profile("small", environment)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -45,13 +66,7 @@ def refuse_company(nodes: Sequence[NodeSpec], environment: Mapping[str, str], se
     if look.returncode != 0:
         why = (look.stderr.strip().splitlines() or [f"status {look.returncode}"])[-1]
         raise BringupError(f"cannot look for other systems in this ROS domain: {why}")
-    if alive := look.stdout.split():
-        domain = environment.get("ROS_DOMAIN_ID", "0")
-        other = int(domain) + 1 if domain.isdecimal() and int(domain) < 101 else 1
-        raise BringupError(
-            f"not started: ROS domain {domain} already has nodes of these names, {', '.join(alive)}. Stop that system, "
-            f"or give this one a namespace ({set_namespace}) or a domain of its own (ROS_DOMAIN_ID={other})"
-        )
+    return look.stdout.split()
 
 
 def main() -> None:
@@ -65,12 +80,11 @@ def main() -> None:
     end = time.monotonic() + LOOK
     alive: set[str] = set()
     while time.monotonic() < end:
-        if found := names & set(node.get_fully_qualified_node_names()):
-            if found == alive:  # heard of all, or of nobody new for a while
-                break
-            alive = found
-            end = max(end, time.monotonic() + 0.3)
-        time.sleep(0.15)
+        found = names & set(node.get_fully_qualified_node_names())
+        if found and not alive:
+            end = time.monotonic() + 0.5  # the others of that system are about to be discovered, too
+        alive = found
+        time.sleep(0.1)
     node.destroy_node()
     rclpy.shutdown()
     print(*sorted(alive), flush=True)

@@ -62,7 +62,8 @@ class EstopTopic:
             # One that has not been met by now is waited for; none of them may have said anything that is lost here.
             if self._catching_up.get_publisher_count() < len(latched):
                 return
-            with self._catching_up.handle as handle:
+            handle = self._catching_up.handle
+            with handle:
                 while (taken := handle.take_message(Bool, False)) is not None:
                     self._take(*taken)
             self._node.destroy_subscription(self._catching_up)

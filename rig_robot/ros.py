@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import rclpy
@@ -31,6 +31,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import Image
 
 from rig_robot import starter
+from rig_robot.names import claim
 
 OBSERVATION = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Images of a stream and what is made of them: only the newest counts.
@@ -49,8 +50,8 @@ LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability
 EPISODES = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """Episodes, and answers to a new checkpoint: the end of one and the start of the next come back to back."""
 
-NEWCOMER = 3.0
-"""A node that finds another one of its name within so long after its start leaves [s]."""
+NEWCOMER = 5.0
+"""A node that discovers another one of its name, on another machine, within so long after its start ends [s]."""
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -106,6 +107,7 @@ class RigNode(Node):
     """
 
     def __init__(self, name: str) -> None:
+        self._name_claimed: socket.socket | None = None
         super().__init__(name)
         self.ended: Future = Future()
         self._checks: dict[str, Callable[[Any], str | None]] = {}
@@ -113,6 +115,7 @@ class RigNode(Node):
         self.outlive_starter = self.declare(
             "outlive_starter", False, "Go on when the process that started this node dies; otherwise it stops then."
         )
+        self._name_claimed = claim(self.get_fully_qualified_name())
         self._began = time.monotonic()
         self._namesakes = 0
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -161,6 +164,12 @@ class RigNode(Node):
         """End the process with an exit status, once what runs now has returned."""
         if not self.ended.done():
             self.ended.set_result(status)
+
+    def destroy_node(self) -> None:
+        """Leave the ROS graph, and leave the name to the next one."""
+        super().destroy_node()
+        if self._name_claimed is not None:
+            self._name_claimed.close()
 
     def stop(self) -> None:
         """Leave things as they should stay; called once before the process ends."""
@@ -252,12 +261,11 @@ class RigNode(Node):
             self._namesakes = 0
             return
         self._namesakes += 1
-        if self._namesakes == 1:
+        if self._namesakes == 2:  # seen twice, so not one that is just ending
             self.get_logger().error(text)
             self.company_came(text)
-        # Seen twice, so not one that is just ending. Who finds the other at the start is the newcomer.
-        elif self._namesakes == 2 and time.monotonic() - self._began < NEWCOMER:
-            self.end(2)
+            if time.monotonic() - self._began < NEWCOMER:
+                self.end(2)
 
     def _note_conflict(self, topic: str, other: str, event: Any) -> None:
         policy = getattr(event.last_policy_kind, "name", event.last_policy_kind)
@@ -301,7 +309,7 @@ def run(node_type: Callable[[], RigNode]) -> None:
     # write to a socket, on which a thread waits: a sleeping executor would not see a Python handler's flag.
     heard, written = socket.socketpair()
     written.setblocking(False)
-    signal.set_wakeup_fd(written.fileno())
+    signal.set_wakeup_fd(written.detach())  # open for as long as the process lives
     for number in SIGNALS:
         # What nohup has ignored stays so.
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
@@ -321,7 +329,8 @@ def run(node_type: Callable[[], RigNode]) -> None:
     executor.add_node(node)
 
     def wait_for_the_end() -> None:
-        if starters is not None and _asked_to_end(heard, starters, node.outlive_starter):
+        orphaned = starters is None or _wait(heard, starters, node.outlive_starter) == "starter"
+        if not orphaned:
             executor.create_task(node.end, 0)
             return
         text = "the process that started this node has died: stopping (the parameter outlive_starter lets it go on)"
@@ -341,8 +350,8 @@ def run(node_type: Callable[[], RigNode]) -> None:
     sys.exit(node.ended.result())
 
 
-def _asked_to_end(heard: socket.socket, starters: Sequence[int], outlive: bool) -> bool:
-    """Wait for a signal (True) or for the death of one of the starters (False)."""
+def _wait(heard: socket.socket, starters: Sequence[int], outlive: bool) -> Literal["signal", "starter"]:
+    """Wait for a signal that asks to end, or for the death of one of the starters."""
     poll = select.poll()
     for handle in (heard.fileno(), *starters):
         poll.register(handle, select.POLLIN)
@@ -351,9 +360,9 @@ def _asked_to_end(heard: socket.socket, starters: Sequence[int], outlive: bool) 
         if heard.fileno() in ready:
             number = heard.recv(1)[0]
             if number in SIGNALS and not (outlive and number == signal.SIGHUP):
-                return True
+                return "signal"
         elif ready:
-            return False
+            return "starter"
 
 
 def _never_wait_for_a_reader() -> None:
