@@ -329,8 +329,7 @@ def run(node_type: Callable[[], RigNode]) -> None:
     executor.add_node(node)
 
     def wait_for_the_end() -> None:
-        orphaned = starters is None or _wait(heard, starters, node.outlive_starter) == "starter"
-        if not orphaned:
+        if starters is not None and _wait(heard, starters, node.outlive_starter) == "signal":
             executor.create_task(node.end, 0)
             return
         text = "the process that started this node has died: stopping (the parameter outlive_starter lets it go on)"
