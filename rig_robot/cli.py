@@ -124,27 +124,31 @@ def _defaults(arguments: list[str]) -> TrainArgs:
 
 def _sim(options: SimOptions) -> int:
     interrupts.end_at_once("rig sim: stopped before its nodes were started")
+    from rig_robot.company import refuse_company
     from rig_robot.runner import Runner
 
     prepare_practice(options)
     nodes = simulation(options)
     environment = simulation_environment()
+    refuse_company(nodes, {**os.environ, **environment}, "--namespace NAME")
+    notice = []
     if environment:
-        print(f"simulation: {' '.join(f'{name}={value}' for name, value in environment.items())}", flush=True)
-        print(
-            "simulation: set the same in another terminal to talk to it, or set your own before `rig sim`", flush=True
-        )
-    return Runner(nodes, environment).run()
+        notice = [
+            f"simulation: {' '.join(f'{name}={value}' for name, value in environment.items())}",
+            "simulation: set the same in another terminal to talk to it, or set your own before `rig sim`",
+        ]
+    return Runner(nodes, environment, notice).run()
 
 
 def _robot(options: RobotOptions) -> int:
     interrupts.end_at_once("rig robot: stopped before its nodes were started")
+    from rig_robot.company import refuse_company
     from rig_robot.runner import Runner
 
     prepare_practice(options)
     nodes = robot(options)
-    print("\n".join(robot_notice(nodes, os.environ)), flush=True)
-    return Runner(nodes, {}).run()
+    refuse_company(nodes, os.environ, "--namespace NAME")
+    return Runner(nodes, {}, robot_notice(nodes, os.environ)).run()
 
 
 def _doctor(options: DoctorOptions) -> int:

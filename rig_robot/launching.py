@@ -26,9 +26,16 @@ from rig_robot.bringup import (
     simulation,
     simulation_environment,
 )
+from rig_robot.company import refuse_company
+from rig_robot.runner import reason
 from rig_robot.shared_memory import sweep
+from rig_robot.starter import starter_environment
 
 Options = TypeVar("Options")
+
+
+class VitalNodeEnded(RuntimeError):
+    """A node without which nothing works has ended; raised in an event handler, it makes `ros2 launch` end with 1."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,11 @@ def _entities(system: System, environment: dict[str, str]) -> Iterable[LaunchDes
     sweep()
     yield RegisterEventHandler(OnShutdown(on_shutdown=lambda *_: sweep() and None))
     yield from (LogInfo(msg=line) for line in system.notice)
+
+    def look(_: LaunchContext) -> None:
+        refuse_company(system.nodes, {**environment, **system.variables}, "namespace:=NAME")
+
+    yield OpaqueFunction(function=look)  # before the nodes, and not when the arguments are only shown
     for spec in system.nodes:
         yield from _node(spec, system.variables, environment)
 
@@ -128,12 +140,24 @@ def _node(spec: NodeSpec, variables: dict[str, str], given: dict[str, str]) -> I
         namespace=spec.namespace,
         parameters=[spec.parameters],
         ros_arguments=spec.security(given),
-        additional_env={**variables, **spec.environment(given), "PYTHONUNBUFFERED": "1"},
+        additional_env={**variables, **starter_environment(), **spec.environment(given), "PYTHONUNBUFFERED": "1"},
         output="screen",
         respawn=not spec.vital,
         respawn_delay=1.0,
     )
     yield node
     if spec.vital:
-        over = EmitEvent(event=Shutdown(reason=f"{spec.name} has ended"))
-        yield RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[over]))
+        yield RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_end_with(spec)))
+
+
+def _end_with(spec: NodeSpec) -> Callable[[Any, LaunchContext], list[LaunchDescriptionEntity] | None]:
+    """Return what to do when a vital node has ended: end the system, well only if the node had finished its work."""
+
+    def ended(event: Any, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
+        if context.is_shutdown:
+            return None
+        if spec.finishes and event.returncode == 0:
+            return [EmitEvent(event=Shutdown(reason=f"{spec.name} has finished"))]
+        raise VitalNodeEnded(f"{spec.name} ended ({reason(event.returncode)}) and nothing works without it: stopping")
+
+    return ended

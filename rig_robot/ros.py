@@ -7,12 +7,15 @@ import atexit
 import contextlib
 import difflib
 import os
+import select
 import signal
 import socket
+import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import rclpy
@@ -29,6 +32,8 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 from sensor_msgs.msg import Image
 
+from rig_robot import starter
+from rig_robot.names import claim
 from rig_robot.outputs import plain
 
 OBSERVATION = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -47,6 +52,9 @@ LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability
 
 EPISODES = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """Episodes, and answers to a new checkpoint: the end of one and the start of the next come back to back."""
+
+NEWCOMER = 5.0
+"""A node that discovers another one of its name, on another machine, within so long after its start ends [s]."""
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -102,17 +110,38 @@ class RigNode(Node):
     """
 
     def __init__(self, name: str) -> None:
+        self._name_claimed: socket.socket | None = None
         super().__init__(name)
         self.ended: Future = Future()
         self._checks: dict[str, Callable[[Any], str | None]] = {}
         self._qos_conflicts: dict[str, str] = {}
+        self.outlive_starter = self.declare(
+            "outlive_starter", False, "Go on when the process that started this node dies; otherwise it stops then."
+        )
+        self._name_claimed = claim(self.get_fully_qualified_name())
+        self._began = time.monotonic()
+        self._namesakes = 0
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.every(1.0, self._publish_health)
+        self.every(0.25, self._look_for_namesakes)
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
         """Return level, one sentence and values for /diagnostics."""
         return OK, "running", {}
+
+    def company(self) -> str | None:
+        """Return what is wrong where another node of this node's full name is alive, None where there is none."""
+        own = (self.get_name(), self.get_namespace())
+        if self.get_node_names_and_namespaces().count(own) < 2:
+            return None
+        return (
+            f"another node is named {self.get_fully_qualified_name()}: two systems mix. Give one of them a namespace "
+            "or a ROS_DOMAIN_ID of its own"
+        )
+
+    def company_came(self, text: str) -> None:
+        """Do what must be done when another node of this one's name has appeared; `text` says so to people."""
 
     def every(self, seconds: float, callback: Callable[[], None]) -> None:
         """Call back again and again, by the steady clock [s].
@@ -138,6 +167,12 @@ class RigNode(Node):
         """End the process with an exit status, once what runs now has returned."""
         if not self.ended.done():
             self.ended.set_result(status)
+
+    def destroy_node(self) -> None:
+        """Leave the ROS graph, and leave the name to the next one."""
+        super().destroy_node()
+        if self._name_claimed is not None:
+            self._name_claimed.close()
 
     def stop(self) -> None:
         """Leave things as they should stay; called once before the process ends."""
@@ -208,7 +243,7 @@ class RigNode(Node):
                 hint = f"did you mean {near[0]}?" if near else f"these are: {', '.join(sorted(declared))}"
                 raise BadParameter(f"parameter {name} is unknown to node {self.get_name()}: {hint}")
 
-    def subscribe(self, kind: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile) -> Any:
+    def subscribe(self, kind: type, topic: str, callback: Callable[..., None], qos: QoSProfile) -> Any:
         """Subscribe, and report a publisher whose QoS does not fit on /diagnostics."""
         events = SubscriptionEventCallbacks(
             incompatible_qos=lambda event: self._note_conflict(topic, "publisher", event)
@@ -224,6 +259,17 @@ class RigNode(Node):
         """Return ROS time [s]."""
         return 1e-9 * self.get_clock().now().nanoseconds
 
+    def _look_for_namesakes(self) -> None:
+        if (text := self.company()) is None:
+            self._namesakes = 0
+            return
+        self._namesakes += 1
+        if self._namesakes == 2:  # seen twice, so not one that is just ending
+            self.get_logger().error(text)
+            self.company_came(text)
+            if time.monotonic() - self._began < NEWCOMER:
+                self.end(2)
+
     def _note_conflict(self, topic: str, other: str, event: Any) -> None:
         policy = getattr(event.last_policy_kind, "name", event.last_policy_kind)
         text = f"a {other}'s {policy} does not fit: nothing passes between it and this node"
@@ -233,6 +279,8 @@ class RigNode(Node):
 
     def _publish_health(self) -> None:
         level, text, values = self.health()
+        if self._namesakes and (company := self.company()):
+            level, text = ERROR, company
         if self._qos_conflicts:
             level = max(level, WARN)
             values = values | {f"incompatible QoS on {topic}": why for topic, why in self._qos_conflicts.items()}
@@ -248,23 +296,34 @@ class RigNode(Node):
         return SetParametersResult(successful=True)
 
 
-def run(node_type: Callable[[], RigNode]) -> None:
-    """Be a node's main: build it, spin until SIGINT, SIGTERM or its own end, let it stop, exit with its status.
+LAST_RESORT = 5.0
+"""A node that nobody else would kill ends by itself, in order or not, so long after its starter has died [s]."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
+"""What asks a node to end in order: Ctrl-C, a request, Ctrl-\\, a terminal that closes."""
 
-    The status is 0 after a signal and 2 if the node cannot start as asked.
+
+def run(node_type: Callable[[], RigNode]) -> None:
+    """Be a node's main: build it, spin until a signal, its starter's death or its own end, let it stop, exit.
+
+    The status is 0 after a signal, 1 after the death of the process that started the node, and 2 if the node cannot
+    start as asked.
     """
     # rclpy's own handlers end the context first, and a node that must say one last thing no longer can. Ours only
     # write to a socket, on which a thread waits: a sleeping executor would not see a Python handler's flag.
     heard, written = socket.socketpair()
     written.setblocking(False)
-    signal.set_wakeup_fd(written.fileno())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+    signal.set_wakeup_fd(written.detach())  # open for as long as the process lives
+    for number in SIGNALS:
+        # What nohup has ignored stays so.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    _never_wait_for_a_reader()
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     _end_at_once_when_asked(True)
     try:
         node = node_type()
         node.refuse_unknown_parameters()
+        starters = [] if node.outlive_starter else starter.open_starters(os.environ)
     except (ValueError, OSError) as error:
         # A value that cannot be right is for the person who set it: one line, no traceback.
         text = plain(error) if isinstance(error, OSError) else error
@@ -275,11 +334,17 @@ def run(node_type: Callable[[], RigNode]) -> None:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
 
-    def wait_for_signal() -> None:
-        heard.recv(1)
-        executor.create_task(node.end, 0)
+    def wait_for_the_end() -> None:
+        if starters is not None and _wait(heard, starters, node.outlive_starter) == "signal":
+            executor.create_task(node.end, 0)
+            return
+        text = "the process that started this node has died: stopping (the parameter outlive_starter lets it go on)"
+        executor.create_task(lambda: node.get_logger().error(text))
+        executor.create_task(node.end, 1)
+        time.sleep(LAST_RESORT)
+        os._exit(1)
 
-    threading.Thread(target=wait_for_signal, daemon=True).start()
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
     try:
         executor.spin_until_future_complete(node.ended)
         node.stop()
@@ -310,3 +375,34 @@ def _leave(status: int) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(status)
+
+
+def _wait(heard: socket.socket, starters: Sequence[int], outlive: bool) -> Literal["signal", "starter"]:
+    """Wait for a signal that asks to end, or for the death of one of the starters."""
+    poll = select.poll()
+    for handle in (heard.fileno(), *starters):
+        poll.register(handle, select.POLLIN)
+    while True:
+        ready = [handle for handle, _ in poll.poll()]
+        if heard.fileno() in ready:
+            number = heard.recv(1)[0]
+            if number in SIGNALS and not (outlive and number == signal.SIGHUP):
+                return "signal"
+        elif ready:
+            return "starter"
+
+
+def _never_wait_for_a_reader() -> None:
+    """Let log lines be lost where nobody reads them (Ctrl-S, a pager): a node that waits in a print does not brake.
+
+    Only standard error, where ROS logs, and only in this process: the description is opened anew, since the mode of
+    the inherited one is everybody's who holds it.
+    """
+    try:
+        mode = os.fstat(2).st_mode
+        if stat.S_ISFIFO(mode) or os.isatty(2):
+            anew = os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            os.dup2(anew, 2)
+            os.close(anew)
+    except OSError:
+        pass  # a terminal of another user, or no /proc: as it was

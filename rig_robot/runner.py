@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -22,13 +23,17 @@ from dataclasses import dataclass
 from typing import IO
 
 from rig_robot.bringup import NodeSpec
+from rig_robot.console import Console
 from rig_robot.shared_memory import sweep
+from rig_robot.starter import starter_environment
 
 GRACE = 3.0
 """How long a node may take to stop when asked [s]."""
 RESTART_DELAYS = (0.5, 1.0, 2.0, 5.0)
 """Wait before the first, second ... restart of a node [s]; one that lived for `SETTLED` begins again."""
 SETTLED = 30.0
+LAST_WORDS = 1.0
+"""How long to wait for a reader of what was said last, when the system was told to stop or has failed [s]."""
 COLOURS = (36, 33, 32, 35, 34, 96, 93)
 
 _PR_SET_PDEATHSIG = 1
@@ -62,11 +67,13 @@ class Runner:
     Args:
         nodes: What to run.
         environment: Variables for all nodes, beside the user's own.
+        notice: Lines for the person who starts them.
     """
 
-    def __init__(self, nodes: Sequence[NodeSpec], environment: dict[str, str]) -> None:
+    def __init__(self, nodes: Sequence[NodeSpec], environment: dict[str, str], notice: Sequence[str] = ()) -> None:
         self._nodes = nodes
-        self._environment = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+        self._notice = notice
+        self._environment = {**os.environ, **environment, **starter_environment(), "PYTHONUNBUFFERED": "1"}
         self._selector = selectors.DefaultSelector()
         self._children: dict[str, _Child] = {}
         self._restarts: dict[str, int] = {}
@@ -74,13 +81,20 @@ class Runner:
         self._width = max(len(node.name) for node in nodes)
         self._tty = sys.stdout.isatty()
         self._status: int | None = None
+        self._asked = False
+        self._console = Console()
 
     def run(self) -> int:
-        """Run until a vital node ends, SIGINT or SIGTERM; return the exit status: 0 when all is done or on request."""
+        """Run until a vital node ends, SIGINT, SIGTERM or SIGHUP; return the exit status: 0 when done or on request."""
+        for line in self._notice:
+            self._console.say(line)
         sweep()
         heard, written = socket.socketpair()
         written.setblocking(False)
-        before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
+        asking = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup
+            asking.append(signal.SIGHUP)
+        before = {number: signal.signal(number, lambda *_: None) for number in asking}
         previous = signal.set_wakeup_fd(written.fileno())
         self._selector.register(heard, selectors.EVENT_READ, self._asked_to_stop)
         self._guard = subprocess.Popen(
@@ -93,6 +107,7 @@ class Runner:
                 self._turn()
         finally:
             self._stop_all()
+            self._wait_for_reader(heard)
             signal.set_wakeup_fd(previous)
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -149,7 +164,16 @@ class Runner:
 
     def _asked_to_stop(self) -> None:
         self._say("stopping")
-        self._status = 0
+        self._status, self._asked = 0, True
+
+    def _wait_for_reader(self, heard: socket.socket) -> None:
+        """Wait until all has been written: for as long as it takes where the work was done, unless a signal comes."""
+        finished = self._status == 0 and not self._asked
+        end = time.monotonic() + LAST_WORDS
+        while self._console.pending and (finished or time.monotonic() < end):
+            if finished and select.select([heard], [], [], 0.0)[0]:
+                break
+            time.sleep(0.02)
 
     def _print(self, child: _Child) -> None:
         """Print the whole lines that a node has written since the last time."""
@@ -164,8 +188,7 @@ class Runner:
         prefix = f"[{child.spec.name if child else 'rig':>{self._width}}]"
         if self._tty:
             prefix = f"\033[{child.colour if child else 37}m{prefix}\033[0m"
-        with contextlib.suppress(BrokenPipeError):
-            print(prefix, line, flush=True)
+        self._console.say(f"{prefix} {line}")
 
     def _ended(self, child: _Child) -> None:
         """Deal with a node that has ended by itself: end with it if it is vital, else start it anew."""
@@ -176,7 +199,7 @@ class Runner:
         if spec.finishes and status == 0:
             self._status = 0
         elif spec.vital:
-            self._say(f"{spec.name} ended ({_reason(status)}) and nothing works without it: stopping")
+            self._say(f"{spec.name} ended ({reason(status)}) and nothing works without it: stopping")
             self._status = 1
         else:
             lived = time.monotonic() - child.started
@@ -184,7 +207,7 @@ class Runner:
             delay = RESTART_DELAYS[min(count, len(RESTART_DELAYS) - 1)]
             self._restarts[spec.name] = count + 1
             self._due[spec.name] = time.monotonic() + delay
-            self._say(f"{spec.name} ended ({_reason(status)}): starting it again in {delay:g} s")
+            self._say(f"{spec.name} ended ({reason(status)}): starting it again in {delay:g} s")
 
     def _forget(self, child: _Child) -> None:
         self._print(child)
@@ -214,5 +237,6 @@ class Runner:
             self._print(child)
 
 
-def _reason(status: int) -> str:
+def reason(status: int) -> str:
+    """Return how a process ended, as people say it."""
     return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"

@@ -29,8 +29,10 @@ from rig_robot.bringup import (
     simulation,
 )
 from rig_robot.learning.checkpoint import read_config, resolve
+from rig_robot.names import claim
 from rig_robot.resources import NotFound, locate, share
 from rig_robot.runner import command
+from rig_robot.starter import VARIABLE
 
 HAS_LAUNCH = importlib.util.find_spec("launch_ros") is not None
 
@@ -300,6 +302,40 @@ def test_every_argument_of_the_command_is_one_of_the_launch_file(recorded_launch
     texts = {name: arguments[name][0] or "" for name in arguments}
     made = sys.modules["rig_robot.launching"].options(options, texts)
     assert {name: getattr(made, name) for name in defaults} == defaults
+
+
+def test_launch_ends_with_an_error_when_a_vital_node_has_and_well_when_the_work_is_done(
+    recorded_launch, checkpoint: Path
+) -> None:
+    entities = launched("sim", checkpoint=str(checkpoint))
+    handlers = {
+        entity.args[0].kwargs["target_action"].kwargs["name"]: entity.args[0].kwargs["on_exit"]
+        for entity in entities
+        if type(entity).__name__ == "RegisterEventHandler" and "on_exit" in entity.args[0].kwargs
+    }
+    assert set(handlers) == {"sim", "arm", "sim_goals"}
+    runs, stops = types.SimpleNamespace(is_shutdown=False), types.SimpleNamespace(is_shutdown=True)
+    # launch reports what a handler raises and ends with status 1; a Shutdown event ends it with 0.
+    for name, status in (("arm", -9), ("arm", 0), ("sim", 1), ("sim_goals", 1), ("sim_goals", -11)):
+        with pytest.raises(RuntimeError, match=f"{name} ended .* and nothing works without it"):
+            handlers[name](types.SimpleNamespace(returncode=status), runs)
+        assert handlers[name](types.SimpleNamespace(returncode=status), stops) is None
+    [over] = handlers["sim_goals"](types.SimpleNamespace(returncode=0), runs)
+    assert type(over).__name__ == "EmitEvent"
+
+
+def test_launch_looks_for_another_system_before_its_nodes_and_names_itself_to_them(
+    recorded_launch, checkpoint: Path
+) -> None:
+    entities = launched("sim", checkpoint=str(checkpoint), namespace="left")
+    kinds = [type(entity).__name__ for entity in entities]
+    assert kinds.index("OpaqueFunction") < kinds.index("Node")
+    for node in nodes_of(entities):
+        assert node.kwargs["additional_env"][VARIABLE].split()[0] == str(os.getpid())
+    look = entities[kinds.index("OpaqueFunction")].kwargs["function"]
+    look(None)
+    with claim("/left/goal", os.environ), pytest.raises(BringupError, match=r"/left/goal\. .*namespace:=NAME"):
+        look(None)
 
 
 @pytest.mark.skipif(not HAS_LAUNCH, reason="launch_ros is not installed here (it comes with a full ROS 2)")

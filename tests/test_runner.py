@@ -1,16 +1,18 @@
 """The runner: what it starts it also ends, restarts or reports; it leaves nothing behind, even when it is killed."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from rig_robot import console
 from rig_robot.bringup import NodeSpec
 from rig_robot.runner import Runner, command
 
@@ -116,3 +118,88 @@ def until(condition: Callable[[], bool], what: str, timeout: float = 5.0) -> Non
     while not condition():
         assert time.monotonic() < end, f"after {timeout} s still not: {what}"
         time.sleep(0.02)
+
+
+@pytest.fixture
+def start(module: str) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """A runner of two nodes, `a` and `b`, as a process of its own."""
+    started: list[subprocess.Popen[bytes]] = []
+    script = (
+        "from rig_robot.bringup import NodeSpec; from rig_robot.runner import Runner; import sys;"
+        f"sys.exit(Runner([NodeSpec(n, {module!r}, vital=True) for n in ('a', 'b')], {{}}).run())"
+    )
+
+    def start(**how: object) -> subprocess.Popen[bytes]:
+        started.append(subprocess.Popen([sys.executable, "-c", script], **how))  # type: ignore[call-overload]
+        until(lambda: len(_nodes(started[-1])) == 2, "both nodes run", 20.0)
+        time.sleep(0.3)
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(10)
+
+
+def _nodes(runner: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return [child for child in psutil.Process(runner.pid).children() if "--ros-args" in child.cmdline()]
+
+
+@pytest.fixture
+def stuck() -> Iterator[int]:
+    """A pipe that is full already and that nobody reads, as a terminal after Ctrl-S."""
+    read, written = os.pipe()
+    os.set_blocking(written, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(written, b"x" * 4096)
+    os.set_blocking(written, True)
+    yield written
+    os.close(read)
+    os.close(written)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_runner_whose_output_nobody_reads_ends_when_it_is_asked_to(start, stuck: int, how: signal.Signals) -> None:
+    runner = start(stdout=stuck)
+    family = psutil.Process(runner.pid).children()
+    runner.send_signal(how)
+    assert runner.wait(8) == 0
+    assert not any(_alive(process) for process in family)
+
+
+def test_a_runner_whose_output_nobody_reads_sees_the_end_of_a_vital_node(start, stuck: int) -> None:
+    runner = start(stdout=stuck)
+    _nodes(runner)[0].kill()
+    assert runner.wait(8) == 1
+
+
+def test_a_full_disk_stops_the_log_and_not_the_nodes(start) -> None:
+    with Path("/dev/full").open("w") as full:
+        runner = start(stdout=full, stderr=subprocess.PIPE)
+    assert runner.poll() is None
+    runner.terminate()
+    assert runner.wait(8) == 0
+    assert b"No space left on device" in runner.stderr.read() and b"Traceback" not in runner.stderr.read()
+
+
+def test_what_a_slow_reader_gets_is_whole_and_what_is_too_much_is_counted(monkeypatch) -> None:
+    monkeypatch.setattr(console, "BACKLOG", 100)
+    read, written = os.pipe()
+    slow = console.Console(written)
+    for number in range(50):
+        slow.say(f"{number} " + "x" * 2000)  # 100 kB: the pipe takes 64
+    for number in range(50, 200):
+        slow.say(str(number))
+    heard = b""
+    while slow.pending:
+        heard += os.read(read, 65536)
+    slow.say("after")
+    until(lambda: not slow.pending, "the last line is written")
+    heard += os.read(read, 65536)
+    os.close(read)
+    lines = heard.decode().splitlines()
+    kept = [int(line.split()[0]) for line in lines[:-2]]
+    assert kept == list(range(len(kept))) and len(kept) >= 100
+    assert lines[-2:] == [f"({200 - len(kept)} lines are missing here: they could not be written)", "after"]

@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from rclpy.duration import Duration
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, Header
+from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
 from rig_robot.arm_parameters import (
@@ -24,7 +24,9 @@ from rig_robot.arm_parameters import (
     declare_timing,
 )
 from rig_robot.controllers import Interface, JointPositionInterface, JointTrajectoryInterface, TwistInterface
+from rig_robot.estop import LOOK_EVERY, EstopTopic
 from rig_robot.freshness import Arrival, ClockJump, FromTheFuture
+from rig_robot.graph import TwoSources, callers, publisher_of, publishers
 from rig_robot.learning.checkpoint import ActionEntry, read_config
 from rig_robot.refusals import Refusals
 from rig_robot.resources import locate
@@ -100,9 +102,10 @@ class ArmNode(RigNode):
         self.subscribe(JointState, joint_states, self._take_joints, STATE)
         self.subscribe(TwistStamped, "rig/policy/twist", self._take_twist, COMMAND)
         self.subscribe(Header, "rig/operator/heartbeat", self._take_heartbeat, COMMAND)
-        # A stop button may be latched or not; a transient-local subscriber alone would not hear a volatile one.
-        self.create_subscription(Bool, "rig/estop", self._take_estop, LATCHED)
-        self.create_subscription(Bool, "rig/estop", self._take_estop, COMMAND)
+        self._two_policies = TwoSources()
+        self._mixed = -1.0  # when twists of two came in turn [s, steady clock]
+        self._stopped_by: set[str] = set()
+        self.every(LOOK_EVERY, EstopTopic(self, "rig/estop", self._take_estop).look)
         self.create_service(SetBool, "~/arm", self._serve_arm)
         self.create_service(Trigger, "~/estop", self._serve_estop)
         self.create_service(Trigger, "~/reset_estop", self._serve_reset)
@@ -168,7 +171,10 @@ class ArmNode(RigNode):
             return
         self._measured = (position, message.header.stamp)
 
-    def _take_twist(self, message: TwistStamped) -> None:
+    def _take_twist(self, message: TwistStamped, info: Any) -> None:
+        if self._two_policies.mix(publisher_of(info), time.monotonic()):
+            self._mixed = time.monotonic()
+            self._supervisor.disarm(self._mixture())
         if message.header.frame_id != self._base_frame:
             self._warn(f"twist in frame {message.header.frame_id!r} refused: it must be in {self._base_frame!r}")
             return
@@ -190,20 +196,53 @@ class ArmNode(RigNode):
     def _take_heartbeat(self, _: Header) -> None:
         self._supervisor.heartbeat_arrived(time.monotonic())
 
-    def _take_estop(self, message: Bool) -> None:
-        if message.data:
-            self._supervisor.estop("rig/estop")
-            self._come_to_rest()
+    def _take_estop(self, who: str) -> None:
+        self._supervisor.estop(who)
+        self._come_to_rest()
+        self._say_stopped(who)
+
+    def _say_stopped(self, who: str, *, again: bool = False) -> None:
+        """Say who gave an emergency stop: each who does while it is latched, once; a button may repeat itself."""
+        if who in self._stopped_by and not again:
+            return
+        self._stopped_by.add(who)
+        namespace = self.get_namespace().strip("/")
+        option = f" --namespace {namespace}" if namespace else ""
+        service = self.resolve_service_name("~/reset_estop")
+        self.get_logger().error(
+            f"emergency stop by {who}: latched, the arm is disarmed. To reset it: rig tell reset{option}, or "
+            f"ros2 service call {service} std_srvs/srv/Trigger; then arm it"
+        )
+
+    def company_came(self, text: str) -> None:
+        self._supervisor.disarm(text)
+        self._come_to_rest()
+
+    def _arm(self) -> None:
+        if (company := self.company()) is not None:
+            raise Refused(company)
+        if time.monotonic() - self._mixed < 1.0:
+            raise Refused(self._mixture())
+        self._supervisor.arm(time.monotonic())
+
+    def _mixture(self) -> str:
+        return f"rig/policy/twist comes from two publishers in turn ({publishers(self, 'rig/policy/twist')}): stop one"
 
     def _serve_arm(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         if request.data:
-            return self._answer(response, lambda: self._supervisor.arm(time.monotonic()))
+            return self._answer(response, self._arm)
         return self._answer(response, self._supervisor.disarm_by_hand)
 
     def _serve_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        return self._answer(response, lambda: self._supervisor.estop("by service"))
+        service = self.resolve_service_name("~/estop")
+        # The caller is not told to us; it still waits for the answer, so it is among those with a client.
+        who = f"service {service}, called by {callers(self, service)}"
+        answer = self._answer(response, lambda: self._supervisor.estop(who))
+        self._say_stopped(who, again=True)
+        return answer
 
     def _serve_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._stopped_by.clear()
         return self._answer(response, self._supervisor.reset_estop)
 
     def _serve_park(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -254,7 +293,8 @@ class ArmNode(RigNode):
 
     def _publish_status(self) -> None:
         state, reason = self._supervisor.state, self._supervisor.reason
-        if self._told is None or state.armed != self._told[0].armed:
+        # An emergency stop has a line of its own, which says more.
+        if (self._told is None or state.armed != self._told[0].armed) and state is not ArmState.ESTOPPED:
             self.get_logger().info(f"{state.value} ({reason})")
         self._told, self._answered = (state, reason), self._rests_on
         values = {"state": state.name.lower(), "reason": reason, "rests_on": self._rests_on}
