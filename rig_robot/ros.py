@@ -110,7 +110,6 @@ class RigNode(Node):
     """
 
     def __init__(self, name: str) -> None:
-        self._name_claimed: socket.socket | None = None
         super().__init__(name)
         self.ended: Future = Future()
         self._checks: dict[str, Callable[[Any], str | None]] = {}
@@ -118,7 +117,6 @@ class RigNode(Node):
         self.outlive_starter = self.declare(
             "outlive_starter", False, "Go on when the process that started this node dies; otherwise it stops then."
         )
-        self._name_claimed = claim(self.get_fully_qualified_name())
         self._began = time.monotonic()
         self._namesakes = 0
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -129,6 +127,14 @@ class RigNode(Node):
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
         """Return level, one sentence and values for /diagnostics."""
         return OK, "running", {}
+
+    def claim_name(self) -> None:
+        """Claim this node's full name on this machine until the process ends.
+
+        Raises:
+            NameTaken: If another node has it.
+        """
+        self._name_claimed = claim(self.get_fully_qualified_name())
 
     def company(self) -> str | None:
         """Return what is wrong where another node of this node's full name is alive, None where there is none."""
@@ -167,12 +173,6 @@ class RigNode(Node):
         """End the process with an exit status, once what runs now has returned."""
         if not self.ended.done():
             self.ended.set_result(status)
-
-    def destroy_node(self) -> None:
-        """Leave the ROS graph, and leave the name to the next one."""
-        super().destroy_node()
-        if self._name_claimed is not None:
-            self._name_claimed.close()
 
     def stop(self) -> None:
         """Leave things as they should stay; called once before the process ends."""
@@ -323,6 +323,7 @@ def run(node_type: Callable[[], RigNode]) -> None:
     try:
         node = node_type()
         node.refuse_unknown_parameters()
+        node.claim_name()
         starters = [] if node.outlive_starter else starter.open_starters(os.environ)
     except (ValueError, OSError) as error:
         # A value that cannot be right is for the person who set it: one line, no traceback.

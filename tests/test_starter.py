@@ -1,5 +1,6 @@
 """A node ends, and the arm brakes and disarms, when whoever started it dies: by any signal, seen or not."""
 
+import contextlib
 import os
 import re
 import signal
@@ -55,19 +56,30 @@ class Plain:
         self.ready, self.stopped = folder / "seen.ready", folder / "seen.stopped"
         self.environment = {**os.environ, "SEEN": str(folder / "seen")}
         self.command = [sys.executable, str(folder / "node.py"), "--ros-args"]
+        self._started: list[subprocess.Popen[bytes]] = []
 
     def start(self, *parameters: str, before: tuple[str, ...] = (), **how: object) -> subprocess.Popen[bytes]:
         command = [*before, *self.command]
         for parameter in parameters:
             command += ["-p", parameter]
-        process = subprocess.Popen(command, **{"env": self.environment} | how)  # type: ignore[call-overload]
+        process = subprocess.Popen(command, env=self.environment, start_new_session=True, **how)  # type: ignore[call-overload]
+        self._started.append(process)
         until(self.ready.exists, "the node is ready", 30.0)
         return process
 
+    def close(self) -> None:
+        """Kills what a failed test has left, with what stands between."""
+        for process in self._started:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
 
 @pytest.fixture
-def plain(tmp_path: Path) -> Plain:
-    return Plain(tmp_path)
+def plain(tmp_path: Path) -> Iterator[Plain]:
+    node = Plain(tmp_path)
+    yield node
+    node.close()
 
 
 def until(condition: Callable[[], object], what: str, timeout: float = 5.0) -> None:
