@@ -34,6 +34,11 @@ def declare_kinematics(node: RigNode, approach_rate: float) -> Kinematics:
         Parameter.Type.STRING,
         "The robot's MJCF or URDF: a path, package://NAME/PATH, or `topic` for the topic robot_description.",
     )
+    base_frame = node.declare(
+        "base_frame",
+        "base",
+        "Link of the description in whose frame twists, the tool's pose, the box and the table are. It does not move.",
+    )
     tool = node.declare("tool", Parameter.Type.STRING, "Site or link of the description that is the tool.")
     offset = node.declare("tool_offset", [0.0, 0.0, 0.0], "Where the tool is in the frame of that site or link [m].")
     rest = node.declare("rest", _DOUBLES, "Posture that a redundant arm leans to, a joint [rad].")
@@ -51,6 +56,7 @@ def declare_kinematics(node: RigNode, approach_rate: float) -> Kinematics:
         tool_offset=list(offset),
         posture_speed=posture_speed,
         margin=margin,
+        base_frame=base_frame,
     )
     if margin is not None and not arm.has_shapes:
         raise BadParameter(

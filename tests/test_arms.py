@@ -61,6 +61,7 @@ def kinematics(preset: dict[str, Any]) -> Kinematics:
         tool_offset=preset["tool_offset"],
         posture_speed=preset["posture_speed"],
         margin=margin,
+        base_frame=preset["base_frame"],
     )
 
 

@@ -65,7 +65,6 @@ class ArmNode(RigNode):
 
     def __init__(self) -> None:
         super().__init__("arm")
-        self._base_frame = self.declare("base_frame", "base", "Frame of twists and of the tool's pose.")
         rate = self.declare("rate", 100.0, "Commands to the controller a second [Hz].", low=10.0, high=1000.0)
         self._period = 1.0 / rate
         checkpoint = self.declare("checkpoint", "", "Checkpoint whose workspace and axes are used; none if empty.")
@@ -73,6 +72,7 @@ class ArmNode(RigNode):
 
         approach_rate = declare_approach_rate(self)
         self._kinematics = declare_kinematics(self, approach_rate)
+        self._base_frame = self._kinematics.base_frame
         self._joints = self._kinematics.joints
         limits = declare_limits(self, approach_rate, config)
         self._watchdog = limits.max_age

@@ -1,6 +1,7 @@
 """Forward and differential inverse kinematics of an arm, by MuJoCo and mink.
 
-The base frame is the world frame of the description: the arm's base stands at its origin in a robot MJCF or URDF.
+Positions and turns are in the base frame, a link of the description that the arm does not move. Where it stands in the
+description (on a stand, on a mobile base, in a scene) makes no difference.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import mink
 import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from rig_robot.robot.base_frame import BaseFrame
 
 Vector = NDArray[np.float64]
 
@@ -63,6 +66,12 @@ class Kinematics:
         tool_offset: where the tool is in that site's or link's frame [3] (m).
         posture_speed: how fast a joint leans to its rest position (rad/s).
         margin: what the links keep free; None where nobody needs to know.
+        base_frame: the link (URDF) or body (MJCF) in whose frame all positions and turns are, and the table lies. It
+            may be left out where it makes no difference: where the link that carries the arm stands at the
+            description's origin.
+
+    Raises:
+        ValueError: The description lacks what is named, or the base frame moves against the link that carries the arm.
     """
 
     def __init__(
@@ -74,11 +83,21 @@ class Kinematics:
         tool_offset: ArrayLike = (0.0, 0.0, 0.0),
         posture_speed: float = np.inf,
         margin: Margin | None = None,
+        base_frame: str | None = None,
     ) -> None:
-        spec = _chain(description, joints, with_shapes=margin is not None)
+        spec, named = _read(description)
+        base = BaseFrame(spec, named, joints, tool, base_frame)
+        _prune(spec, joints, with_shapes=margin is not None)
         self._frame, self._kind = _add_tool(spec, tool, np.asarray(tool_offset, dtype=np.float64))
+        self.base_frame = base.link
+        self._base = _place(spec, base.link)
+        if base_frame is None and self._base != mink.SE3.identity():
+            raise base.must_be_given()
+        self._to_base = self._base.inverse()
         if margin is not None:
-            spec.worldbody.add_geom(type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 1], pos=[0, 0, margin.table])
+            top = self._base @ mink.SE3.from_translation(np.array([0.0, 0.0, margin.table]))
+            plane = mujoco.mjtGeom.mjGEOM_PLANE
+            spec.worldbody.add_geom(type=plane, size=[0, 0, 1], pos=top.translation(), quat=top.rotation().wxyz)
         self._model = model = spec.compile()
         self.joints = tuple(joints)
         self._index = np.array([model.joint(name).qposadr[0] for name in joints])
@@ -110,7 +129,7 @@ class Kinematics:
     def pose(self, q: ArrayLike) -> tuple[Vector, Vector]:
         """Tool pose at joint position q [n] (rad): position [3] (m) and quaternion [4] (w x y z) in the base frame."""
         self._configuration.update(self._full(q))
-        transform = self._configuration.get_transform_frame_to_world(self._frame, self._kind)
+        transform = self._to_base @ self._configuration.get_transform_frame_to_world(self._frame, self._kind)
         return transform.translation().copy(), transform.rotation().wxyz.copy()
 
     def forward(self, q: ArrayLike) -> Vector:
@@ -178,7 +197,7 @@ class Kinematics:
         goal = mink.SE3.from_rotation_and_translation(
             mink.SO3(np.asarray(quaternion, float)), np.asarray(position, float)
         )
-        self._place.set_target(goal)
+        self._place.set_target(self._base @ goal)
         lean = self._posture_speed * dt
         away = self._rest - start
         # Shortened, not clipped: the direction decides where the arm comes to rest.
@@ -251,14 +270,17 @@ class Kinematics:
         return full
 
 
-def _chain(description: Path | str, joints: Sequence[str], with_shapes: bool) -> mujoco.MjSpec:
-    """The description, of nothing but the named joints and, where asked for, the shapes that may collide."""
+def _read(description: Path | str) -> tuple[mujoco.MjSpec, str]:
+    """The description, and what to call it."""
     if isinstance(description, str) and description.lstrip().startswith("<"):
-        spec, named = mujoco.MjSpec.from_string(description), "the robot description"
-    elif Path(description).is_file():
-        spec, named = mujoco.MjSpec.from_file(str(description)), str(description)
-    else:
-        raise FileNotFoundError(f"robot description {description} does not exist")
+        return mujoco.MjSpec.from_string(description), "the robot description"
+    if Path(description).is_file():
+        return mujoco.MjSpec.from_file(str(description)), str(description)
+    raise FileNotFoundError(f"robot description {description} does not exist")
+
+
+def _prune(spec: mujoco.MjSpec, joints: Sequence[str], with_shapes: bool) -> None:
+    """Leave nothing but the named joints and, where asked for, the shapes that may collide."""
     # No motors, no other joints (a head, fingers), and nothing of a mesh, whose file may be missing.
     for unneeded in (*spec.actuators, *spec.sensors, *spec.keys):
         spec.delete(unneeded)
@@ -270,15 +292,22 @@ def _chain(description: Path | str, joints: Sequence[str], with_shapes: bool) ->
             spec.delete(geom)
     for mesh in spec.meshes:
         spec.delete(mesh)
-    names = [joint.name for joint in spec.joints]
-    if missing := [name for name in joints if name not in names]:
-        raise ValueError(f"{named} has no joint {', '.join(missing)}; it has {', '.join(names)}")
     for joint in spec.joints:
         if joint.name not in joints:
             spec.delete(joint)
     spec.compiler.fusestatic = False  # or the link that is the tool might be gone
     spec.compiler.boundmass = spec.compiler.boundinertia = 1e-3  # moving bodies must weigh something to compile
-    return spec
+
+
+def _place(spec: mujoco.MjSpec, base: str) -> mink.SE3:
+    """Where a body stands in the description that the arm does not move."""
+    model = spec.compile()
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    place, turn = data.body(base).xpos.copy(), data.body(base).xquat.copy()
+    if np.abs(place).max() < 1e-9 and np.abs(turn[1:]).max() < 1e-9:
+        return mink.SE3.identity()
+    return mink.SE3.from_rotation_and_translation(mink.SO3(turn), place)
 
 
 def _add_tool(spec: mujoco.MjSpec, tool: str, offset: Vector) -> tuple[str, str]:
