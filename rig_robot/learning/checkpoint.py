@@ -327,8 +327,8 @@ def _check(config: CheckpointConfig, where: Path) -> None:
         ),
     }
     if config.pictures is not None:
-        for name, value in dataclasses.asdict(config.pictures).items():
-            problems[f"pictures.{name}"] = (value >= 0, "0 or more")
+        for name, figure in dataclasses.asdict(config.pictures).items():
+            problems[f"pictures.{name}"] = (figure >= 0, "0 or more")
     problems["vae.likelihood"] = (config.vae.likelihood in ("gaussian", "bernoulli"), "gaussian or bernoulli")
     for entry in ("vae", "policy") + ("scene",) * (config.scene is not None):
         file = getattr(config, entry).file
