@@ -33,8 +33,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 import tyro
 from standin.ground_truth import Lie, Motion
+from standin.system import LAUNCHER, Process
 from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.bringup import DDS_VARIABLES, SHIPPED_CHECKPOINT
@@ -82,7 +84,9 @@ class Fault:
         repair: Ends the fault; what is left for a person to do is found out.
         watch: How long the arm is watched after the fault [s].
         restart: The system ends by it, and is started again.
-        place: "here", "network" (two namespaces) or "clock" (libfaketime).
+        stops: Whether the arm must stop; else it goes on.
+        place: "here", "launcher" (the nodes' starter is a stand-in for `ros2 launch`), "network" (two namespaces) or
+            "clock" (libfaketime).
     """
 
     what: str
@@ -90,6 +94,7 @@ class Fault:
     repair: Callable[[Bed], None] = lambda bed: None
     watch: float = 1.5
     restart: bool = False
+    stops: bool = True
     place: str = "here"
 
 
@@ -138,11 +143,15 @@ class Bed:
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
                 "DONT_FAKE_MONOTONIC": "1",
             }
+        elif place == "launcher":
+            environment = {LAUNCHER: "1"}
         elif place == "network":
             parts = {ROBOT: ("robot", "arm"), WORKSTATION: ("camera", "encoder", "goal", "policy")}
         self.operator = Operator(args.checkpoint)
         self.bench = Bench(args.checkpoint, environment, parts)
         self.truth = self.bench.truth
+        self.others: list[Process] = []
+        self._running: list[psutil.Process] = []
         self._commands: list[tuple[float, list[float]]] = []
         self.operator.node.create_subscription(
             JointTrajectory,
@@ -168,6 +177,29 @@ class Bed:
         new = self._clock.with_suffix(".new")
         new.write_text(f"{hours:+d}h\n")
         new.replace(self._clock)
+
+    def note_nodes(self) -> None:
+        """Note which nodes run, for `nodes_end`."""
+        self._running = list(self.bench.nodes().values())
+
+    def nodes_end(self) -> None:
+        """Wait until the nodes that were noted are gone: others of their names are refused until then."""
+        psutil.wait_procs(self._running, timeout=20.0)
+
+    def second_system(self) -> None:
+        """Start the same nodes a second time, as a person in another terminal."""
+        self.others.append(Process(["-m", "standin.system"], self.bench.environment))
+
+    def second_system_says(self) -> list[str]:
+        """Return how the second systems ended and their last words; end those that have not."""
+        said = []
+        for other in self.others:
+            status = other.process.poll()
+            other.stop()
+            last = other.output().strip().rpartition("\n")[2].split("] ", 1)[-1]
+            said.append(f"the second system runs: {last}" if status is None else f"the second: status {status}, {last}")
+        self.others = []
+        return said
 
     def kill(self, name: str) -> None:
         self.bench.nodes()[name].kill()
@@ -231,6 +263,7 @@ def strike(bed: Bed, fault: Fault) -> Seen:
     known = {(node, text) for _, node, text in operator.complaints}
     said = len(bed.bench.output())
     state_before = len(operator.arm_status)
+    bed.note_nodes()
     # From here on the moment counts.
     at = time.monotonic()
     fault.strike(bed)
@@ -257,7 +290,7 @@ def strike(bed: Bed, fault: Fault) -> Seen:
         round(fastest, 3),
         round(speed, 3),
         arm_says,
-        list(dict.fromkeys([*lines, *others])),
+        list(dict.fromkeys([*lines, *others, *bed.second_system_says()])),
         go_on(bed, fault),
     )
 
@@ -289,6 +322,7 @@ def go_on(bed: Bed, fault: Fault) -> list[str]:
     done = []
     if fault.restart:
         bed.bench.stop_system()
+        bed.nodes_end()
         operator.forget()
         bed.bench.start()
         done.append("start it again")
@@ -311,6 +345,10 @@ def _switch(name: str, value: float | bool) -> Callable[[Bed], None]:
 
 def _lie(lie: Lie, seconds: float | None = None) -> Callable[[Bed], None]:
     return lambda bed: bed.lie(lie, seconds)
+
+
+def _signal_launcher(number: signal.Signals) -> Callable[[Bed], None]:
+    return lambda bed: bed.bench.systems[0].process.send_signal(number)
 
 
 def _cut(bed: Bed) -> None:
@@ -359,6 +397,15 @@ FAULTS = {
     "busy": Fault("both cores busy, and the policy killed", _hog_and_kill, lambda bed: bed.hog(False)),
     "arm_killed": Fault("arm node killed", lambda bed: bed.kill("arm"), restart=True),
     "runner_killed": Fault("runner killed", lambda bed: bed.bench.systems[0].process.kill(), restart=True),
+    **{
+        f"launcher_{number.name.lower()}": Fault(
+            f"launcher killed by {number.name}", _signal_launcher(number), restart=True, place="launcher"
+        )
+        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGHUP)
+    },
+    "second_system": Fault(
+        "a second system of the same names is started", lambda bed: bed.second_system(), watch=8.0, stops=False
+    ),
 }
 
 
@@ -461,7 +508,7 @@ def main(args: Args) -> None:
         return
     names = list(args.only) or list(FAULTS)
     found = {}
-    for place in ("here", "clock", "network"):
+    for place in ("here", "launcher", "clock", "network"):
         if not (here := [name for name in names if FAULTS[name].place == place]):
             continue
         if place == "clock":
@@ -492,13 +539,14 @@ def table(found: dict[str, list[Seen]]) -> str:
     for name, each in found.items():
         stops = [np.inf if seen.stop_ms is None else seen.stop_ms for seen in each]
         moved = [seen.moved_mm for seen in each]
+        stop = f"{max(stops):.0f} ms ({np.median(stops):.0f})" if FAULTS[name].stops else "need not stop"
         said = [text for seen in each for text in [f"arm: {seen.arm_says}", *seen.others_say]]
         kinds = {re.sub(r"[\d.]+", "#", text): text for text in reversed(said)}  # figures apart, the same
         says = Counter(re.sub(r"[\d.]+", "#", text) for text in said)
         usual = "<br>".join(kinds[kind] for kind, count in says.most_common() if 2 * count > len(each))
         done = "<br>".join(text for text, _ in Counter("; ".join(seen.done) for seen in each).most_common())
         lines.append(
-            f"| {FAULTS[name].what} | {max(stops):.0f} ms ({np.median(stops):.0f}) | "
+            f"| {FAULTS[name].what} | {stop} | "
             f"{max(moved):.1f} mm ({np.median(moved):.1f}) | "
             f"{100 * max(seen.fastest for seen in each):.0f} % | {usual} | {done} |"
         )

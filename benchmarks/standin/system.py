@@ -25,7 +25,7 @@ import psutil
 from rig_robot.bringup import SHIPPED_CHECKPOINT, NodeSpec, RobotOptions, robot
 from rig_robot.learning.checkpoint import read_config
 from rig_robot.resources import locate
-from rig_robot.runner import Runner
+from rig_robot.runner import Runner, command
 from rig_sim.world import view
 from standin.camera import VIEW
 from standin.ground_truth import ENVIRONMENT, GroundTruth
@@ -34,6 +34,8 @@ BENCHMARKS = Path(__file__).parents[1]
 CONFIG = Path(__file__).with_name("robot.yaml")
 CHECKPOINT = "STANDIN_CHECKPOINT"
 """Variable that names the checkpoint."""
+LAUNCHER = "STANDIN_LAUNCHER"
+"""Variable that, where it is set, has the nodes started by a plain launcher instead of the runner."""
 PRACTICE = "STANDIN_PRACTICE"
 """Variable that names a practice's directory."""
 START_TIMEOUT = 60.0
@@ -183,10 +185,22 @@ class Bench:
         raise RuntimeError(f"the stand-in arm does not come up; it says:\n{self.arm.output()}")
 
 
+def launch(specs: Sequence[NodeSpec]) -> None:
+    """Start nodes as `ros2 launch` does, and nothing more: who kills this process leaves them to themselves."""
+    for spec in specs:
+        subprocess.Popen(command(spec, os.environ), env={**os.environ, **spec.environment(os.environ)})
+    while True:
+        signal.pause()
+
+
 def main() -> None:
     specs = nodes(os.environ.get(CHECKPOINT, SHIPPED_CHECKPOINT), os.environ.get(PRACTICE, ""))
     names = sys.argv[1:] or [spec.name for spec in specs]
-    sys.exit(Runner([spec for spec in specs if spec.name in names], {}).run())
+    chosen = [spec for spec in specs if spec.name in names]
+    if os.environ.get(LAUNCHER):
+        launch(chosen)
+    else:
+        sys.exit(Runner(chosen, {}).run())
 
 
 if __name__ == "__main__":
