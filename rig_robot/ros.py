@@ -22,7 +22,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -243,12 +243,28 @@ class RigNode(Node):
                 hint = f"did you mean {near[0]}?" if near else f"these are: {', '.join(sorted(declared))}"
                 raise BadParameter(f"parameter {name} is unknown to node {self.get_name()}: {hint}")
 
-    def subscribe(self, kind: type, topic: str, callback: Callable[..., None], qos: QoSProfile) -> Any:
-        """Subscribe, and report a publisher whose QoS does not fit on /diagnostics."""
+    def subscribe(
+        self,
+        kind: type,
+        topic: str,
+        callback: Callable[..., None],
+        qos: QoSProfile,
+        missed: Callable[[int], None] | None = None,
+    ) -> Any:
+        """Subscribe, and report a publisher whose QoS does not fit on /diagnostics.
+
+        Args:
+            missed: Is told how many messages the middleware has missed, where it counts them.
+        """
         events = SubscriptionEventCallbacks(
-            incompatible_qos=lambda event: self._note_conflict(topic, "publisher", event)
+            incompatible_qos=lambda event: self._note_conflict(topic, "publisher", event),
+            message_lost=missed and (lambda event: missed(event.total_count_change)),
         )
-        return self.create_subscription(kind, topic, callback, qos, event_callbacks=events)
+        try:
+            return self.create_subscription(kind, topic, callback, qos, event_callbacks=events)
+        except UnsupportedEventTypeError:
+            events.message_lost = None
+            return self.create_subscription(kind, topic, callback, qos, event_callbacks=events)
 
     def publisher(self, kind: type, topic: str, qos: QoSProfile) -> Any:
         """Create a publisher, and report a subscriber whose QoS does not fit on /diagnostics."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rig_robot.doctor.finding import Finding, fail, ok, warn
 from rig_robot.doctor.listening import full_name
 from rig_robot.doctor.patient import Patient
+from rig_robot.frame_loss import cure
 from rig_robot.observation import ASPECT_TOLERANCE, Crop, prepare
 from rig_robot.pictures import from_compressed, from_raw
 from rig_robot.robot.cameras.capture import turned
@@ -64,6 +65,10 @@ def frames(patient: Patient) -> Finding:
         )
     action_rate = 1.0 / patient.trained.action.period_s
     configured = float(patient.camera.get("fps", 30)) if patient.source in ("realsense", "v4l2") else 0.0
+    loss = heard.loss() if patient.source == "topic" else None
+    if loss is not None:
+        worse = fail if heard.rate < action_rate else warn
+        return worse(name, f"{width}x{height}: {loss.text()}", loss.cure(patient.heard.implementation))
     if heard.rate < action_rate:
         return fail(
             name,
@@ -95,7 +100,7 @@ def _no_frames(name: str, patient: Patient) -> Finding:
         return fail(
             name,
             f"{names} publishes {patient.image_topic}, but no frame arrives",
-            "see its log and the DDS profile: a frame that does not fit into the shared-memory segment is lost",
+            f"{cure(heard.implementation)}; see its log",
         )
     if patient.source == "topic":
         starts = "rig sim" if patient.options.sim else f"the camera's driver, remapped to {patient.image_topic}"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
+
+from rig_robot.frame_loss import Loss, judge
 
 PATIENCE = 5.0
 """Further time that may pass until the names of nodes are known [s]."""
@@ -26,6 +30,8 @@ class Stream:
     Attributes:
         arrivals: Steady clock at each [s].
         ages: ROS time at arrival minus stamp [s]; negative where the stamp lies in the future.
+        stamps: Of those that had one [s].
+        missed: How many messages the middleware missed, each time that it did; None where it does not count them.
         unstamped: How many had no stamp.
         last: The newest message.
         kept: Some of the messages, `KEPT_EVERY` seconds apart.
@@ -35,6 +41,8 @@ class Stream:
 
     arrivals: list[float] = field(default_factory=list)
     ages: list[float] = field(default_factory=list)
+    stamps: list[float] = field(default_factory=list)
+    missed: list[int] | None = None
     unstamped: int = 0
     last: Any = None
     kept: list[Any] = field(default_factory=list)
@@ -50,6 +58,15 @@ class Stream:
     def longest_gap(self) -> float:
         """Return the longest time between two messages [s]."""
         return float(np.diff(self.arrivals).max()) if len(self.arrivals) > 1 else 0.0
+
+    def loss(self) -> Loss | None:
+        """Return what is lost of it, where that is worth a word."""
+        spread = self.arrivals[-1] - self.arrivals[0] if self.arrivals else 0.0
+        if spread <= 0.0:
+            return None
+        found = judge(self.stamps, self.missed or [], spread)
+        # What is missing by its stamps though nothing was missed may be this process's own slowness.
+        return found if found is None or found.on_the_way or self.missed is None else None
 
     def age(self) -> tuple[float, float, float]:
         """Return smallest, median and largest age [s]."""
@@ -151,13 +168,14 @@ def listen(
     """
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.node import Node
     from rclpy.parameter import Parameter
     from sensor_msgs.msg import CompressedImage, Image, JointState
     from std_msgs.msg import String
 
-    from rig_robot.ros import LATCHED, OBSERVATION, STATE
+    from rig_robot.ros import LATCHED, OBSERVATION, STATE, stamp_s
 
     heard = Heard(implementation=rclpy.get_rmw_implementation_identifier())
     context = rclpy.Context()
@@ -183,6 +201,7 @@ def listen(
         if stamp.sec == stamp.nanosec == 0:
             stream.unstamped += 1
         else:
+            stream.stamps.append(stamp_s(stamp))
             stream.ages.append(1e-9 * node.get_clock().now().nanoseconds - stamp.sec - 1e-9 * stamp.nanosec)
 
     def take_joints(message: JointState) -> None:
@@ -199,7 +218,15 @@ def listen(
     # Best effort and volatile hears every publisher, whatever its QoS; whether the nodes do is for a check to say.
     node.create_subscription(JointState, topics.joints, take_joints, STATE)
     picture = CompressedImage if topics.frames.endswith("/compressed") else Image
-    node.create_subscription(picture, topics.frames, lambda message: take(heard.frames, message), OBSERVATION)
+    missed: list[int] = []
+    counting = SubscriptionEventCallbacks(message_lost=lambda event: missed.append(event.total_count_change))
+    for events in (counting, None):
+        with contextlib.suppress(UnsupportedEventTypeError):
+            node.create_subscription(
+                picture, topics.frames, partial(take, heard.frames), OBSERVATION, event_callbacks=events
+            )
+            heard.frames.missed = missed if events else None
+            break
     node.create_subscription(DiagnosticArray, "/diagnostics", take_health, 10)
     if topics.description:
         node.create_subscription(String, "robot_description", take_description, LATCHED)

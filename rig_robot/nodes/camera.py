@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy import get_rmw_implementation_identifier
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from rig_robot import ros
 from rig_robot.camera_info import describe
+from rig_robot.frame_loss import FrameLoss, cure
 from rig_robot.freshness import Arrival
 from rig_robot.learning.checkpoint import read_config, resolve
 from rig_robot.memory import keep_large_blocks
@@ -86,6 +88,7 @@ class CameraNode(ros.RigNode):
         self._refusals = Refusals(self.get_logger())
         self._passed, self._rate, self._expected_rate = 0, Rate(), 0.0
         self._age = float("nan")
+        self._loss, self._loss_said = FrameLoss(), False
         self._resolution, self._resolutions, self._changed = "", 0, ""
         self._observations = self.publisher(Image, "rig/observation/image", ros.OBSERVATION)
         self._frame_id = self.declare("frame_id", "camera", "Frame of the pictures of a camera that this node owns.")
@@ -103,9 +106,9 @@ class CameraNode(ros.RigNode):
             self._capture.start()
         elif transport == "compressed":
             self._where = f"{topic}/compressed"
-            self.subscribe(CompressedImage, self._where, self._on_compressed, ros.OBSERVATION)
+            self.subscribe(CompressedImage, self._where, self._on_compressed, ros.OBSERVATION, self._loss.missed)
         else:
-            self.subscribe(Image, topic, self._on_frame, ros.OBSERVATION)
+            self.subscribe(Image, topic, self._on_frame, ros.OBSERVATION, self._loss.missed)
 
     def _on_checkpoint(self, message: DiagnosticStatus) -> None:
         """The running checkpoint has changed, and with it the view that is the right one."""
@@ -174,6 +177,7 @@ class CameraNode(ros.RigNode):
         return self.get_clock().now().nanoseconds
 
     def _on_frame(self, message: Image) -> None:
+        self._loss.came(ros.stamp_s(message.header.stamp))
         try:
             self._check_age(message.header.stamp)
             picture = turned(from_raw(message), self._rotation)
@@ -183,6 +187,7 @@ class CameraNode(ros.RigNode):
         self._observe(picture, message.header.stamp, message.header.frame_id)
 
     def _on_compressed(self, message: CompressedImage) -> None:
+        self._loss.came(ros.stamp_s(message.header.stamp))
         try:
             self._check_age(message.header.stamp)
             picture = turned(from_compressed(bytes(message.data)), self._rotation)
@@ -271,6 +276,8 @@ class CameraNode(ros.RigNode):
                 "view brighter": f"{view.brightness:+.0%}",
                 "a shift would not be seen": ", ".join(view.blind) or "it would, in any direction",
             }
+        if (lost := self._lost()) is not None:
+            values["frames lost on their way"] = f"{lost[0]:.0%}"
         if (capture := self._capture) is not None:
             values |= {"frames lost by the camera's count": capture.lost, "reconnections": capture.reconnections}
             if capture.ended:
@@ -281,7 +288,12 @@ class CameraNode(ros.RigNode):
                 return ros.ERROR, capture.problem, values
         if self._refusals.reason:
             return ros.WARN, self._refusals.reason, values
+        if lost is not None:
+            return ros.WARN, lost[1], values
         if rate == 0:
+            if self._capture is None and self.count_publishers(self._where):
+                why = f"{self._where} is published, but no frame arrives: {cure(get_rmw_implementation_identifier())}"
+                return ros.WARN, why, values
             return ros.WARN, f"no frames on {self._where}: is the driver running?", values
         if changed:
             return ros.WARN, changed, values
@@ -295,6 +307,17 @@ class CameraNode(ros.RigNode):
         if view is not None and view.problems:
             return ros.WARN, f"not the checkpoint's view: {'; '.join(view.problems)}", values
         return ros.OK, "frames are passed on", values
+
+    def _lost(self) -> tuple[float, str] | None:
+        """Return which share of another driver's frames does not arrive, and what to do; say it once."""
+        loss = self._loss.loss() if self._capture is None else None
+        if loss is None:
+            return None
+        text = f"{self._where}: {loss.text()}: {loss.cure(get_rmw_implementation_identifier())}"
+        if not self._loss_said:
+            self.get_logger().warning(text)
+            self._loss_said = True
+        return loss.share, text
 
 
 def _wrong_crop(crop: Any) -> str | None:
