@@ -224,10 +224,17 @@ def test_wrong_stamps_make_no_other_frame_look_younger_and_none_older_by_much(ca
 
 
 @pytest.mark.parametrize("ahead", [0.3, 0.6, 0.9, 5.0])
-@pytest.mark.parametrize("which", [[0], [0, 1], [100], [100, 101], [*range(3, 300, 10)]])
-def test_frames_that_are_stamped_ahead_cost_themselves_and_one_more_at_most(which, ahead):
+@pytest.mark.parametrize("which", [[100], [100, 101], [*range(3, 300, 10)]])
+def test_frames_that_are_stamped_ahead_cost_no_others(which, ahead):
     said, _ = ages_of([0.0] * 300, dict.fromkeys(which, ahead))
-    assert (said > 0.3).sum() <= 1 and said[-1] < 1e-3
+    assert said.max() < 1e-3
+
+
+@pytest.mark.parametrize("ahead", [0.3, 0.6, 0.9, 5.0])
+@pytest.mark.parametrize("how_many", [1, 2, 10])
+def test_first_frames_that_are_stamped_ahead_cost_a_second_at_most(how_many, ahead):
+    said, _ = ages_of([0.0] * 300, dict.fromkeys(range(how_many), ahead))
+    assert said[how_many + 31 :].max() < 1e-3
 
 
 @pytest.mark.parametrize("step", [-20.0, -0.9, -0.5, -0.3, 0.3, 0.9, 20.0])
@@ -263,12 +270,12 @@ def test_one_frame_stamped_ahead_does_not_blind_a_realsense(context, device):
     camera.open()
     ages = []
     for index in range(40):
-        device.deliver(NOISE, age=-0.6 if index in (0, 20) else 0.0)
+        device.deliver(NOISE, age=-0.6 if index == 20 else 0.0)
         stamp = camera.read().stamp_ns
         ages.append(time.time() - stamp / 1e9)
         time.sleep(0.01)
     camera.close()
-    assert sum(age > 0.3 for age in ages) <= 1 and max(ages[2:]) < 0.2
+    assert max(ages) < 0.2
 
 
 # Recordings

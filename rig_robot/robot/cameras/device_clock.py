@@ -50,7 +50,7 @@ class DeviceClock:
       quarter of the last second's frames agree; how old it is itself is not known: as the oldest of the last second.
     - Two frames in a row stamped before the newest one: the clock was set back, or the stamps before were ahead. When
       every frame of a second has looked late since, the offset begins anew: that second's fastest frame was as late as
-      the fastest of the second before. Where the offset rests on fewer than `FEWEST` frames, it does so at once.
+      the fastest of the second before.
     - One that goes back by more than a second begins anew at once; if the next is as before, the old offset is back.
 
     How much younger than it is can a frame look? With right stamps, after `FEWEST` frames that were on time: by the
@@ -63,8 +63,8 @@ class DeviceClock:
     def __init__(self) -> None:
         self._offset: float | None = None
         self._newest = 0.0  # latest stamp that was not ahead
-        self._agree = 0  # frames that the offset rests on
-        self._before: tuple[float, float, int] | None = None  # all three as given up at once, until frames agree anew
+        self._before: tuple[float, float] | None = None  # both as they were given up at once, until frames agree anew
+        self._agree = 0  # how many do
         self._steady = 0.0
         self._recent: deque[_Frame] = deque()
         self._gone_back: _Back | None = None  # a first frame
@@ -88,7 +88,7 @@ class DeviceClock:
         assert self._offset is not None
         ahead = offset < self._offset - SLIGHT
         if ahead and self._before is not None and -SLIGHT <= offset - self._before[0] < _ANEW:
-            (self._offset, self._newest, self._agree), self._before = self._before, None  # it was one wrong stamp
+            (self._offset, self._newest), self._before = self._before, None  # it was one wrong stamp
             ahead = False
         age = self._ahead(offset, device) if ahead else self._in_order(offset, device, steady)
         self._recent.append(_Frame(steady, offset, age, ahead))
@@ -100,7 +100,6 @@ class DeviceClock:
         if len(so) < FEWEST or len(so) < SHARE * (len(self._recent) + 1):
             return max((frame.age for frame in self._recent), default=0.0)
         self._begin(so[FEWEST - 1], device)  # the fastest of them may be one more wrong stamp
-        self._agree = FEWEST
         return max(0.0, offset - so[FEWEST - 1])
 
     def _in_order(self, offset: float, device: float, steady: float) -> float:
@@ -110,7 +109,7 @@ class DeviceClock:
         if back > _ROUNDED:
             floor = min((frame.age for frame in self._recent if not frame.ahead), default=0.0)
             if back > _ANEW:
-                before = self._offset, self._newest, self._agree
+                before = self._offset, self._newest
                 self._begin(offset - floor, device)
                 self._before = before
                 return floor
@@ -131,9 +130,8 @@ class DeviceClock:
             self._set = self._set._replace(offset=min(self._set.offset, offset))
             if age <= self._set.floor + LATE:
                 self._set = None
-            elif steady - self._set.steady >= SPAN or self._agree < FEWEST:
+            elif steady - self._set.steady >= SPAN:
                 self._begin(self._set.offset - self._set.floor, device)
-                self._agree = FEWEST
                 return offset - self._offset
         return age
 
