@@ -17,12 +17,14 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
 
-from rig_robot.graph import publisher_of, publishers
+from rig_robot.graph import UNNAMED, publisher_of, publishers
 from rig_robot.ros import COMMAND, LATCHED
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LOOK_EVERY = 0.1
 """Time between two looks for new publishers [s]."""
+NAMED_WITHIN = 2.0
+"""Time that a node which stops the arm gets to be known by its name [s]; the stop itself does not wait."""
 CATCH_UP = 30.0
 """Time that a latched publisher gets to hand over what it said before [s]; DDS tries again every 3 s."""
 
@@ -33,11 +35,13 @@ class EstopTopic:
     Args:
         node: The node that listens; it looks for new publishers by `look`.
         topic: A topic of `std_msgs/Bool`; True stops, False is ignored.
-        stop: Called with who stopped.
+        stop: Called at once with who stopped, as far as that is known.
+        told: Called after it, once: with who stopped, as soon as the name is known.
     """
 
-    def __init__(self, node: Node, topic: str, stop: Callable[[str], None]) -> None:
-        self._node, self._topic, self._stop = node, topic, stop
+    def __init__(self, node: Node, topic: str, stop: Callable[[str], None], told: Callable[[str], None]) -> None:
+        self._node, self._topic, self._stop, self._told = node, topic, stop, told
+        self._unnamed: list[tuple[bytes, float]] = []  # publishers, and until when their name is waited for [s]
         self._seen: deque[tuple[int, bytes]] = deque(maxlen=100)
         self._latched: set[bytes] = set()
         self._catching_up: Any = None
@@ -47,6 +51,9 @@ class EstopTopic:
 
     def look(self) -> None:
         """Ask each new latched publisher for what it has said already; to be called every `LOOK_EVERY` seconds."""
+        waiting, self._unnamed = self._unnamed, []
+        for publisher, until in waiting:
+            self._tell(publisher, until)
         latched = {
             bytes(publisher.endpoint_gid)
             for publisher in self._node.get_publishers_info_by_topic(self._topic)
@@ -83,3 +90,12 @@ class EstopTopic:
             return
         self._seen.append(sample)
         self._stop(f"{self._topic} from {publishers(self._node, self._topic, publisher)}")
+        self._tell(publisher, time.monotonic() + NAMED_WITHIN)
+
+    def _tell(self, publisher: bytes, until: float) -> None:
+        """Tell who stopped, or wait for its name until a time [s, steady clock]."""
+        who = publishers(self._node, self._topic, publisher)
+        if UNNAMED in who and time.monotonic() < until:
+            self._unnamed.append((publisher, until))
+        else:
+            self._told(f"{self._topic} from {who}")

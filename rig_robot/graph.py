@@ -12,10 +12,14 @@ def publisher_of(info: Any) -> bytes:
     return (info.get("publisher_gid") or {}).get("data", b"")
 
 
+UNNAMED = "a node that has not told its name"
+"""What stands for a node whose publisher is known before its name is: discovery tells them one after the other."""
+
+
 def publishers(node: Node, topic: str, publisher: bytes = b"") -> str:
     """Return the name of the node that a publisher belongs to, or of all that publish where it is not known."""
     names = {
-        _full(other.node_name, other.node_namespace)
+        UNNAMED if "_UNKNOWN_" in other.node_name else _full(other.node_name, other.node_namespace)
         for other in node.get_publishers_info_by_topic(topic)
         if publisher in (b"", bytes(other.endpoint_gid)[: len(publisher)])
     }

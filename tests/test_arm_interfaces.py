@@ -181,7 +181,7 @@ def test_a_margin_without_shapes_to_keep_it_between_is_refused(tmp_path: Path) -
     )
     description = tmp_path / "bare.urdf"
     description.write_text(f'<robot name="bare">{links}{joints}</robot>')
-    parameters = PARAMETERS | {"description": str(description), "tool": "l7", "rest": [0.0] * 7}
+    parameters = PARAMETERS | {"description": str(description), "tool": "l7", "rest": [0.0] * 7, "base_frame": "l0"}
     with node_process("rig_robot.nodes.arm", parameters) as node:
         assert node.wait() == 2 and "collision_margin" in node.output() and "Traceback" not in node.output()
 

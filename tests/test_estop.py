@@ -42,11 +42,13 @@ class Ears:
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
         self.stops: list[str] = []
-        self.topic = EstopTopic(listener.node, "rig/estop", self.stops.append)
+        self.at_once: list[str] = []
+        self.topic = EstopTopic(listener.node, "rig/estop", self.at_once.append, self.stops.append)
         listener.node.create_timer(estop.LOOK_EVERY, self.topic.look)
 
     def until(self, stops: int) -> None:
         self.listener.until(lambda: len(self.stops) >= stops, f"{stops} stops, of {self.stops}", 10.0)
+        assert len(self.at_once) == len(self.stops), "the stop does not wait for the name"
 
 
 @pytest.fixture

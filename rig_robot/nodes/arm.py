@@ -105,7 +105,7 @@ class ArmNode(RigNode):
         self._two_policies = TwoSources()
         self._mixed = -1.0  # when twists of two came in turn [s, steady clock]
         self._stopped_by: set[str] = set()
-        self.every(LOOK_EVERY, EstopTopic(self, "rig/estop", self._take_estop).look)
+        self.every(LOOK_EVERY, EstopTopic(self, "rig/estop", self._take_estop, self._say_stopped).look)
         self.create_service(SetBool, "~/arm", self._serve_arm)
         self.create_service(Trigger, "~/estop", self._serve_estop)
         self.create_service(Trigger, "~/reset_estop", self._serve_reset)
@@ -199,7 +199,6 @@ class ArmNode(RigNode):
     def _take_estop(self, who: str) -> None:
         self._supervisor.estop(who)
         self._come_to_rest()
-        self._say_stopped(who)
 
     def _say_stopped(self, who: str, *, again: bool = False) -> None:
         """Say who gave an emergency stop: each who does while it is latched, once; a button may repeat itself."""
