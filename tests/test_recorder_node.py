@@ -170,7 +170,7 @@ def test_killed_in_an_episode_it_recovers_it_when_it_starts_again_and_goes_on_in
         assert info.recovered and info.id == "killed"
         transitions = sum(len(segment.actions) for segment in read_segments(info))
         assert 13 <= transitions <= 24, "at most the last second is missing"
-        assert "recovered" in process.output()
+        robot.listener.until(lambda: "recovered" in process.output(), "the recovery is said")
         robot.listener.until(lambda: robot.act(1) or robot.told("records episode killed-2"), "the policy has gone on")
         robot.act(5)
         robot.say("end", "killed")
@@ -263,7 +263,8 @@ def test_an_episode_without_an_end_is_closed_by_the_next_and_one_that_cannot_nam
 
 def test_a_second_recorder_in_the_same_folder_ends_at_once_and_says_why(recorder, robot, tmp_path, checkpoint):
     robot.until_heard()
-    with node_process("rig_robot.nodes.recorder", parameters(tmp_path / "episodes", checkpoint)) as other:
+    again = parameters(tmp_path / "episodes", checkpoint)
+    with node_process("rig_robot.nodes.recorder", again, {"__node": "second"}) as other:
         assert other.wait() == 2
         assert "another recorder writes into" in other.output()
 

@@ -1,5 +1,6 @@
 """Relabelled goals: the shares asked for, later latents from the same episode only, imagined ones from the prior."""
 
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def test_shares_and_sources(lengths: list[int], tenths: tuple[int, int, int], si
     batch = replay.sample(rng, size)
     goals = relabel(rng, replay, batch, IMAGINED, Shares(*(tenth / 10 for tenth in tenths)))
     assert goals.shape == (size, 2) and goals.dtype == np.float32
-    first, second, third = (round(size * tenth / 10) for tenth in np.cumsum(tenths))
+    first, second, third = (round(size * share) for share in accumulate(tenth / 10 for tenth in tenths))
     own, now = goals[:first], batch.latents[:first]
     assert np.array_equal(own[:, 0], now[:, 0]) and (own[:, 1] > now[:, 1]).all()
     assert (goals[first:second] == -100).all()

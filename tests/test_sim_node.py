@@ -113,7 +113,8 @@ def test_its_camera_shows_what_training_sees_and_its_truth_is_where_the_tool_is(
 
     names = ("joint_states", "camera/image_raw", "sim/tool_pose")
     joints, image, pose = (f"{axes}/{scene}/{name}" for name in names)
-    with node_process(MODULE, {"axes": axes, "scene": scene}, dict(zip(names, (joints, image, pose), strict=True))):
+    remap = dict(zip(names, (joints, image, pose), strict=True)) | {"__node": "another"}
+    with node_process(MODULE, {"axes": axes, "scene": scene}, remap):
         poses = listener.hear(PoseStamped, pose, COMMAND)
         images = listener.hear(Image, image, OBSERVATION)
         states = listener.hear(JointState, joints, COMMAND)
@@ -131,7 +132,8 @@ def test_its_camera_shows_what_training_sees_and_its_truth_is_where_the_tool_is(
 
 def test_faster_than_real_time_it_stamps_with_the_clock_it_publishes(listener):
     remap = {name: f"fast/{name}" for name in ("joint_states", "camera/image_raw", "sim/tool_pose")}
-    with node_process(MODULE, {"speed": 3.0, "publish_clock": True}, {**remap, "/clock": "fast/clock"}):
+    remap |= {"/clock": "fast/clock", "__node": "fast"}
+    with node_process(MODULE, {"speed": 3.0, "publish_clock": True}, remap):
         clocks = listener.hear(Clock, "fast/clock", COMMAND)
         states = listener.hear(JointState, "fast/joint_states", COMMAND)
         listener.until(lambda: clocks and states, "time goes on")
@@ -153,7 +155,7 @@ def test_faster_than_real_time_it_stamps_with_the_clock_it_publishes(listener):
     ],
 )
 def test_parameters_that_cannot_be_end_it_with_one_line_that_says_why(parameters, why):
-    with node_process(MODULE, parameters) as process:
+    with node_process(MODULE, parameters, {"__node": "wrong"}) as process:
         assert process.wait() == 2
         assert why in process.output()
         assert "Traceback" not in process.output()
@@ -161,7 +163,7 @@ def test_parameters_that_cannot_be_end_it_with_one_line_that_says_why(parameters
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_in_order_when_asked_to(listener, how):
-    with node_process(MODULE, remappings={"joint_states": "ending/joint_states"}) as process:
+    with node_process(MODULE, remappings={"joint_states": "ending/joint_states", "__node": "ending"}) as process:
         states = listener.hear(JointState, "ending/joint_states", COMMAND)
         listener.until(lambda: states, "it runs")
         process.process.send_signal(how)
