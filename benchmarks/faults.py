@@ -196,7 +196,8 @@ class Bed:
         for other in self.others:
             status = other.process.poll()
             other.stop()
-            last = other.output().strip().rpartition("\n")[2].split("] ", 1)[-1]
+            lines = [line.split("] ", 1)[-1] for line in other.output().splitlines()]
+            last = next((line for line in lines if "another node" in line), lines[-1] if lines else "")
             said.append(f"the second system runs: {last}" if status is None else f"the second: status {status}, {last}")
         self.others = []
         return said
