@@ -107,17 +107,10 @@ class RigNode(Node):
     """A node with described parameters and its health on /diagnostics once a second.
 
     A child gives its state by overriding `health`, and may override `stop`, which is called once before the node goes.
-
-    Attributes:
-        claims_its_name: Whether a node's full name exists once on this machine: of those that `run` makes.
     """
-
-    claims_its_name = False
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        if self.claims_its_name:  # before anything of it is heard: a second one would mix with the first
-            self._name_claimed = claim(self.get_fully_qualified_name())
         self.ended: Future = Future()
         self._checks: dict[str, Callable[[Any], str | None]] = {}
         self._qos_conflicts: dict[str, str] = {}
@@ -134,6 +127,14 @@ class RigNode(Node):
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
         """Return level, one sentence and values for /diagnostics."""
         return OK, "running", {}
+
+    def claim_name(self) -> None:
+        """Claim this node's full name on this machine until the process ends.
+
+        Raises:
+            NameTaken: If another node has it.
+        """
+        self._name_claimed = claim(self.get_fully_qualified_name())
 
     def company(self) -> str | None:
         """Return what is wrong where another node of this node's full name is alive, None where there is none."""
@@ -336,9 +337,9 @@ def run(node_type: Callable[[], RigNode]) -> None:
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     _end_at_once_when_asked(True)
     try:
-        RigNode.claims_its_name = True
         node = node_type()
         node.refuse_unknown_parameters()
+        node.claim_name()
         starters = [] if node.outlive_starter else starter.open_starters(os.environ)
     except (ValueError, OSError) as error:
         # A value that cannot be right is for the person who set it: one line, no traceback.
