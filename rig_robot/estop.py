@@ -35,7 +35,7 @@ class EstopTopic:
     Args:
         node: The node that listens; it looks for new publishers by `look`.
         topic: A topic of `std_msgs/Bool`; True stops, False is ignored.
-        stop: Called at once with who stopped, as far as that is known.
+        stop: Called at once, with the topic.
         told: Called after it, once: with who stopped, as soon as the name is known.
     """
 
@@ -89,7 +89,7 @@ class EstopTopic:
         if sample in self._seen and info["source_timestamp"]:  # without a stamp, none is known to be the same
             return
         self._seen.append(sample)
-        self._stop(f"{self._topic} from {publishers(self._node, self._topic, publisher)}")
+        self._stop(self._topic)  # who gave it is found out afterwards
         self._tell(publisher, time.monotonic() + NAMED_WITHIN)
 
     def _tell(self, publisher: bytes, until: float) -> None:

@@ -234,10 +234,10 @@ class ArmNode(RigNode):
 
     def _serve_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         service = self.resolve_service_name("~/estop")
+        # The arm is stopped first; who asked for it is found out afterwards.
+        answer = self._answer(response, lambda: self._supervisor.estop(f"service {service}"))
         # The caller is not told to us; it still waits for the answer, so it is among those with a client.
-        who = f"service {service}, called by {callers(self, service)}"
-        answer = self._answer(response, lambda: self._supervisor.estop(who))
-        self._say_stopped(who, again=True)
+        self._say_stopped(f"service {service}, called by {callers(self, service)}", again=True)
         return answer
 
     def _serve_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
