@@ -6,6 +6,7 @@ known at once who is alive. DDS discovery may take three seconds.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import socket
@@ -25,8 +26,10 @@ def claim(name: str, environment: Mapping[str, str] = os.environ) -> socket.sock
     claimed = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         claimed.bind(_address(name, environment))
-    except OSError:
+    except OSError as error:
         claimed.close()
+        if error.errno != errno.EADDRINUSE:
+            raise
         raise NameTaken(
             f"another node is named {name} in ROS domain {domain(environment)} on this machine: stop it, or give one "
             f"of the two systems a namespace or a domain of its own (ROS_DOMAIN_ID={other_domain(environment)})"

@@ -75,19 +75,10 @@ def _free(lock: Path) -> bool:
 
 def _abandoned(lock: Path, young: float) -> bool:
     try:
-        descriptor = os.open(lock, os.O_RDONLY)
-    except OSError:
+        status = lock.stat()
+    except OSError:  # it was there a moment ago
         return False
-    try:
-        status = os.fstat(descriptor)
-        if status.st_uid != os.getuid() or time.time() - status.st_mtime < young:
-            return False
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
+    return status.st_uid == os.getuid() and time.time() - status.st_mtime >= young and _free(lock)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rig_robot.bringup import BUILTIN_TRANSPORTS, DDS_VARIABLES, DISCOVERY, dds_profile
+from rig_robot.names import domain
 from rig_robot.shared_memory import FOLDER, live_ports
 
 FIRST_PORT, PORTS = 7400, 250
@@ -23,10 +24,10 @@ CURE = f"{DISCOVERY}=SUBNET {BUILTIN_TRANSPORTS}=UDPv4"
 
 def strangers(given: Mapping[str, str], folder: Path = FOLDER) -> list[str]:
     """Return the names of other users whose processes are in the ROS domain of the environment `given`, here."""
-    domain = given.get("ROS_DOMAIN_ID") or "0"
-    if not domain.isdecimal():
+    number = domain(given)
+    if not number.isdecimal():
         return []
-    first = FIRST_PORT + PORTS * int(domain)
+    first = FIRST_PORT + PORTS * int(number)
     owners = {owner for port, owner in live_ports(folder) if first <= port < first + PORTS}
     return sorted(map(_name, owners - {os.geteuid()}))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -104,7 +105,7 @@ class MeasuredJoints:
         """Return the age at which joint states are stale, by the rate at which they come [s]; at most the longest."""
         if len(self._intervals) < 10:
             return longest
-        return min(longest, max(SHORTEST_AGE, PERIODS * float(np.median(self._intervals))))
+        return min(longest, max(SHORTEST_AGE, PERIODS * median(self._intervals)))
 
     @property
     def settled(self) -> bool:
