@@ -39,7 +39,7 @@ MUTANTS = (
     ("an age below 0", SAFETY, "if not 0.0 <= age <= self._limits.max_age:", "if age > self._limits.max_age:"),
     ("an age that is no number", SAFETY, "if not 0.0 <= age <= self._limits.max_age:", "if age < 0 or age > 0.25:"),
     ("ramp", SAFETY, "min(1.0, self.blend + dt / self._ramp)", "1.0"),
-    ("ramp of the joints", SAFETY, "(self.limits.joint_speed * self._eased.blend)", "self.limits.joint_speed"),
+    ("ramp of the joints", SAFETY, "(self.limits.commanded_speed * self._eased.blend)", "self.limits.commanded_speed"),
     ("tool speed", SAFETY, "limited = _shorten(wanted, self._limits.tool_speed)", "limited = wanted"),
     (
         "tool acceleration",
@@ -268,7 +268,7 @@ MUTANTS = (
     (
         "one twist moves for a while only",
         SUPERVISOR,
-        "if steady - arrival.steady > self._timing.motion_time:",
+        "if steady - arrival.steady > self._motion_time:",
         "if False:",
     ),
     (

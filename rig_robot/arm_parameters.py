@@ -121,6 +121,13 @@ def declare_limits(node: RigNode, approach_rate: float, config: CheckpointConfig
         approach_rate=approach_rate,
         joint_speed=bounds("joint_speed", "Largest speed of each joint [rad/s]."),
         joint_acceleration=bounds("joint_acceleration", "Largest acceleration of each joint [rad/s^2]."),
+        braking_time=node.declare(
+            "braking_time",
+            0.15,
+            "No joint is sent faster than it can brake to rest from within this time [s].",
+            low=0.02,
+            high=2.0,
+        ),
         singularity_slow=bound("singularity_slow", "Condition number of the Jacobian from which the arm slows."),
         singularity_stop=bound("singularity_stop", "Condition number of the Jacobian at which it stops."),
         tracking_error=bound("tracking_error", "Distance of a joint from its command that disarms [rad]."),
@@ -154,7 +161,11 @@ def declare_timing(node: RigNode, watchdog: float) -> Timing:
     return Timing(
         watchdog=watchdog,
         motion_time=node.declare(
-            "motion_time", 0.13, "How long one twist moves the arm when no other follows [s].", low=0.01, high=1.0
+            "motion_time",
+            0.13,
+            "How long one twist moves the arm at most when no other follows [s]; 1.1 periods of theirs once known.",
+            low=0.01,
+            high=1.0,
         ),
         heartbeat=node.declare(
             "heartbeat", 0.0, "Age at which the operator's heartbeat is stale [s]; 0: none needed.", low=0.0, high=5.0

@@ -7,7 +7,9 @@ afterwards cannot make an old message young again.
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass
+from statistics import median
 
 FUTURE_LIMIT = 0.05
 """A stamp further than this in the future [s] is refused: the clocks of two machines disagree."""
@@ -52,6 +54,29 @@ class Arrival:
     def now(self, steady: float | None = None) -> float:
         """Return the message's age now [s]."""
         return self.age + (time.monotonic() if steady is None else steady) - self.steady
+
+
+class Period:
+    """Learns the period of a stream of messages from their arrivals."""
+
+    KNOWN = 10
+    """Intervals between messages from which on the period counts as known."""
+
+    def __init__(self) -> None:
+        self._intervals: deque[float] = deque(maxlen=50)
+        self._last: float | None = None
+
+    def note(self, steady: float) -> None:
+        """Take the arrival of a message, steady clock [s]."""
+        if self._last is not None:
+            self._intervals.append(steady - self._last)
+        self._last = steady
+
+    def times(self, factor: float, *, least: float, most: float) -> float:
+        """Return so many of the median period, within two bounds [s]; the upper one while the period is not known."""
+        if len(self._intervals) < self.KNOWN:
+            return most
+        return min(most, max(least, factor * median(self._intervals)))
 
 
 class ClockJump:

@@ -172,11 +172,15 @@ def test_false_joint_states_of_a_second_publisher_disarm_and_move_the_arm_no_fur
     armed.drive(0.5, 0.1, 0.0)
     before = armed.place()
     armed.commands.clear()
-    for _ in range(8):
+
+    def false_message_disarms() -> bool:
+        # One message is kept for the arm: on a busy computer a true one may replace it before it is read.
         message.header.stamp = armed.listener.node.get_clock().now().to_msg()
         publisher.publish(message)
         armed.listener.spin(0.005)
-    armed.listener.until(lambda: armed.state() == "disarmed", "the arm is disarmed")
+        return armed.state() == "disarmed"
+
+    armed.listener.until(false_message_disarms, "the arm is disarmed")
     assert "joint_states" in armed.reason()
     armed.listener.spin(0.3)
     assert np.linalg.norm(armed.place() - before) < 0.03

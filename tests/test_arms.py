@@ -67,7 +67,7 @@ def kinematics(preset: dict[str, Any]) -> Kinematics:
 
 def limits(preset: dict[str, Any]) -> Limits:
     same = ("tool_speed", "tool_acceleration", "turn_speed", "approach_rate", "joint_speed", "joint_acceleration")
-    same += ("singularity_slow", "singularity_stop", "tracking_error")
+    same += ("singularity_slow", "singularity_stop", "tracking_error", "braking_time")
     low, high = preset["workspace_low"], preset["workspace_high"]
     return Limits(low=low, high=high, max_age=0.25, **{name: preset[name] for name in same})
 

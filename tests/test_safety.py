@@ -28,6 +28,7 @@ LIMITS = Limits(
     turn_speed=1.0,
     approach_rate=6.0,
     joint_speed=SPEED_LIMITS,
+    braking_time=0.1,
     joint_acceleration=np.full(7, 15.0),
     singularity_slow=17.0,
     singularity_stop=30.0,
@@ -59,7 +60,7 @@ def check(
     after = command.position
     assert np.isfinite(command.velocity).all()
     check_place(limits, before, after, command)
-    assert (np.abs(after - before) <= limits.joint_speed * dt + 1e-9).all()
+    assert (np.abs(after - before) <= limits.commanded_speed * dt + 1e-9).all()
     np.testing.assert_allclose(command.velocity, (after - before) / dt, atol=1e-6)
     sudden = np.abs(command.velocity - moving) > limits.joint_acceleration * dt + 1e-6
     check_place(limits, began, command.rest, command)
@@ -296,7 +297,9 @@ def test_the_elbow_fades_in_after_a_start_too() -> None:
 def test_a_joint_brakes_before_the_end_of_its_range_even_where_the_kinematics_does_not_see_it() -> None:
     arm = Kinematics(ROBOT, JOINTS, "tool", rest=HOME, posture_speed=0.5)
     arm.upper[0] = CENTRE[0] + 0.1
-    safety = SafetyFilter(arm, dataclasses.replace(WIDE, joint_acceleration=np.full(7, 2.0)), TOOL_DOWN, ramp=0.0)
+    safety = SafetyFilter(
+        arm, dataclasses.replace(WIDE, joint_acceleration=np.full(7, 2.0), braking_time=1.0), TOOL_DOWN, ramp=0.0
+    )
     safety.start(CENTRE)
     for _ in range(150):
         moving = safety.velocity
@@ -340,8 +343,16 @@ def test_joint_speed_limits_slow_all_joints_together() -> None:
     assert reference.note == ""
 
 
+def test_no_joint_moves_faster_than_it_can_brake_from_within_the_braking_time() -> None:
+    safety, free = (started(dataclasses.replace(LIMITS, braking_time=seconds)) for seconds in (0.03, 1.0))
+    for _ in range(20):
+        command, reference = safety.step([0.3, 0.0, 0.0], 0.0, DT), free.step([0.3, 0.0, 0.0], 0.0, DT)
+    assert reference.braking > 0.04
+    assert command.braking == pytest.approx(0.03, rel=0.01) and "slowed together" in command.note
+
+
 def test_joint_accelerations_are_limited() -> None:
-    gentle = dataclasses.replace(LIMITS, joint_acceleration=np.full(7, 1.0))
+    gentle = dataclasses.replace(LIMITS, joint_acceleration=np.full(7, 1.0), braking_time=1.0)
     command = started(gentle).step([0.3, 0.0, 0.0], 0.0, DT)
     assert np.abs(command.velocity).max() == pytest.approx(1.0 * DT, rel=1e-6)
 

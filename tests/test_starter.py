@@ -39,7 +39,8 @@ class Plain(RigNode):
         words = self.declare("words", 0, "How many long lines to log at the start.")
         for _ in range(words):
             self.get_logger().info("word " * 20)
-        pathlib.Path(os.environ["SEEN"] + ".ready").touch()
+        # Not before it spins: until then a signal ends a node there and then.
+        self.create_timer(0.01, pathlib.Path(os.environ["SEEN"] + ".ready").touch)
 
     def stop(self):
         pathlib.Path(os.environ["SEEN"] + ".stopped").touch()
@@ -58,13 +59,16 @@ class Plain:
         self.command = [sys.executable, str(folder / "node.py"), "--ros-args"]
         self._started: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *parameters: str, before: tuple[str, ...] = (), **how: object) -> subprocess.Popen[bytes]:
+    def start(
+        self, *parameters: str, before: tuple[str, ...] = (), waits: bool = True, **how: object
+    ) -> subprocess.Popen[bytes]:
         command = [*before, *self.command]
         for parameter in parameters:
             command += ["-p", parameter]
         process = subprocess.Popen(command, env=self.environment, start_new_session=True, **how)  # type: ignore[call-overload]
         self._started.append(process)
-        until(self.ready.exists, "the node is ready", 30.0)
+        if waits:
+            until(self.ready.exists, "the node is ready", 30.0)
         return process
 
     def close(self) -> None:
@@ -151,7 +155,7 @@ def test_a_node_whose_starter_died_before_it_could_look_ends_at_once(plain: Plai
     with subprocess.Popen(["true"]) as launcher:
         launcher.wait()
     plain.environment[starter.VARIABLE] = f"{launcher.pid} 1 {starter._numbering()}"
-    assert plain.start().wait(10) == 1 and plain.stopped.exists()
+    assert plain.start(waits=False).wait(30) == 1 and plain.stopped.exists()
 
 
 def test_a_number_of_another_container_is_not_taken_for_a_starter(plain: Plain) -> None:

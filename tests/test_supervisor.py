@@ -123,6 +123,36 @@ def test_one_twist_moves_the_arm_no_longer_than_the_motion_time() -> None:
     assert np.linalg.norm(arm.safety.target - start) < 0.2 * 0.1 + 0.01
 
 
+@pytest.mark.parametrize(("period", "seconds"), [(0.04, 0.044), (0.1, 0.11), (0.2, 0.13)])
+def test_one_twist_moves_the_arm_no_longer_than_the_next_one_takes(period: float, seconds: float) -> None:
+    arm = Arm().armed()
+    for _ in range(15):
+        arm.tell_twist()
+        arm.tick(period)
+    arm.tell_twist()
+    arm.time -= 1e-3  # not on the edge of a tick
+    told = arm.time
+    while arm.moving() and arm.safety.velocity.any() and arm.supervisor._wanted(arm.time)[0].any():
+        pass
+    assert seconds <= arm.time - told <= seconds + PERIOD
+
+
+def test_an_arm_whose_next_twist_is_late_brakes_as_fast_as_its_joints_may_and_goes_on_with_the_next() -> None:
+    arm = Arm(Timing(motion_time=0.05)).armed()
+    for _ in range(15):
+        arm.tell_twist()
+        arm.tick()
+    arm.tick(0.06)
+    while arm.safety.moving:
+        before = arm.safety.velocity
+        arm.tick()
+        hardest = np.max(np.abs(before - arm.safety.velocity) / arm.safety.limits.joint_acceleration) / PERIOD
+        assert hardest == pytest.approx(1.0) or not arm.safety.moving
+    assert arm.supervisor.state is ArmState.MOVING and "late" in arm.supervisor.reason
+    arm.tell_twist()
+    assert arm.moving()
+
+
 def test_joint_states_that_end_stop_the_arm() -> None:
     arm = Arm().armed()
     arm.joints_alive = False
@@ -221,7 +251,7 @@ def gives_up(arm: Arm, measured: Callable[[], np.ndarray], seconds: float = 0.3,
         command = arm.supervisor.tick(arm.time, arm.time)
         if command is None:
             break
-        assert (np.abs(command.position - before) <= arm.safety.limits.joint_speed * PERIOD + 1e-9).all()
+        assert (np.abs(command.position - before) <= arm.safety.limits.commanded_speed * PERIOD + 1e-9).all()
         assert (np.abs(command.velocity - moving) <= arm.safety.limits.joint_acceleration * PERIOD + 1e-9).all()
     assert arm.supervisor.state is ArmState.DISARMED and not arm.safety.velocity.any()
     return arm.supervisor.reason
@@ -388,14 +418,28 @@ def test_joint_states_that_stay_the_same_while_the_arm_is_told_to_move_disarm(ra
         arm.tell_joints()
         arm.tell_twist()
         arm.measured = arm.supervisor.tick(arm.time, arm.time).position
-    frozen, since = arm.measured, arm.time
+    frozen, since, brakes = arm.measured, arm.time, False
     while arm.supervisor.state.armed:
         arm.time += 1 / rate
         arm.tell_joints(frozen)
         arm.tell_twist()
         arm.supervisor.tick(arm.time, arm.time)
         assert arm.time - since < 0.17
+        brakes = brakes or ("do not change" in arm.supervisor.reason and arm.supervisor.state is ArmState.WAITING)
+    assert brakes, "it must brake before it is sure"
     assert "not changed" in arm.supervisor.reason
+
+
+def test_joint_states_that_hang_for_less_than_their_age_brake_the_arm_and_it_goes_on() -> None:
+    arm = under_way()
+    frozen, measured = arm.measured, arm.measured
+    for number in range(40):
+        arm.time += 0.01
+        arm.tell_joints(frozen if number < 8 else measured)
+        arm.tell_twist()
+        measured = arm.supervisor.tick(arm.time, arm.time).position
+        assert arm.supervisor.state.armed
+    assert arm.supervisor.state is ArmState.MOVING
 
 
 def test_an_arm_at_rest_whose_joint_states_stay_the_same_stays_armed() -> None:
@@ -457,7 +501,7 @@ def test_an_arm_that_does_not_follow_is_disarmed_and_then_held_where_it_stands_w
         arm.time += PERIOD
         arm.tell_joints()
         if (command := arm.supervisor.tick(arm.time, arm.time)) is not None:
-            assert (np.abs(command.position - sent[-1]) <= limits.joint_speed * PERIOD + 1e-9).all()
+            assert (np.abs(command.position - sent[-1]) <= limits.commanded_speed * PERIOD + 1e-9).all()
             assert (np.abs(command.velocity - velocity) <= limits.joint_acceleration * PERIOD + 1e-9).all()
             tool = np.linalg.norm(FREE.forward(command.position) - FREE.forward(sent[-1])) / PERIOD
             assert tool <= 1.05 * limits.tool_speed
@@ -716,10 +760,10 @@ class Hostile:
         elapsed = self.time - self.sent_at if self.sent is not None else dt
         check_place(limits, self.began, command.position, command)
         check_place(limits, self.began, command.rest, command)
-        assert (np.abs(command.position - before.position) <= limits.joint_speed * elapsed + 1e-9).all()
+        assert (np.abs(command.position - before.position) <= limits.commanded_speed * elapsed + 1e-9).all()
         change = np.abs(command.velocity - before.velocity)
         assert (change <= limits.joint_acceleration * elapsed + 1e-6).all() or not command.velocity.any()
-        assert (np.abs(command.velocity) <= limits.joint_speed + 1e-9).all()
+        assert (np.abs(command.velocity) <= limits.commanded_speed + 1e-9).all()
 
 
 @settings(max_examples=SEQUENCES, deadline=None)

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
 import numpy as np
 
-from rig_robot.freshness import Arrival
+from rig_robot.freshness import Arrival, Period
 from rig_robot.robot.kinematics import Vector
 
 WINDOW = 0.25
@@ -66,8 +65,7 @@ class MeasuredJoints:
         self._why = ""
         self._in_a_row = 0
         self._candidate: _Candidate | None = None
-        self._intervals: deque[float] = deque(maxlen=50)
-        self._last_message: float | None = None
+        self._period = Period()
 
     def take(self, position: Vector, arrival: Arrival) -> str | None:
         """Take a measured joint position.
@@ -80,9 +78,7 @@ class MeasuredJoints:
             None if it is believed, else why it is refused.
         """
         steady = arrival.steady
-        if self._last_message is not None:
-            self._intervals.append(steady - self._last_message)
-        self._last_message = steady
+        self._period.note(steady)
         if not np.isfinite(position).all():
             return self._refuse(f"joint_states has a position that is not finite, {position.tolist()}", steady)
         while self._window and steady - self._window[0][0] > WINDOW and len(self._window) > 1:
@@ -103,9 +99,7 @@ class MeasuredJoints:
 
     def learnt_age(self, longest: float) -> float:
         """Return the age at which joint states are stale, by the rate at which they come [s]; at most the longest."""
-        if len(self._intervals) < 10:
-            return longest
-        return min(longest, max(SHORTEST_AGE, PERIODS * median(self._intervals)))
+        return self._period.times(PERIODS, least=SHORTEST_AGE, most=longest)
 
     @property
     def settled(self) -> bool:

@@ -42,6 +42,7 @@ class Limits:
             the tool slows, and the less an arm that lags behind its commands swings past the face.
         joint_speed: Largest speed of each joint, [n] rad/s.
         joint_acceleration: Largest acceleration of each joint, [n] rad/s^2.
+        braking_time: No joint is sent faster than it can brake to rest from within this time [s].
         singularity_slow: Condition number of the tool's Jacobian from which the arm slows on its way to a singularity.
         singularity_stop: The one at which it goes no nearer to it.
         max_age: A command older than this is none [s].
@@ -56,6 +57,7 @@ class Limits:
     approach_rate: float
     joint_speed: Vector
     joint_acceleration: Vector
+    braking_time: float
     singularity_slow: float
     singularity_stop: float
     max_age: float
@@ -79,6 +81,11 @@ class Limits:
             raise BoundsMissing(
                 f"singularity_slow = {self.singularity_slow}: must be below singularity_stop = {self.singularity_stop}"
             )
+
+    @property
+    def commanded_speed(self) -> Vector:
+        """Largest speed that each joint is sent, [n] rad/s: its own, or what it brakes from within `braking_time`."""
+        return np.minimum(self.joint_speed, self.joint_acceleration * self.braking_time)
 
     def outside(self, position: Vector) -> float:
         """Return how far a position [3] m lies outside the box [m], 0 inside."""
@@ -323,7 +330,7 @@ class SafetyFilter:
         line = np.abs(way) / distance
         moving = line > 0.0
         hard = float((self.limits.joint_acceleration[moving] / line[moving]).min())
-        fast = float((self.limits.joint_speed[moving] / line[moving]).min())
+        fast = float((self.limits.commanded_speed[moving] / line[moving]).min())
         # Along this line the tool goes so far for each radian; it has a speed of its own that it may not exceed.
         near = self._kinematics.forward(self.position + way * (min(distance, 0.01) / distance)) - self.target
         fast = min(fast, self.limits.tool_speed * min(distance, 0.01) / max(float(np.linalg.norm(near)), 1e-12))
@@ -372,7 +379,7 @@ class SafetyFilter:
         lower, upper = self._kinematics.lower, self._kinematics.upper
         rate = (np.clip(wanted, lower, upper) - self.position) / dt
         # The ramp holds for every motion, also for that of the elbow to its rest posture.
-        slow = float(np.max(np.abs(rate) / (self.limits.joint_speed * self._eased.blend), initial=1.0))
+        slow = float(np.max(np.abs(rate) / (self.limits.commanded_speed * self._eased.blend), initial=1.0))
         change = rate / slow - self.velocity
         hard = float(np.max(np.abs(change) / (self.limits.joint_acceleration * dt), initial=1.0))
         rate = self.velocity + change / hard

@@ -13,11 +13,13 @@ from enum import Enum
 
 import numpy as np
 
-from rig_robot.freshness import Arrival, ClockJump
+from rig_robot.freshness import Arrival, ClockJump, Period
 from rig_robot.robot.kinematics import Vector
 from rig_robot.robot.measured_joints import MeasuredJoints
 from rig_robot.robot.safety import BoundsMissing, Command, Filter, JointCommand
 
+TWIST_PERIODS, SHORTEST_MOTION = 1.1, 0.02
+"""How long one twist moves the arm, once their rate is known: in periods of theirs, and at the least [s]."""
 YOUNG = 0.05
 """Age up to which a joint state tells where the arm is now [s]."""
 FROZEN = 0.01
@@ -62,7 +64,7 @@ class Timing:
 
     Attributes:
         watchdog: A frame, latent or policy older than this stops the arm [s].
-        motion_time: One twist moves the arm for at most this long [s]; the next should be there by then.
+        motion_time: One twist moves the arm for at most this long [s], and for no longer than the next needs to come.
         heartbeat: An operator's heartbeat older than this stops the arm [s]; 0 where none is required.
         joint_states: A joint state older than this stops the arm [s]; 0: learnt from their rate, at most the watchdog.
     """
@@ -105,6 +107,9 @@ class ArmSupervisor:
         self._joints = MeasuredJoints(safety.joints, safety.limits.joint_speed, safety.limits.tracking_error)
         self._joints_age = timing.watchdog
         self._twist: tuple[Vector, Arrival] | None = None
+        self._twist_period = Period()
+        self._rested = True  # whether the arm has come to rest since that twist
+        self._motion_time = timing.motion_time
         self._heartbeat: float | None = None
         self._ticked: float | None = None
         self._begun = False  # whether an armed arm has been sent anything
@@ -129,7 +134,11 @@ class ArmSupervisor:
 
     def twist_arrived(self, velocity: Vector, arrival: Arrival) -> None:
         """Take a wanted tool velocity, base frame, [3] m/s."""
-        self._twist = (velocity, arrival)
+        self._twist, self._rested = (velocity, arrival), False
+        self._twist_period.note(arrival.steady)
+        self._motion_time = self._twist_period.times(
+            TWIST_PERIODS, least=min(SHORTEST_MOTION, self._timing.motion_time), most=self._timing.motion_time
+        )
 
     def heartbeat_arrived(self, steady: float) -> None:
         """Take a sign of life of the operator; aged by its arrival [s, steady clock]."""
@@ -273,10 +282,17 @@ class ArmSupervisor:
         stop = self._joints_stale(steady, paused) or self._operator_absent(steady)
         if self.state is ArmState.PARKING:
             return self._drive_to_park(stop, steady, dt)
+        if stop is None and self._unmoved(steady) > self._joints_age / 2.0:
+            stop = "joint states do not change, though the arm was told to move"
         velocity, age, waiting = self._wanted(steady)
         if stop is not None:
             age, waiting = float("inf"), stop
-        command = self._safety.step(velocity, age, dt)
+        if waiting is None and self._late(steady) and self._safety.moving and not self._rested:
+            # As fast as the joints may: to rest along the tool's line the arm would take twice as long.
+            command = self._safety.brake(dt, "the next command is late")
+            self._rested = not self._safety.moving
+        else:
+            command = self._safety.step(velocity, age, dt)
         if waiting is None:
             self._become(ArmState.MOVING, command.note)
         else:
@@ -319,14 +335,18 @@ class ArmSupervisor:
         sure = joints.settled and joints.age(steady) <= YOUNG and joints.still(steady) >= RELIEF_STILL
         return measured if near and sure else None
 
-    def _frozen(self, steady: float) -> str | None:
-        """Return why the measured joints say nothing: they stay the same though the arm is told to move. Else None."""
+    def _unmoved(self, steady: float) -> float:
+        """Return for how long the measured joints have stayed the same though the arm is told to move [s]."""
         told = float(np.abs(self._safety.commanded - self._unchanged).max())
         if told <= LEAVES or self._joints.age(steady) > YOUNG:
             self._left = None
-            return None
+            return 0.0
         self._left = steady if self._left is None else self._left
-        if told <= FROZEN or steady - self._left <= self._joints_age:
+        return steady - self._left if told > FROZEN else 0.0
+
+    def _frozen(self, steady: float) -> str | None:
+        """Return why the measured joints say nothing: they stay the same though the arm is told to move. Else None."""
+        if self._unmoved(steady) <= self._joints_age:
             return None
         return (
             f"joint states have not changed by a digit for {steady - self._joints.changed:.2f} s, though the arm was "
@@ -374,13 +394,17 @@ class ArmSupervisor:
         age = arrival.now(steady)
         if age > self._timing.watchdog:
             return np.zeros(3), age, f"the last command is stale (older than {self._timing.watchdog} s)"
-        if steady - arrival.steady > self._timing.motion_time:
+        if self._late(steady):
             return np.zeros(3), age, None
         velocity = velocity.copy()
         for axis, place in self._held.items():
             # The policy moves in a plane; a proportional pull of 5/s keeps the tool in it.
             velocity[axis] = 5.0 * (place - self._safety.target[axis])
         return velocity, age, None
+
+    def _late(self, steady: float) -> bool:
+        """Return whether the last twist moves the arm no longer, and the next has not come."""
+        return self._twist is not None and steady - self._twist[1].steady > self._motion_time
 
     def _joints_stale(self, steady: float, paused: float = 0.0) -> str | None:
         if self._joints.position is None:
