@@ -14,7 +14,7 @@ NODES = {
     "arm": "rig_robot.nodes.arm:main",
     "recorder": "rig_robot.nodes.recorder:main",
     "trainer": "rig_robot.nodes.trainer:main",
-    "receiver": "rig_robot.nodes.receiver:main",
+    "receiver": "rig_robot.nodes.checkpoint_receiver:main",
     "sim": "rig_sim.robot_node:main",
     "sim_goals": "rig_sim.goals_node:main",
     "sim_practice": "rig_sim.practice_node:main",
@@ -38,7 +38,7 @@ setup(
     packages=[*find_packages(include=["rig_robot", "rig_robot.*"]), "rig_sim"],
     # Only rig_sim is mapped: an entry for rig_robot would break `colcon build --symlink-install`.
     package_dir={"rig_sim": "sim"},
-    package_data={"rig_robot": ["checkpoints/**/*"], "rig_sim": ["assets/*.xml"]},
+    package_data={"rig_robot": ["models/**/*"], "rig_sim": ["assets/*.xml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

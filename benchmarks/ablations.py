@@ -17,7 +17,7 @@ import gymnasium
 import tyro
 
 from rig_robot.learning.arguments import preset
-from rig_robot.learning.sweep import sweep
+from rig_robot.learning.experiments.parallel_runs import sweep
 
 WITHOUT: dict[str, dict[str, Any]] = {
     "nothing": {},

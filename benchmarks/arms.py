@@ -14,8 +14,8 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from rig_robot.bringup import Parameters, arm_parameters, presets
-from rig_robot.resources import locate
+from rig_robot.bringup.systems import Parameters, arm_parameters, presets
+from rig_robot.common.package_files import locate
 
 BOX = (0.16, 0.47, 0.80, 0.30)
 LINK = (0.80, 0.79, 0.76, 1.0)

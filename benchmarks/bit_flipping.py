@@ -3,7 +3,7 @@
     python benchmarks/bit_flipping.py
     python benchmarks/bit_flipping.py --bits 15 --cycles 30 --seeds 1    # seconds
 
-The same loop (rig_robot/learning/dqn.py) with each of HER's four strategies and with none, which is a plain DQN.
+The same loop (rig_robot/learning/baselines/dqn.py) with each of HER's four strategies and with none: a plain DQN.
 Success is the share of 200 other games in which the goal is reached without exploration. `--picture FILE` draws the
 curves. The last line is one JSON object.
 """
@@ -20,8 +20,8 @@ import torch
 import tyro
 from matplotlib.figure import Figure
 
-from rig_robot.learning.dqn import DqnArgs, Evaluation, learn
-from rig_robot.learning.relabeling import Strategy
+from rig_robot.learning.baselines.dqn import DqnArgs, Evaluation, learn
+from rig_robot.learning.rl.relabeling import Strategy
 
 Curves = dict[str, list[list[Evaluation]]]
 """for each strategy a learning curve per seed"""

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 import tyro
 
-from rig_robot.bringup import SHIPPED_CHECKPOINT, dds_profile, simulation_environment
+from rig_robot.bringup.systems import SHIPPED_CHECKPOINT, dds_profile, simulation_environment
 
 STAGES = ("frame", "observation", "latent", "twist", "command")
 """What a frame becomes, in order."""
@@ -87,7 +87,7 @@ def listen(record: Record) -> Callable[[float], None]:
     from rclpy.qos import QoSProfile, ReliabilityPolicy
     from sensor_msgs.msg import Image, TimeReference
 
-    from rig_robot.ros import stamp_ns
+    from rig_robot.ros.node import stamp_ns
 
     rclpy.init()
     node = rclpy.create_node("control_latency")
@@ -173,11 +173,11 @@ def trainer(environment: dict[str, str]) -> Iterator[subprocess.Popen]:
     import gymnasium
 
     import rig_sim  # noqa: F401  registers the environments
-    from rig_robot.learning import blank
+    from rig_robot.checkpoints.checkpoint import activate, read_config
+    from rig_robot.common.package_files import locate
     from rig_robot.learning.arguments import ExploreArgs, TrainArgs
-    from rig_robot.learning.checkpoint import activate, read_config
-    from rig_robot.learning.train import record
-    from rig_robot.resources import locate
+    from rig_robot.learning.checkpoint_io import untrained as blank
+    from rig_robot.learning.training.train import record
 
     with tempfile.TemporaryDirectory() as name:
         data = Path(name)

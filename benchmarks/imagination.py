@@ -36,13 +36,13 @@ from torch import nn
 
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.learning.arguments import preset
-from rig_robot.learning.k_best import Generator, KBestTrainer
-from rig_robot.learning.relabeling import Prior
-from rig_robot.learning.replay_buffer import ReplayBuffer
+from rig_robot.learning.baselines.k_best import Generator, KBestTrainer
 from rig_robot.learning.representations import Latent, make
 from rig_robot.learning.rig import HELD_OUT_SEEDS, explore
-from rig_robot.learning.vae import Vae, to_images, to_pixels
-from rig_robot.learning.vae_training import one_cycle, reparametrise
+from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.rl.replay_buffer import ReplayBuffer
+from rig_robot.learning.vae.vae import Vae, to_images, to_pixels
+from rig_robot.learning.vae.vae_trainer import one_cycle, reparametrise
 
 HORIZON = 50
 CELL, NEAR, SAME = 0.025, 0.015, 0.002

@@ -1,7 +1,7 @@
 """Learning as on a robot, without ROS: episodes go to the learner as the recorder would have given them.
 
     python benchmarks/on_robot.py --steps 5000
-    python benchmarks/on_robot.py --steps 1000 --scene shifted --checkpoint rig_robot/checkpoints/sawyer_reach_xy
+    python benchmarks/on_robot.py --steps 1000 --scene shifted --checkpoint rig_robot/models/sawyer_reach_xy
 
 The first from nothing; the second with what was learned in a view that is not there any more.
 
@@ -22,15 +22,15 @@ import numpy as np
 import tyro
 
 import rig_sim  # noqa: F401  registers the environments
-from rig_robot.exploring import Explorer
-from rig_robot.learning import blank
+from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry, activate, read_config, resolve
+from rig_robot.inference.exploration import Explorer
+from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.arguments import Scene, TrainArgs
-from rig_robot.learning.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry, activate, read_config, resolve
-from rig_robot.learning.evaluate import figures, roll_out
-from rig_robot.learning.inference import Encoder, Policy
-from rig_robot.learning.on_robot import Learner
-from rig_robot.learning.practice_notes import Settings
-from rig_robot.recording.segments import Segment
+from rig_robot.learning.checkpoint_io import untrained as blank
+from rig_robot.learning.practice.learner import Learner
+from rig_robot.learning.practice.phases import Settings
+from rig_robot.learning.training.evaluate import figures, roll_out
+from rig_robot.recording.transitions import Segment
 
 STICKY, EPISODE = 10, 50
 NOISE, EPSILON = 0.2, 0.2

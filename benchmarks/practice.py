@@ -29,10 +29,10 @@ import gymnasium
 import tyro
 
 import rig_sim  # noqa: F401  registers the environments
+from rig_robot.checkpoints.checkpoint import CONFIG_FILE, CheckpointError, read_config
 from rig_robot.learning.arguments import EvalArgs
-from rig_robot.learning.checkpoint import CONFIG_FILE, CheckpointError, read_config
-from rig_robot.learning.evaluate import evaluate
-from rig_robot.learning.pictures import learning_curve
+from rig_robot.learning.training.evaluate import evaluate
+from rig_robot.learning.training.plots import learning_curve
 
 DOMAIN = "94"
 """ROS domain, where the user has set none."""
@@ -85,7 +85,7 @@ def shifted(args: Args, data: Path) -> dict[str, float | int]:
     """Run the second part."""
     before = sim(args)
     after_the_shift = sim(args, "--scene", "shifted")
-    practice = ("--practice", "--data", str(data), "--checkpoint", "package://rig_robot/checkpoints/sawyer_reach_xy")
+    practice = ("--practice", "--data", str(data), "--checkpoint", "package://rig_robot/models/sawyer_reach_xy")
     if (data / "checkpoints").exists():
         practice = practice[:3]
     after = sim(args, "--scene", "shifted", *practice, "--steps", str(EPISODES * EPISODE_STEPS))

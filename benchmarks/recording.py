@@ -24,9 +24,9 @@ import tyro
 import yaml
 from standin.system import Process
 
-from rig_robot.bringup import SHIPPED_CHECKPOINT, dds_profile, share
+from rig_robot.bringup.systems import SHIPPED_CHECKPOINT, dds_profile, share
 from rig_robot.recording import topics
-from rig_robot.recording.episode import EpisodeInfo, find, header_ns, messages
+from rig_robot.recording.episode_reader import EpisodeInfo, find, header_ns, messages
 
 FRAME_NS = 1_000_000_000 // 30
 START_TIMEOUT = 60.0

@@ -44,18 +44,18 @@ from standin.episodes import BEGIN, Recording, image, pose, twist
 from standin.system import Process
 
 import rig_sim  # noqa: F401  registers the environments
-from rig_robot.bringup import SHIPPED_CHECKPOINT, dds_profile
-from rig_robot.learning import blank
+from rig_robot.bringup.shared_memory import sweep
+from rig_robot.bringup.systems import SHIPPED_CHECKPOINT, dds_profile
+from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointConfig, activate, read_config, resolve
+from rig_robot.common.package_files import locate
+from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.checkpoint import CURRENT, CheckpointConfig, activate, read_config, resolve
-from rig_robot.learning.inference import Encoder, Policy
-from rig_robot.learning.run_state import load_notes
+from rig_robot.learning.checkpoint_io import untrained as blank
+from rig_robot.learning.training.training_state import load_notes
 from rig_robot.recording import topics
-from rig_robot.recording.episode import EpisodeInfo, find, header_ns, messages
-from rig_robot.recording.segments import read_segments
-from rig_robot.recording.writer import open_name
-from rig_robot.resources import locate
-from rig_robot.shared_memory import sweep
+from rig_robot.recording.episode_reader import EpisodeInfo, find, header_ns, messages
+from rig_robot.recording.episode_writer import open_name
+from rig_robot.recording.transitions import read_segments
 
 FRAME = 1.0 / 30.0
 NAMESPACE = f"recovery_{os.getpid()}"
@@ -97,7 +97,7 @@ class Stack:
         from rclpy.node import Node
         from sensor_msgs.msg import Image, JointState
 
-        from rig_robot import ros
+        from rig_robot.ros import node as ros
 
         rclpy.init()
         self._ros, self._twist, self._joints_type = ros, TwistStamped, JointState
@@ -321,7 +321,7 @@ class Checkpoints:
         from rclpy.node import Node
         from std_msgs.msg import String
 
-        from rig_robot import ros
+        from rig_robot.ros import node as ros
 
         self._root, self._work = root, work
         self.node = Node("checkpoints", namespace=NAMESPACE)

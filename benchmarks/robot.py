@@ -26,12 +26,12 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from standin.operator import Operator
 from standin.system import PRACTICE, Bench
 
-from rig_robot.bringup import SHIPPED_CHECKPOINT, NodeSpec, dds_profile
-from rig_robot.practice_data import prepare
-from rig_robot.resources import share
-from rig_robot.ros import EPISODES, LATCHED
-from rig_robot.runner import Runner
-from rig_robot.task import read_task
+from rig_robot.bringup.practice_directory import prepare
+from rig_robot.bringup.process_runner import Runner
+from rig_robot.bringup.systems import SHIPPED_CHECKPOINT, NodeSpec, dds_profile
+from rig_robot.bringup.task_config import read_task
+from rig_robot.common.package_files import share
+from rig_robot.ros.node import EPISODES, LATCHED
 
 DOMAIN = "95"
 """ROS domain, where the user has set none."""

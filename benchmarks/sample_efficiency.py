@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from rig_robot.learning.arguments import ExploreArgs, TrainArgs, preset
-from rig_robot.learning.sweep import Ended, sweep
+from rig_robot.learning.experiments.parallel_runs import Ended, sweep
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def train_args(args: Args, key: Key) -> TrainArgs:
 def record_buffer(args: TrainArgs) -> None:
     """The random steps that an offline run learns from: `rig explore --out BUFFER --steps 2000 --seed SEED`."""
     if args.offline and not args.offline.exists():
-        from rig_robot.learning.train import record
+        from rig_robot.learning.training.train import record
 
         explore = ExploreArgs(args.offline, args.exploration_steps, env=args.env, seed=args.seed)
         record(explore, make_env)

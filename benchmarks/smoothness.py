@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import tyro
 
-from rig_robot.bringup import NODES, read_parameters
-from rig_robot.resources import share
-from rig_robot.robot.kinematics import TOOL_DOWN, Kinematics, Margin, Vector
-from rig_robot.robot.safety import Limits, SafetyFilter
+from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, Margin, Vector
+from rig_robot.arm.safety import Limits, SafetyFilter
+from rig_robot.bringup.systems import NODES, read_parameters
+from rig_robot.common.package_files import share
 from rig_sim.robot import SimulatedRobot
 from rig_sim.trajectory import Point
 from rig_sim.world import HOME, JOINTS, ROBOT, kinematics

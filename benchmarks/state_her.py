@@ -24,9 +24,9 @@ from stable_baselines3 import TD3, HerReplayBuffer
 from stable_baselines3.common.noise import NormalActionNoise
 
 from rig_robot.learning.arguments import preset
-from rig_robot.learning.evaluate import figures, roll_out
-from rig_robot.learning.figures import sentence
-from rig_robot.learning.train import EVALUATION_SEED, train
+from rig_robot.learning.training.evaluate import figures, roll_out
+from rig_robot.learning.training.metrics import sentence
+from rig_robot.learning.training.train import EVALUATION_SEED, train
 from rig_sim.env import SawyerReachEnv
 from rig_sim.world import WORKSPACE_HIGH, WORKSPACE_LOW
 

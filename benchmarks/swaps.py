@@ -36,12 +36,12 @@ import yaml
 from standin.operator import Operator
 from standin.system import Process
 
-from rig_robot.bringup import SHIPPED_CHECKPOINT, dds_profile, share
-from rig_robot.learning.checkpoint import CheckpointConfig, PriorEntry, activate, read_config, read_tensors, save
-from rig_robot.learning.inference import Encoder, Policy
-from rig_robot.pictures import from_raw
+from rig_robot.bringup.systems import SHIPPED_CHECKPOINT, dds_profile, share
+from rig_robot.checkpoints.checkpoint import CheckpointConfig, PriorEntry, activate, read_config, read_tensors, save
+from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.recording import topics
-from rig_robot.recording.episode import EpisodeInfo, find, header_ns, messages, values
+from rig_robot.recording.episode_reader import EpisodeInfo, find, header_ns, messages, values
+from rig_robot.vision.image_decoding import from_raw
 from rig_sim.world import kinematics
 
 NAMES = ("shipped", "turned")
@@ -261,8 +261,8 @@ class Run:
 
         from rclpy.executors import SingleThreadedExecutor
 
-        from rig_robot.announcing import Announcer, Outcome
-        from rig_robot.ros import RigNode
+        from rig_robot.checkpoint_delivery.announcer import Announcer, Outcome
+        from rig_robot.ros.node import RigNode
 
         self._node = RigNode("swapper")
         self._executor = SingleThreadedExecutor()
@@ -339,7 +339,7 @@ class Run:
 
 def measure(args: Args, folder: Path) -> dict[str, Any]:
     """Run, read back, and return the figures."""
-    from rig_robot.resources import locate
+    from rig_robot.common.package_files import locate
 
     root = folder / "checkpoints"
     root.mkdir(parents=True)

@@ -29,12 +29,12 @@ import torch
 import tyro
 from torch import Tensor, nn
 
+from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.learning.arguments import TrainArgs, preset
-from rig_robot.learning.relabeling import Prior
 from rig_robot.learning.rig import Rig
-from rig_robot.learning.vae import Vae
-from rig_robot.learning.vae_training import VaeTrainer
-from rig_robot.memory import keep_large_blocks
+from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.vae.vae import Vae
+from rig_robot.learning.vae.vae_trainer import VaeTrainer
 
 ACTIONS, HORIZON, EPISODES = 2, 50, 100
 SETTINGS = {

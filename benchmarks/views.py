@@ -26,8 +26,8 @@ import tyro
 from numpy.typing import NDArray
 
 import rig_sim  # noqa: F401  (registers the environments)
-from rig_robot.observation import Image, prepare
-from rig_robot.robot.kinematics import TOOL_DOWN
+from rig_robot.arm.kinematics import TOOL_DOWN
+from rig_robot.vision.observation import Image, prepare
 from rig_sim.env import SawyerReachEnv
 from rig_sim.scenes import SCENES
 from rig_sim.world import FIXED_HEIGHT, HOME, VIEWS, WORKSPACE_HIGH, WORKSPACE_LOW, Camera, World, kinematics

@@ -1,8 +1,8 @@
 """The whole system in simulation: `ros2 launch rig_robot sim.launch.py goals:=10`; `--show-args` explains them all."""
 
 from launch import LaunchDescription
-from rig_robot.bringup import SimOptions
-from rig_robot.launching import Arguments, System, description, options, simulated
+from rig_robot.bringup.ros2_launch import Arguments, System, description, options, simulated
+from rig_robot.bringup.systems import SimOptions
 
 ARGUMENTS: Arguments = {
     "checkpoint": (
@@ -26,7 +26,7 @@ ARGUMENTS: Arguments = {
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Return the launch description; the nodes are those of `rig_robot.bringup.simulation`."""
+    """Return the launch description; the nodes are those of `rig_robot.bringup.systems.simulation`."""
     return description(ARGUMENTS, _system)
 
 

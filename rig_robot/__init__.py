@@ -2,4 +2,4 @@
 
 __version__ = "0.1.0"
 
-from rig_robot import starter as starter  # notes who started this process, before the long imports
+from rig_robot.common import starter as starter  # notes who started this process, before the long imports

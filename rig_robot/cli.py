@@ -8,7 +8,7 @@ import os
 import re
 import sys
 
-from rig_robot import interrupts
+from rig_robot.common import interrupts
 
 IS_THE_PROCESS = __name__ == "__main__" or os.path.basename(sys.argv[0]) == "rig"  # noqa: PTH119
 """Whether this process is the command: workers, tests and tools that import this file have a Ctrl-C of their own."""
@@ -24,7 +24,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from rig_robot.bringup import (
+from rig_robot.bringup.systems import (
     RobotOptions,
     SimOptions,
     prepare_practice,
@@ -33,12 +33,12 @@ from rig_robot.bringup import (
     simulation,
     simulation_environment,
 )
-from rig_robot.checkpoints_options import CheckpointsOptions
+from rig_robot.commands.checkpoints_options import CheckpointsOptions
+from rig_robot.commands.record_options import BagsOptions
+from rig_robot.common.output_paths import plain
 from rig_robot.doctor.options import DoctorOptions
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
-from rig_robot.learning.compare import CompareArgs, compare
-from rig_robot.outputs import plain
-from rig_robot.recording.options import BagsOptions
+from rig_robot.learning.experiments.compare import CompareArgs, compare
 
 # fmt: off
 Word = typing.Literal[
@@ -124,8 +124,8 @@ def _defaults(arguments: list[str]) -> TrainArgs:
 
 def _sim(options: SimOptions) -> int:
     interrupts.end_at_once("rig sim: stopped before its nodes were started")
-    from rig_robot.company import refuse_company
-    from rig_robot.runner import Runner
+    from rig_robot.bringup.process_runner import Runner
+    from rig_robot.bringup.second_system import refuse_company
 
     prepare_practice(options)
     nodes = simulation(options)
@@ -142,8 +142,8 @@ def _sim(options: SimOptions) -> int:
 
 def _robot(options: RobotOptions) -> int:
     interrupts.end_at_once("rig robot: stopped before its nodes were started")
-    from rig_robot.company import refuse_company
-    from rig_robot.runner import Runner
+    from rig_robot.bringup.process_runner import Runner
+    from rig_robot.bringup.second_system import refuse_company
 
     prepare_practice(options)
     nodes = robot(options)
@@ -160,7 +160,7 @@ def _doctor(options: DoctorOptions) -> int:
 
 def _goal(options: GoalOptions) -> int:
     _visit("camera")
-    from rig_robot.send_goal import send
+    from rig_robot.commands.goal import send
 
     with interrupts.orderly("rig goal: stopped; whether the picture is the goal now is not known"):
         answer = send(options.picture, options.namespace, options.timeout)
@@ -170,7 +170,7 @@ def _goal(options: GoalOptions) -> int:
 
 def _tell(options: TellOptions) -> int:
     _visit("small")
-    from rig_robot.operate import tell
+    from rig_robot.commands.tell import tell
 
     with interrupts.orderly(f"rig tell {options.word}: stopped; whether it is done is not known"):
         outcome = tell(options.word, options.namespace, options.timeout)
@@ -180,7 +180,7 @@ def _tell(options: TellOptions) -> int:
 
 def _watch(options: WatchOptions) -> int:
     _visit("small")
-    from rig_robot.operate import watch
+    from rig_robot.commands.tell import watch
 
     with interrupts.orderly("rig watch: stopped"):
         watch(options.namespace)
@@ -189,8 +189,8 @@ def _watch(options: WatchOptions) -> int:
 
 def _visit(profile: str) -> None:
     """Meet a running system in its ROS domain; before rclpy is loaded, since the DDS reads its profile as it starts."""
-    from rig_robot.bringup import dds_profile
-    from rig_robot.strangers import CURE, cause, over_udp, strangers
+    from rig_robot.bringup.other_users import CURE, cause, over_udp, strangers
+    from rig_robot.bringup.systems import dds_profile
 
     os.environ.update(simulation_environment())
     if (names := strangers(os.environ)) and (variables := over_udp(os.environ)):
@@ -228,7 +228,7 @@ def _environment(name: str, **arguments: Any) -> Any:
 
 def _bags(options: BagsOptions) -> int:
     interrupts.end_at_once("rig bags: stopped")
-    from rig_robot.recording.listing import run
+    from rig_robot.commands.bags import run
 
     return run(options)
 
@@ -237,7 +237,7 @@ def _checkpoints(options: CheckpointsOptions) -> int:
     interrupts.end_at_once("rig checkpoints: stopped")
     if options.switch:
         _visit("small")
-    from rig_robot.lineage import run
+    from rig_robot.commands.checkpoints import run
 
     if not options.switch:
         return run(options)
@@ -247,7 +247,7 @@ def _checkpoints(options: CheckpointsOptions) -> int:
 
 def _train(args: TrainArgs) -> int:
     interrupts.end_at_once("rig train: stopped; the same command goes on from there")
-    from rig_robot.learning.train import train
+    from rig_robot.learning.training.train import train
 
     with interrupts.orderly("rig train: stopped; the same command goes on from there"):
         train(args, _environment)
@@ -256,7 +256,7 @@ def _train(args: TrainArgs) -> int:
 
 def _explore(args: ExploreArgs) -> int:
     interrupts.end_at_once("rig explore: stopped; nothing was recorded, the same command begins anew")
-    from rig_robot.learning.train import record
+    from rig_robot.learning.training.train import record
 
     record(args, _environment)
     return 0
@@ -269,7 +269,7 @@ def _compare(args: CompareArgs) -> int:
 
 def _eval(args: EvalArgs) -> int:
     interrupts.end_at_once("rig eval: stopped; there are no figures, the same command begins anew")
-    from rig_robot.learning.evaluate import evaluate
+    from rig_robot.learning.training.evaluate import evaluate
 
     evaluate(args, _environment)
     return 0

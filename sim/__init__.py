@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 
-from rig_robot import interrupts
+from rig_robot.common import interrupts
 
 interrupts.end_nodes_at_once()
 

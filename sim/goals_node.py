@@ -21,12 +21,12 @@ from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
-from rig_robot.learning.checkpoint import read_config
-from rig_robot.learning.figures import sentence, summary
-from rig_robot.outputs import check_file, check_folder
-from rig_robot.pictures import from_raw
-from rig_robot.resources import locate
-from rig_robot.ros import COMMAND, LATCHED, OBSERVATION, RigNode, rgb_to_image, run, stamp_ns
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.common.output_paths import check_file, check_folder
+from rig_robot.common.package_files import locate
+from rig_robot.learning.training.metrics import sentence, summary
+from rig_robot.ros.node import COMMAND, LATCHED, OBSERVATION, RigNode, rgb_to_image, run, stamp_ns
+from rig_robot.vision.image_decoding import from_raw
 from rig_sim.scenes import STILL, dress_as
 from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics, view
 

@@ -13,8 +13,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState, TimeReference
 from trajectory_msgs.msg import JointTrajectory
 
-from rig_robot.robot.kinematics import NotReached
-from rig_robot.ros import COMMAND, OBSERVATION, WARN, BadParameter, RigNode, rgb_to_image, run, stamp_ns
+from rig_robot.arm.kinematics import NotReached
+from rig_robot.ros.node import COMMAND, OBSERVATION, WARN, BadParameter, RigNode, rgb_to_image, run, stamp_ns
 from rig_sim.robot import SimulatedRobot
 from rig_sim.scenes import STILL, dress_as
 from rig_sim.trajectory import Point, Refused

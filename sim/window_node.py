@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import Image
 
-from rig_robot import display
-from rig_robot.imagined import IMAGINED
-from rig_robot.pictures import from_raw
-from rig_robot.ros import LATCHED, OBSERVATION, BadParameter, RigNode, run
+from rig_robot.common import display
+from rig_robot.messages.imagined_goals import IMAGINED
+from rig_robot.ros.node import LATCHED, OBSERVATION, BadParameter, RigNode, run
+from rig_robot.vision.image_decoding import from_raw
 from rig_sim.goals_node import titled
 from rig_sim.world import CAMERA_SIZE
 

@@ -7,8 +7,8 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rig_robot.observation import Crop, Image, prepare
-from rig_robot.robot.kinematics import Kinematics, Vector
+from rig_robot.arm.kinematics import Kinematics, Vector
+from rig_robot.vision.observation import Crop, Image, prepare
 
 ASSETS = Path(__file__).parent / "assets"
 ROBOT = ASSETS / "sawyer.xml"

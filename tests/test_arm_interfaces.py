@@ -22,9 +22,9 @@ from std_srvs.srv import SetBool, Trigger
 from test_arm_node import PARAMETERS
 from trajectory_msgs.msg import JointTrajectory
 
+from rig_robot.arm.kinematics import TOOL_DOWN
 from rig_robot.nodes.arm import ArmNode
-from rig_robot.robot.kinematics import TOOL_DOWN
-from rig_robot.ros import COMMAND, LATCHED
+from rig_robot.ros.node import COMMAND, LATCHED
 from rig_sim.world import HOME, JOINTS, ROBOT, kinematics
 
 FREE = kinematics()

@@ -14,9 +14,9 @@ from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from rig_robot.bringup import NODES, read_parameters
-from rig_robot.resources import share
-from rig_robot.ros import COMMAND, LATCHED, STATE
+from rig_robot.bringup.systems import NODES, read_parameters
+from rig_robot.common.package_files import share
+from rig_robot.ros.node import COMMAND, LATCHED, STATE
 from rig_sim.world import FIXED_HEIGHT, JOINTS, SPEED_LIMITS, WORKSPACE_HIGH, WORKSPACE_LOW, kinematics
 
 PARAMETERS = read_parameters(share("config", "sim.yaml"), NODES)["arm"]

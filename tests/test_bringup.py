@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 import yaml
 
-from rig_robot import bringup
-from rig_robot.bringup import (
+from rig_robot.bringup import systems as bringup
+from rig_robot.bringup.process_runner import command
+from rig_robot.bringup.systems import (
     SHIPPED_CHECKPOINT,
     BringupError,
     NodeSpec,
@@ -28,11 +29,10 @@ from rig_robot.bringup import (
     robot_notice,
     simulation,
 )
-from rig_robot.learning.checkpoint import read_config, resolve
-from rig_robot.names import claim
-from rig_robot.resources import NotFound, locate, share
-from rig_robot.runner import command
-from rig_robot.starter import VARIABLE
+from rig_robot.checkpoints.checkpoint import read_config, resolve
+from rig_robot.common.node_name_claim import claim
+from rig_robot.common.package_files import NotFound, locate, share
+from rig_robot.common.starter import VARIABLE
 
 HAS_LAUNCH = importlib.util.find_spec("launch_ros") is not None
 
@@ -50,7 +50,7 @@ def recorded_launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.SimpleNam
 
     Where the real ones can be imported, `test_the_real_launch_...` below uses those.
     """
-    monkeypatch.delitem(sys.modules, "rig_robot.launching", raising=False)
+    monkeypatch.delitem(sys.modules, "rig_robot.bringup.ros2_launch", raising=False)
     names = {
         "launch": ("LaunchContext", "LaunchDescription", "LaunchDescriptionEntity"),
         "launch.actions": (
@@ -74,7 +74,7 @@ def recorded_launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[types.SimpleNam
             setattr(kinds, name, kind)
         monkeypatch.setitem(sys.modules, module_name, module)
     yield kinds
-    sys.modules.pop("rig_robot.launching", None)  # made of the recorders
+    sys.modules.pop("rig_robot.bringup.ros2_launch", None)  # made of the recorders
 
 
 OF_ROS_2_ALONE = """
@@ -91,7 +91,7 @@ from rig_robot.bringup import BringupError, RobotOptions, SimOptions, prepare_pr
 from rig_robot.resources import share
 from rig_robot.shared_memory import sweep
 
-place = "package://rig_robot/checkpoints/sawyer_reach_xy"
+place = "package://rig_robot/models/sawyer_reach_xy"
 assert len(simulation(SimOptions())) == 7
 prepare_practice(SimOptions(practice=True, data=Path("begun"), checkpoint=place))
 assert len(simulation(SimOptions(practice=True, data=Path("begun")))) > 7
@@ -300,7 +300,7 @@ def test_every_argument_of_the_command_is_one_of_the_launch_file(recorded_launch
     assert {name for name, (default, _) in arguments.items() if default is None} == required
     defaults = {field.name: field.default for field in fields if field.name not in required}
     texts = {name: arguments[name][0] or "" for name in arguments}
-    made = sys.modules["rig_robot.launching"].options(options, texts)
+    made = sys.modules["rig_robot.bringup.ros2_launch"].options(options, texts)
     assert {name: getattr(made, name) for name in defaults} == defaults
 
 
@@ -405,6 +405,11 @@ def test_a_damaged_checkpoint_is_refused_before_anything_starts(checkpoint: Path
     (damaged / "config.json").write_text(json.dumps(config))
     with pytest.raises(BringupError, match="damaged"):
         simulation(SimOptions(str(damaged)))
+
+
+def test_a_checkpoint_under_its_name_of_the_version_before_is_found_and_the_new_name_is_told() -> None:
+    with pytest.warns(FutureWarning, match="package://rig_robot/models/sawyer_reach_xy"):
+        assert locate("package://rig_robot/checkpoints/sawyer_reach_xy") == locate(SHIPPED_CHECKPOINT)
 
 
 def test_files_of_the_packages_are_found() -> None:

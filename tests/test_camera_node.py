@@ -11,9 +11,9 @@ from ros_harness import Listener, NodeProcess, node_process
 from sensor_msgs.msg import Image
 from test_pictures import raw_from
 
-from rig_robot import ros
-from rig_robot.observation import CENTRE_SQUARE, prepare
-from rig_robot.pictures import LAYOUTS, from_raw
+from rig_robot.ros import node as ros
+from rig_robot.vision.image_decoding import LAYOUTS, from_raw
+from rig_robot.vision.observation import CENTRE_SQUARE, prepare
 
 GREY = np.full((480, 640, 3), 100, np.uint8)
 

@@ -13,13 +13,13 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from software_realsense import Feeding, SoftwareRealSense
 from test_cameras import folder
 
-from rig_robot import ros
-from rig_robot.bringup import SHIPPED_CHECKPOINT
+from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
+from rig_robot.common.package_files import locate
 from rig_robot.nodes.camera import CameraNode
-from rig_robot.observation import CENTRE_SQUARE, prepare
-from rig_robot.pictures import from_raw
-from rig_robot.resources import locate
-from rig_robot.view_check import reference
+from rig_robot.ros import node as ros
+from rig_robot.vision.image_decoding import from_raw
+from rig_robot.vision.observation import CENTRE_SQUARE, prepare
+from rig_robot.vision.view_check import reference
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
 Start = Callable[..., CameraNode]

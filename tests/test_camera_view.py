@@ -8,9 +8,9 @@ from ros_harness import Listener, node_process
 from test_camera_node import Driver
 from test_checkpoint import write
 
-from rig_robot import ros
-from rig_robot.learning.checkpoint import activate
-from rig_robot.view_check import Reference
+from rig_robot.checkpoints.checkpoint import activate
+from rig_robot.ros import node as ros
+from rig_robot.vision.view_check import Reference
 
 
 def test_the_view_is_compared_with_the_checkpoint_that_runs_also_after_a_swap(

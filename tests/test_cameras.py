@@ -15,13 +15,13 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 from software_realsense import Feeding, SoftwareRealSense
 
-from rig_robot.camera_info import describe
-from rig_robot.robot.cameras.capture import Capture, turned
-from rig_robot.robot.cameras.device_clock import DRIFT, SLIGHT, DeviceClock
-from rig_robot.robot.cameras.driver import CameraError, Ended, Frame, Lens
-from rig_robot.robot.cameras.file import FileCamera
-from rig_robot.robot.cameras.realsense import RealSense
-from rig_robot.robot.cameras.v4l2 import V4l2
+from rig_robot.cameras.capture import Capture, turned
+from rig_robot.cameras.device_clock import DRIFT, SLIGHT, DeviceClock
+from rig_robot.cameras.driver import CameraError, Ended, Frame, Lens
+from rig_robot.cameras.playback import FileCamera
+from rig_robot.cameras.realsense import RealSense
+from rig_robot.cameras.v4l2 import V4l2
+from rig_robot.messages.camera_info import describe
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, (480, 640, 3), dtype=np.uint8)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from rig_robot.learning.checkpoint import (
+from rig_robot.checkpoints.checkpoint import (
     ActionEntry,
     CameraEntry,
     CheckpointConfig,
@@ -24,10 +24,10 @@ from rig_robot.learning.checkpoint import (
     resolve,
     save,
 )
-from rig_robot.learning.inference import Encoder, Policy
-from rig_robot.learning.networks import Actor
-from rig_robot.learning.vae import Vae
-from rig_robot.view_check import Reference, reference
+from rig_robot.inference.numpy_networks import Encoder, Policy
+from rig_robot.learning.rl.actor_critic import Actor
+from rig_robot.learning.vae.vae import Vae
+from rig_robot.vision.view_check import Reference, reference
 
 LATENT = 3
 
@@ -180,7 +180,7 @@ def test_several_processes_may_activate_at_once(checkpoint: Path) -> None:
     root = checkpoint.parent
     write(root / "second", seed=1)
     names = (checkpoint.name, "second")
-    program = "import sys, pathlib; from rig_robot.learning.checkpoint import activate\n"
+    program = "import sys, pathlib; from rig_robot.checkpoints.checkpoint import activate\n"
     program += "for _ in range(200): activate(pathlib.Path(sys.argv[1]))"
     activate(checkpoint)
     running = [subprocess.Popen([sys.executable, "-c", program, root / name]) for name in names]
@@ -226,7 +226,7 @@ def test_a_scene_is_kept_and_verified_like_the_networks(tmp_path: Path) -> None:
 
 def test_reading_a_config_does_not_import_torch(checkpoint: Path) -> None:
     program = (
-        "import sys; from rig_robot.learning.checkpoint import read_config; "
+        "import sys; from rig_robot.checkpoints.checkpoint import read_config; "
         f"read_config({str(checkpoint)!r}); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -12,8 +12,8 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from ros_harness import Listener, node_process
 from sensor_msgs.msg import Image
 
-from rig_robot.bringup import SHIPPED_CHECKPOINT
-from rig_robot.ros import LATCHED, OK, diagnostic
+from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
+from rig_robot.ros.node import LATCHED, OK, diagnostic
 
 
 def rig(*arguments: object, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:

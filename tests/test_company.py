@@ -13,10 +13,10 @@ from ros_harness import Listener, node_process
 from std_srvs.srv import SetBool
 from test_arm_node import PARAMETERS, Bench
 
-from rig_robot.bringup import BringupError, NodeSpec
-from rig_robot.company import refuse_company
-from rig_robot.graph import TwoSources
-from rig_robot.ros import COMMAND, NEWCOMER
+from rig_robot.bringup.second_system import refuse_company
+from rig_robot.bringup.systems import BringupError, NodeSpec
+from rig_robot.ros.graph import TwoSources
+from rig_robot.ros.node import COMMAND, NEWCOMER
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rig_robot.learning import compare as module
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.compare import CompareArgs, compare, keys, train_args
-from rig_robot.learning.sweep import Ended
+from rig_robot.learning.experiments import compare as module
+from rig_robot.learning.experiments.compare import CompareArgs, compare, keys, train_args
+from rig_robot.learning.experiments.parallel_runs import Ended
 
 PATH = Path(__file__).parents[1] / "benchmarks" / "sample_efficiency.py"
 specification = importlib.util.spec_from_file_location("sample_efficiency", PATH)

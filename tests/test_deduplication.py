@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rig_robot.deduplication import Deduplicator
+from rig_robot.ros.duplicate_filter import Deduplicator
 
 
 @given(sent=st.lists(st.sampled_from("AB"), max_size=30), data=st.data())

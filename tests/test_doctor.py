@@ -25,13 +25,16 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
-from rig_robot.bringup import DDS_VARIABLES, SHIPPED_CHECKPOINT, NodeSpec
-from rig_robot.doctor import DoctorOptions, arm, camera, checkpoint, dds, listening, machine, run, running
+from rig_robot.bringup.systems import DDS_VARIABLES, SHIPPED_CHECKPOINT, NodeSpec
+from rig_robot.common.package_files import locate, share
+from rig_robot.doctor import DoctorOptions, run
 from rig_robot.doctor import _listen as listen_to
-from rig_robot.doctor.finding import Finding, Level
-from rig_robot.doctor.patient import OWN_TOPIC, Patient, configured
-from rig_robot.resources import locate, share
-from rig_robot.ros import COMMAND, LATCHED, OBSERVATION, rgb_to_image
+from rig_robot.doctor import system_listener as listening
+from rig_robot.doctor.check_result import Finding, Level
+from rig_robot.doctor.checks import arm, camera, checkpoint, dds, machine
+from rig_robot.doctor.checks import nodes as running
+from rig_robot.doctor.examined_system import OWN_TOPIC, Patient, configured
+from rig_robot.ros.node import COMMAND, LATCHED, OBSERVATION, rgb_to_image
 from rig_sim.world import HOME, JOINTS, Camera, World
 
 COMMANDS = "joint_trajectory_controller/joint_trajectory"
@@ -366,7 +369,7 @@ def test_orphaned_shared_memory_is_found(tmp_path: Path) -> None:
     for name in ("fastdds_0123456789abcdef", "fastdds_0123456789abcdef_el"):
         (tmp_path / name).write_bytes(bytes(2**20))
         os.utime(tmp_path / name, (0, 0))
-    assert_found(dds.left_behind(tmp_path), Level.WARN, "2 MiB", "rig_robot.shared_memory")
+    assert_found(dds.left_behind(tmp_path), Level.WARN, "2 MiB", "rig_robot.bringup.shared_memory")
     assert len(list(tmp_path.iterdir())) == 2, "the doctor looks and does not touch"
 
 

@@ -8,10 +8,11 @@ from ros_harness import Listener, NodeProcess, node_process
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
-from rig_robot import latent, ros
-from rig_robot.learning.checkpoint import read_config
-from rig_robot.learning.inference import Encoder
-from rig_robot.pictures import from_raw
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.inference.numpy_networks import Encoder
+from rig_robot.messages import latents as latent
+from rig_robot.ros import node as ros
+from rig_robot.vision.image_decoding import from_raw
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 from test_arm_node import PARAMETERS
 
-from rig_robot import estop
-from rig_robot.estop import BEST_EFFORT, EstopTopic
-from rig_robot.ros import COMMAND, LATCHED
+from rig_robot.ros import estop
+from rig_robot.ros.estop import BEST_EFFORT, EstopTopic
+from rig_robot.ros.node import COMMAND, LATCHED
 
 ONCE = """
 import rclpy, time

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from rig_robot.exploring import Explorer
-from rig_robot.learning.checkpoint import ActionEntry, WorkspaceEntry
+from rig_robot.checkpoints.checkpoint import ActionEntry, WorkspaceEntry
+from rig_robot.inference.exploration import Explorer
 
 STICKY = 10
 XY = ActionEntry(("x", "y"), 0.02, 0.1, {"z": 0.15}, (0.0, 1.0, 0.0, 0.0))

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from ros_harness import Listener, node_process
 from test_doctor import well
 
-from rig_robot.bringup import DDS_VARIABLES
-from rig_robot.doctor import camera, listening
-from rig_robot.doctor.finding import Level
-from rig_robot.frame_loss import FrameLoss, Loss, cure, judge
+from rig_robot.bringup.systems import DDS_VARIABLES
+from rig_robot.doctor import system_listener as listening
+from rig_robot.doctor.check_result import Level
+from rig_robot.doctor.checks import camera
+from rig_robot.ros.frame_loss import FrameLoss, Loss, cure, judge
 
 RATES = st.sampled_from([15.0, 30.0, 60.0])
 

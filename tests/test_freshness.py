@@ -2,7 +2,7 @@
 
 import pytest
 
-from rig_robot.freshness import Arrival, ClockJump, FromTheFuture
+from rig_robot.common.message_age import Arrival, ClockJump, FromTheFuture
 
 
 def test_age_counts_the_way_and_the_wait() -> None:

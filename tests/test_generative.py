@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from rig_robot.learning import k_best, vae_training
-from rig_robot.learning.conditional_vae import ConditionalVae
-from rig_robot.learning.k_best import Generator, KBestTrainer
-from rig_robot.learning.vae import Vae, to_pixels
-from rig_robot.learning.vae_training import PIXEL_PRECISION, VaeTrainer, one_cycle, reparametrise
+from rig_robot.learning.baselines import k_best
+from rig_robot.learning.baselines.k_best import Generator, KBestTrainer
+from rig_robot.learning.vae import vae_trainer as vae_training
+from rig_robot.learning.vae.conditional_vae import ConditionalVae
+from rig_robot.learning.vae.vae import Vae, to_pixels
+from rig_robot.learning.vae.vae_trainer import PIXEL_PRECISION, VaeTrainer, one_cycle, reparametrise
 
 torch.set_num_threads(1)  # more fight with whatever else runs
 

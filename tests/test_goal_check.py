@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 import rig_sim  # noqa: F401  (registers the environment)
-from rig_robot.bringup import SHIPPED_CHECKPOINT
-from rig_robot.goal_check import LIMIT, GoalCheck, known_by, missed
-from rig_robot.learning.checkpoint import CheckpointError, PicturesEntry, read_config
-from rig_robot.learning.inference import Encoder
-from rig_robot.observation import CENTRE_SQUARE, prepare_goal
-from rig_robot.resources import locate
+from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
+from rig_robot.checkpoints.checkpoint import CheckpointError, PicturesEntry, read_config
+from rig_robot.common.package_files import locate
+from rig_robot.inference.numpy_networks import Encoder
+from rig_robot.vision.goal_check import LIMIT, GoalCheck, known_by, missed
+from rig_robot.vision.observation import CENTRE_SQUARE, prepare_goal
 from rig_sim.scenes import dress_as
 
 SHIPPED = Path(locate(SHIPPED_CHECKPOINT))

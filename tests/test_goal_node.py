@@ -14,9 +14,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 from test_pictures import jpeg, png, png_header, raw_from
 
-from rig_robot import ros
-from rig_robot.observation import CENTRE_SQUARE, prepare, prepare_goal
-from rig_robot.pictures import LAYOUTS, from_raw
+from rig_robot.ros import node as ros
+from rig_robot.vision.image_decoding import LAYOUTS, from_raw
+from rig_robot.vision.observation import CENTRE_SQUARE, prepare, prepare_goal
 
 RELIABLE = QoSProfile(depth=5)
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)

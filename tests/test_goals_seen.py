@@ -25,11 +25,12 @@ from test_goal_check import SHIPPED, goals, grey
 from test_pictures import png
 from test_swap import Bench as SwapBench
 
-from rig_robot import latent, ros
-from rig_robot.imagined import IMAGINED, comes_too_soon
-from rig_robot.learning.checkpoint import CURRENT, PicturesEntry, activate, read_config, read_tensors, save
-from rig_robot.learning.vae import Vae
-from rig_robot.pictures import from_raw
+from rig_robot.checkpoints.checkpoint import CURRENT, PicturesEntry, activate, read_config, read_tensors, save
+from rig_robot.learning.vae.vae import Vae
+from rig_robot.messages import latents as latent
+from rig_robot.messages.imagined_goals import IMAGINED, comes_too_soon
+from rig_robot.ros import node as ros
+from rig_robot.vision.image_decoding import from_raw
 
 OWN = goals("plain", 3)
 NOISE = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_replay import filled
 
-from rig_robot.learning.bit_flipping import BitFlipping, reward
-from rig_robot.learning.dqn import Dqn, DqnArgs, learn, play, sample
-from rig_robot.learning.relabeling import Strategy, hindsight_frames
-from rig_robot.learning.replay_buffer import ReplayBuffer
+from rig_robot.learning.baselines.bit_flipping import BitFlipping, reward
+from rig_robot.learning.baselines.dqn import Dqn, DqnArgs, learn, play, sample
+from rig_robot.learning.rl.relabeling import Strategy, hindsight_frames
+from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 
 torch.set_num_threads(1)  # more fight with whatever else runs
 LENGTHS = st.lists(st.integers(0, 6), min_size=1, max_size=8).filter(any)

@@ -10,10 +10,10 @@ import pytest
 import torch
 from test_checkpoint import config
 
-from rig_robot.learning.checkpoint import PriorEntry, save
-from rig_robot.learning.inference import Encoder, Policy
-from rig_robot.learning.networks import Actor
-from rig_robot.learning.vae import Vae, to_images, to_pixels
+from rig_robot.checkpoints.checkpoint import PriorEntry, save
+from rig_robot.inference.numpy_networks import Encoder, Policy
+from rig_robot.learning.rl.actor_critic import Actor
+from rig_robot.learning.vae.vae import Vae, to_images, to_pixels
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,15 @@ import pytest
 import torch
 
 import rig_sim  # noqa: F401  (registers the environments)
-from rig_robot.bringup import SHIPPED_CHECKPOINT
-from rig_robot.learning import judge, restore
-from rig_robot.learning.checkpoint import read_config
-from rig_robot.learning.networks import Actor
+from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.common.package_files import locate
+from rig_robot.learning.checkpoint_io import restore
+from rig_robot.learning.practice import acceptance_criteria as judge
 from rig_robot.learning.representations import Latent
 from rig_robot.learning.rig import Rig
-from rig_robot.learning.vae import Vae
-from rig_robot.resources import locate
+from rig_robot.learning.rl.actor_critic import Actor
+from rig_robot.learning.vae.vae import Vae
 
 PLACES = 60
 XY = (0, 1)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rig_robot.robot.kinematics import TOOL_DOWN, Kinematics, NotReached
+from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, NotReached
 from rig_sim.world import HOME, JOINTS, ROBOT, WORKSPACE_HIGH, WORKSPACE_LOW, kinematics
 
 SAWYER = kinematics()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sensor_msgs.msg import Image
 
-from rig_robot.latent import Latent, from_message, none_of, to_message
+from rig_robot.messages.latents import Latent, from_message, none_of, to_message
 
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

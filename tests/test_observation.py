@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rig_robot.observation import CENTRE_SQUARE, Crop, prepare, prepare_goal
+from rig_robot.vision.observation import CENTRE_SQUARE, Crop, prepare, prepare_goal
 
 RNG = np.random.default_rng(0)
 

@@ -17,10 +17,8 @@ import pytest
 import torch
 
 import rig_sim  # noqa: F401  (registers the environments)
-from rig_robot.bringup import SHIPPED_CHECKPOINT
-from rig_robot.learning import blank, judge
-from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.checkpoint import (
+from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
+from rig_robot.checkpoints.checkpoint import (
     ActionEntry,
     CameraEntry,
     CheckpointError,
@@ -29,16 +27,19 @@ from rig_robot.learning.checkpoint import (
     read_config,
     resolve,
 )
-from rig_robot.learning.experience import Shelf, read_buffer
-from rig_robot.learning.inference import Encoder, Policy
-from rig_robot.learning.on_robot import Interrupted, Learner
-from rig_robot.learning.practice_notes import Settings
-from rig_robot.learning.relabeling import Prior
-from rig_robot.learning.replay_buffer import ReplayBuffer
-from rig_robot.learning.run_state import STATE_FILE
-from rig_robot.learning.vae import Vae
-from rig_robot.recording.segments import Segment
-from rig_robot.resources import locate
+from rig_robot.common.package_files import locate
+from rig_robot.inference.numpy_networks import Encoder, Policy
+from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.checkpoint_io import untrained as blank
+from rig_robot.learning.practice import acceptance_criteria as judge
+from rig_robot.learning.practice.frame_store import Shelf, read_buffer
+from rig_robot.learning.practice.learner import Interrupted, Learner
+from rig_robot.learning.practice.phases import Settings
+from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.rl.replay_buffer import ReplayBuffer
+from rig_robot.learning.training.training_state import STATE_FILE
+from rig_robot.learning.vae.vae import Vae
+from rig_robot.recording.transitions import Segment
 
 CAMERA = CameraEntry(640, 480, (0.125, 0.0, 0.75, 1.0), 48)
 ACTION = ActionEntry(("x", "y"), 0.02, 0.1, {"z": 0.2}, (0.0, 1.0, 0.0, 0.0))
@@ -453,7 +454,7 @@ def test_earlier_data_are_explored_and_pictures_of_elsewhere_are_seen_but_calibr
     tmp_path: Path, recorded: list[Segment]
 ) -> None:
     from rig_robot.learning.arguments import ExploreArgs
-    from rig_robot.learning.train import record
+    from rig_robot.learning.training.train import record
 
     record(ExploreArgs(out=tmp_path / "old", steps=100), gymnasium.make)
     segments = read_buffer(tmp_path / "old", 48, 2)

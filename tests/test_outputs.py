@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ros_harness import node_process
 
-from rig_robot.bringup import (
+from rig_robot.bringup.systems import (
     SHIPPED_CHECKPOINT,
     BringupError,
     RobotOptions,
@@ -21,14 +21,14 @@ from rig_robot.bringup import (
     robot,
     simulation,
 )
+from rig_robot.common.output_paths import check_file, check_folder, plain
 from rig_robot.doctor import DoctorOptions
 from rig_robot.doctor import run as examine
 from rig_robot.learning.arguments import EvalArgs, ExploreArgs, TrainArgs
-from rig_robot.learning.compare import CompareArgs, compare
-from rig_robot.learning.evaluate import evaluate
-from rig_robot.learning.sweep import sweep
-from rig_robot.learning.train import record, train
-from rig_robot.outputs import check_file, check_folder, plain
+from rig_robot.learning.experiments.compare import CompareArgs, compare
+from rig_robot.learning.experiments.parallel_runs import sweep
+from rig_robot.learning.training.evaluate import evaluate
+from rig_robot.learning.training.train import record, train
 
 
 def no_work(*_: object, **__: object) -> Any:

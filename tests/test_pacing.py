@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rig_robot.pacing import Pacer
+from rig_robot.inference.pacer import Pacer
 
 
 def acted_on(stamps, period=0.1):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from rig_robot.pictures import LAYOUTS, PictureRefused, from_compressed, from_raw
+from rig_robot.vision.image_decoding import LAYOUTS, PictureRefused, from_compressed, from_raw
 
 
 @dataclass

@@ -11,10 +11,11 @@ from rclpy.qos import QoSProfile
 from ros_harness import Listener, NodeProcess, node_process
 from sensor_msgs.msg import Image
 
-from rig_robot import latent, ros
-from rig_robot.latent import Latent
-from rig_robot.learning.checkpoint import read_config
-from rig_robot.learning.inference import Policy
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.inference.numpy_networks import Policy
+from rig_robot.messages import latents as latent
+from rig_robot.messages.latents import Latent
+from rig_robot.ros import node as ros
 
 FRAME_NS = 33_333_333
 RELIABLE = QoSProfile(depth=50)

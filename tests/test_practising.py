@@ -21,12 +21,13 @@ from std_msgs.msg import String
 from test_checkpoint import LATENT, config, write
 from test_swap import Bench, picture
 
-from rig_robot import latent, ros
-from rig_robot.latent import Latent
-from rig_robot.learning.checkpoint import CURRENT, activate, read_config, save
-from rig_robot.learning.inference import Encoder, Policy
-from rig_robot.learning.networks import Actor
-from rig_robot.learning.vae import Vae
+from rig_robot.checkpoints.checkpoint import CURRENT, activate, read_config, save
+from rig_robot.inference.numpy_networks import Encoder, Policy
+from rig_robot.learning.rl.actor_critic import Actor
+from rig_robot.learning.vae.vae import Vae
+from rig_robot.messages import latents as latent
+from rig_robot.messages.latents import Latent
+from rig_robot.ros import node as ros
 
 STEPS = 5
 """of an episode"""

@@ -19,13 +19,14 @@ from sensor_msgs.msg import Image
 from small_disk import small_disk
 from std_srvs.srv import SetBool
 
-from rig_robot import latent, ros
-from rig_robot.controllers import JointPositionInterface, JointTrajectoryInterface, TwistInterface
-from rig_robot.latent import Latent
-from rig_robot.learning.checkpoint import read_config
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.messages import latents as latent
+from rig_robot.messages.arm_commands import JointPositionInterface, JointTrajectoryInterface, TwistInterface
+from rig_robot.messages.latents import Latent
 from rig_robot.nodes.recorder import COMMANDS
-from rig_robot.recording.episode import find, latent_distances, messages
-from rig_robot.recording.segments import read_segments
+from rig_robot.recording.episode_reader import find, latent_distances, messages
+from rig_robot.recording.transitions import read_segments
+from rig_robot.ros import node as ros
 
 PERIOD = 0.1
 
@@ -282,7 +283,7 @@ def test_camera_pictures_are_recorded_as_jpeg_on_request(robot, tmp_path, checkp
         (connection,) = [found for found in reader.connections if found.topic == "/camera/image_raw/compressed"]
         assert connection.msgcount >= 9, connection.msgcount
         _, _, data = next(reader.messages([connection]))
-        from rig_robot.pictures import from_compressed
+        from rig_robot.vision.image_decoding import from_compressed
 
         picture = from_compressed(reader.deserialize(data, connection.msgtype).data.tobytes())
     assert picture.shape == (48, 64, 3) and np.abs(picture.astype(int) - 99).max() <= 2

@@ -20,18 +20,19 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from small_disk import small_disk
 
-from rig_robot.learning.checkpoint import read_config
-from rig_robot.observation import Crop, prepare
-from rig_robot.pictures import from_compressed
-from rig_robot.recording import bag, recovery, topics
-from rig_robot.recording.episode import EpisodeError, find, latent_distances, read_info, require_robot
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.commands.bags import run
+from rig_robot.commands.record_options import BagsOptions
+from rig_robot.recording import recovery, topics
+from rig_robot.recording import rosbag2_format as bag
+from rig_robot.recording.bag_images import BagError, read_pictures
+from rig_robot.recording.episode_reader import EpisodeError, find, latent_distances, read_info, require_robot
+from rig_robot.recording.episode_writer import EpisodeWriter, open_name
 from rig_robot.recording.jpeg import compress
-from rig_robot.recording.listing import run
-from rig_robot.recording.options import BagsOptions
-from rig_robot.recording.pictures import BagError, read_pictures
-from rig_robot.recording.segments import read_segments
-from rig_robot.recording.spool import Spool
-from rig_robot.recording.writer import EpisodeWriter, open_name
+from rig_robot.recording.transitions import read_segments
+from rig_robot.recording.write_queue import Spool
+from rig_robot.vision.image_decoding import from_compressed
+from rig_robot.vision.observation import Crop, prepare
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 

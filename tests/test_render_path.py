@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import rig_sim  # noqa: F401  (registers the environments)
-from rig_robot.observation import prepare
+from rig_robot.vision.observation import prepare
 from rig_sim.world import Camera
 
 
@@ -63,7 +63,7 @@ def test_the_whole_tool_shows_in_every_corner_of_the_workspace():
                 assert not (tool[0].any() or tool[-1].any() or tool[:, 0].any() or tool[:, -1].any())
 
 
-@pytest.mark.parametrize("first", ["mujoco", "gymnasium, rig_robot.robot.kinematics", "rig_sim"])
+@pytest.mark.parametrize("first", ["mujoco", "gymnasium, rig_robot.arm.kinematics", "rig_sim"])
 def test_rendering_needs_no_display_whatever_was_imported_first(first):
     program = f"import {first}; import rig_sim, rig_sim.world as w; world = w.World(); "
     program += "print(w.Camera(world.model, 48, 48).render(world.data).max())"

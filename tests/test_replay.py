@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rig_robot.learning.replay_buffer import ABOUT, ReplayBuffer, load_recorded, map_array
+from rig_robot.learning.rl.replay_buffer import ABOUT, ReplayBuffer, load_recorded, map_array
 
 
 def filled(lengths: list[int]) -> ReplayBuffer:

@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rig_robot import console
-from rig_robot.bringup import NodeSpec
-from rig_robot.runner import Runner, command
+from rig_robot.bringup import console
+from rig_robot.bringup.process_runner import Runner, command
+from rig_robot.bringup.systems import NodeSpec
 
 CHILD = """
 import os, signal, sys, time
@@ -86,7 +86,8 @@ def test_a_node_that_does_not_listen_is_killed(module: str, monkeypatch, capfd) 
 def test_no_process_outlives_the_runner(module: str, how: signal.Signals, deaf: str, monkeypatch) -> None:
     monkeypatch.setenv("DEAF", deaf)
     script = (
-        "from rig_robot.bringup import NodeSpec; from rig_robot.runner import Runner; import sys;"
+        "import sys; from rig_robot.bringup.systems import NodeSpec;"
+        "from rig_robot.bringup.process_runner import Runner;"
         f"sys.exit(Runner([NodeSpec(n, {module!r}, vital=True) for n in ('a', 'b')], {{}}).run())"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as runner:
@@ -125,7 +126,8 @@ def start(module: str) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """A runner of two nodes, `a` and `b`, as a process of its own."""
     started: list[subprocess.Popen[bytes]] = []
     script = (
-        "from rig_robot.bringup import NodeSpec; from rig_robot.runner import Runner; import sys;"
+        "import sys; from rig_robot.bringup.systems import NodeSpec;"
+        "from rig_robot.bringup.process_runner import Runner;"
         f"sys.exit(Runner([NodeSpec(n, {module!r}, vital=True) for n in ('a', 'b')], {{}}).run())"
     )
 

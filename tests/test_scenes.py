@@ -9,7 +9,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import rig_sim  # noqa: F401  (registers the environments)
-from rig_robot.observation import prepare
+from rig_robot.vision.observation import prepare
 from rig_sim.scenes import dress, dress_as, look_of
 from rig_sim.world import SCENE, Camera, World
 

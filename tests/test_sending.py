@@ -13,13 +13,14 @@ from ros_harness import node_process
 from std_msgs.msg import UInt8MultiArray
 from test_checkpoint import write
 
-from rig_robot import ros, sending
-from rig_robot.announcing import Outcome
-from rig_robot.arriving import Arrival
-from rig_robot.checkpoints_options import CheckpointsOptions
-from rig_robot.learning.checkpoint import CURRENT, CheckpointError, activate, read_config
-from rig_robot.lineage import run
-from rig_robot.sending import CHUNKS, Sender, chunks, read_piece
+from rig_robot.checkpoint_delivery import sender as sending
+from rig_robot.checkpoint_delivery.announcer import Outcome
+from rig_robot.checkpoint_delivery.chunk_assembler import Arrival
+from rig_robot.checkpoint_delivery.sender import CHUNKS, Sender, chunks, read_piece
+from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, activate, read_config
+from rig_robot.commands.checkpoints import run
+from rig_robot.commands.checkpoints_options import CheckpointsOptions
+from rig_robot.ros import node as ros
 
 
 class Bench:
@@ -78,7 +79,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     root = tmp_path / "robot"
     write(root / "first", seed=1)
     activate(root / "first")
-    with node_process("rig_robot.nodes.receiver", {"checkpoints": str(root)}):
+    with node_process("rig_robot.nodes.checkpoint_receiver", {"checkpoints": str(root)}):
         bench = Bench(root)
         yield bench
         bench.close()

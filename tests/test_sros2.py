@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from ros_harness import Listener
 
-from rig_robot.bringup import NodeSpec, Parameters, RobotOptions, prepare_practice, robot
-from rig_robot.operate import SERVICES
-from rig_robot.resources import share
-from rig_robot.runner import command
+from rig_robot.bringup.process_runner import command
+from rig_robot.bringup.systems import NodeSpec, Parameters, RobotOptions, prepare_practice, robot
+from rig_robot.commands.tell import SERVICES
+from rig_robot.common.package_files import share
 
 POLICY = share("policies", "rig_robot.policy.xml")
 SCHEMA = Path(__file__).parent / "data" / "sros2_policy.xsd"

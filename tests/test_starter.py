@@ -16,7 +16,7 @@ import yaml
 from ros_harness import Listener, node_process
 from test_arm_node import PARAMETERS, Bench
 
-from rig_robot import starter
+from rig_robot.common import starter
 
 LAUNCHER = """
 import os, signal, subprocess, sys

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from rig_robot.bringup import DDS_VARIABLES, dds_profile
-from rig_robot.doctor import dds
-from rig_robot.doctor.finding import Level
-from rig_robot.strangers import hint, over_udp, strangers
+from rig_robot.bringup.other_users import hint, over_udp, strangers
+from rig_robot.bringup.systems import DDS_VARIABLES, dds_profile
+from rig_robot.doctor.check_result import Level
+from rig_robot.doctor.checks import dds
 
 NOBODY = 65534
 AS_NOBODY = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]

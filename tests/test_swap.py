@@ -23,12 +23,13 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from test_checkpoint import LATENT, config, write
 
-from rig_robot import latent, ros
-from rig_robot.announcing import Announcer, Outcome
-from rig_robot.learning.checkpoint import CURRENT, CheckpointError, activate, read_config, read_tensors, save
-from rig_robot.learning.inference import Encoder, Policy
-from rig_robot.learning.networks import Actor
-from rig_robot.pictures import from_raw
+from rig_robot.checkpoint_delivery.announcer import Announcer, Outcome
+from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, activate, read_config, read_tensors, save
+from rig_robot.inference.numpy_networks import Encoder, Policy
+from rig_robot.learning.rl.actor_critic import Actor
+from rig_robot.messages import latents as latent
+from rig_robot.ros import node as ros
+from rig_robot.vision.image_decoding import from_raw
 
 RELIABLE = QoSProfile(depth=200)
 DEEP = QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)

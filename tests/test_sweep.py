@@ -15,10 +15,10 @@ from typing import Any
 import gymnasium
 import pytest
 
-from rig_robot.learning import sweep as module
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.sweep import Ended, sweep
-from rig_robot.learning.train import train
+from rig_robot.learning.experiments import parallel_runs as module
+from rig_robot.learning.experiments.parallel_runs import Ended, sweep
+from rig_robot.learning.training.train import train
 
 TINY: dict[str, Any] = {
     "env": "rig_sim:RigSawyerReachXY-v0",  # workers register the environments by importing what stands before the colon

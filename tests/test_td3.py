@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.networks import Mlp
-from rig_robot.learning.td3 import Batch, Td3
+from rig_robot.learning.rl.actor_critic import Mlp
+from rig_robot.learning.rl.td3 import Batch, Td3
 
 torch.set_num_threads(1)  # more fight with whatever else runs
 

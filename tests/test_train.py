@@ -20,14 +20,14 @@ import tyro
 from safetensors.numpy import load_file
 
 import rig_sim  # noqa: F401  (registers the environments)
+from rig_robot.checkpoints.checkpoint import read_config, resolve
 from rig_robot.cli import _environment as environment
+from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
-from rig_robot.learning.checkpoint import read_config, resolve
-from rig_robot.learning.evaluate import evaluate
-from rig_robot.learning.inference import Encoder, Policy
 from rig_robot.learning.rig import Rig, frames
-from rig_robot.learning.run_state import load_notes, load_state, save_state
-from rig_robot.learning.train import record, train
+from rig_robot.learning.training.evaluate import evaluate
+from rig_robot.learning.training.train import record, train
+from rig_robot.learning.training.training_state import load_notes, load_state, save_state
 
 TINY = {
     "exploration_steps": 150,
@@ -305,7 +305,7 @@ def test_an_environment_that_is_none_is_named(tmp_path: Path, wrong: str) -> Non
 
 
 def test_a_checkpoint_is_evaluated_by_its_package_and_not_in_another_space() -> None:
-    shipped = "package://rig_robot/checkpoints/sawyer_reach_xy"
+    shipped = "package://rig_robot/models/sawyer_reach_xy"
     assert evaluate(EvalArgs(shipped, goals=1), gymnasium.make)["goals"] == 1
     with pytest.raises(ValueError, match=r"env is RigSawyerReachXYZ-v0, whose actions are \(3,\)"):
         evaluate(EvalArgs(shipped, goals=1, env="RigSawyerReachXYZ-v0"), gymnasium.make)

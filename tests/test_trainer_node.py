@@ -15,13 +15,13 @@ from ros_harness import Listener, node_process
 from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import SetBool, Trigger
 
-from rig_robot import ros
-from rig_robot.announcing import answer
-from rig_robot.learning import blank
+from rig_robot.checkpoint_delivery.announcer import answer
+from rig_robot.checkpoint_delivery.sender import CHUNKS, read_piece
+from rig_robot.checkpoints.checkpoint import activate, read_config, resolve
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.checkpoint import activate, read_config, resolve
+from rig_robot.learning.checkpoint_io import untrained as blank
 from rig_robot.recording import topics
-from rig_robot.sending import CHUNKS, read_piece
+from rig_robot.ros import node as ros
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from rig_robot.learning.vae import Vae, to_images, to_pixels
-from rig_robot.learning.vae_training import Calibration, Moves, VaeTrainer, loss, one_cycle
+from rig_robot.learning.vae.vae import Vae, to_images, to_pixels
+from rig_robot.learning.vae.vae_trainer import Calibration, Moves, VaeTrainer, loss, one_cycle
 
 torch.set_num_threads(1)  # more fight with whatever else runs
 

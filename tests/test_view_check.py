@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import rig_sim  # noqa: F401  (registers the environment)
-from rig_robot.bringup import SHIPPED_CHECKPOINT
-from rig_robot.resources import locate
-from rig_robot.view_check import Reference, ViewChange, compare, picture, reference
+from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
+from rig_robot.common.package_files import locate
+from rig_robot.vision.view_check import Reference, ViewChange, compare, picture, reference
 
 POSES = 30
 

@@ -16,9 +16,10 @@ from ros_harness import Listener, node_process
 from sensor_msgs.msg import Image
 from test_cli import rig
 
-from rig_robot import display, ros
-from rig_robot.bringup import SimOptions, simulation
-from rig_robot.imagined import IMAGINED
+from rig_robot.bringup.systems import SimOptions, simulation
+from rig_robot.common import display
+from rig_robot.messages.imagined_goals import IMAGINED
+from rig_robot.ros import node as ros
 from rig_sim.goals_node import GoalsNode
 
 RED, BLUE, GREEN = (200, 30, 30), (20, 40, 210), (20, 220, 60)

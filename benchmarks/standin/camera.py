@@ -21,9 +21,9 @@ import numpy as np
 import rclpy  # noqa: F401  # isort: skip
 import pyrealsense2 as rs
 
-from rig_robot import ros
-from rig_robot.memory import keep_large_blocks
+from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.nodes.camera import CameraNode
+from rig_robot.ros import node as ros
 from rig_sim.world import CAMERA_SIZE, HOME, Camera, World
 from standin.clock import sleep
 from standin.ground_truth import GroundTruth

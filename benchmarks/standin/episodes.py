@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from rig_robot.learning.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry
-from rig_robot.recording import bag, topics
+from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry
+from rig_robot.recording import rosbag2_format as bag
+from rig_robot.recording import topics
+from rig_robot.recording.episode_writer import EpisodeWriter
 from rig_robot.recording.topics import Topic
-from rig_robot.recording.writer import EpisodeWriter
 
 CAMERA = CameraEntry(640, 480, (0.125, 0.0, 0.75, 1.0), 16)
 ACTION = ActionEntry(("x", "y"), 0.02, 0.1, {"z": 0.15}, (0.0, 1.0, 0.0, 0.0))

@@ -16,9 +16,9 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
-from rig_robot.learning.checkpoint import read_config
-from rig_robot.resources import locate
-from rig_robot.ros import COMMAND, LATCHED, rgb_to_image
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.common.package_files import locate
+from rig_robot.ros.node import COMMAND, LATCHED, rgb_to_image
 from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics, view
 
 PATIENCE = 60.0

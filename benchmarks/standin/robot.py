@@ -18,8 +18,8 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
-from rig_robot.robot.kinematics import TOOL_DOWN
-from rig_robot.ros import RigNode, run, stamp_ns
+from rig_robot.arm.kinematics import TOOL_DOWN
+from rig_robot.ros.node import RigNode, run, stamp_ns
 from rig_sim.world import HOME, JOINTS, SPEED_LIMITS, kinematics
 from standin.arm import Arm
 from standin.clock import sleep

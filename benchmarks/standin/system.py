@@ -22,10 +22,10 @@ from pathlib import Path
 
 import psutil
 
-from rig_robot.bringup import SHIPPED_CHECKPOINT, NodeSpec, RobotOptions, robot
-from rig_robot.learning.checkpoint import read_config
-from rig_robot.resources import locate
-from rig_robot.runner import Runner, command
+from rig_robot.bringup.process_runner import Runner, command
+from rig_robot.bringup.systems import SHIPPED_CHECKPOINT, NodeSpec, RobotOptions, robot
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.common.package_files import locate
 from rig_sim.world import view
 from standin.camera import VIEW
 from standin.ground_truth import ENVIRONMENT, GroundTruth

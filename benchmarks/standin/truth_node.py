@@ -3,7 +3,7 @@
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile
 
-from rig_robot.ros import RigNode, run
+from rig_robot.ros.node import RigNode, run
 from standin.ground_truth import GroundTruth
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from rig_robot.bringup import (
+from rig_robot.bringup.systems import (
     BUILTIN_TRANSPORTS,
     DDS_VARIABLES,
     DISCOVERY,
@@ -20,12 +20,12 @@ from rig_robot.bringup import (
     dds_profile,
     simulation_environment,
 )
-from rig_robot.doctor.finding import Finding, Level, fail, ok, warn
+from rig_robot.common.output_paths import check_file
+from rig_robot.doctor.check_result import Finding, Level, fail, ok, warn
 from rig_robot.doctor.options import DoctorOptions
-from rig_robot.outputs import check_file
 
 if TYPE_CHECKING:
-    from rig_robot.doctor.patient import Patient
+    from rig_robot.doctor.examined_system import Patient
 
 __all__ = ["DoctorOptions", "run"]
 
@@ -62,8 +62,8 @@ def run(options: DoctorOptions) -> int:
 
 def _examine(options: DoctorOptions, report: Callable[[Finding], None]) -> None:
     # The checks import MuJoCo and ROS: only here, so that `rig --help` is quick, and one that cannot is a finding.
-    from rig_robot.doctor import dds, machine
-    from rig_robot.doctor.patient import Patient, configured
+    from rig_robot.doctor.checks import dds, machine
+    from rig_robot.doctor.examined_system import Patient, configured
 
     def check(name: str, look: Callable[[], Finding]) -> None:
         try:
@@ -90,7 +90,8 @@ def _examine(options: DoctorOptions, report: Callable[[Finding], None]) -> None:
 
 
 def _examine_system(patient: Patient, check: Check) -> None:
-    from rig_robot.doctor import arm, camera, checkpoint, dds, running
+    from rig_robot.doctor.checks import arm, camera, checkpoint, dds
+    from rig_robot.doctor.checks import nodes as running
 
     for name, look in {
         "users": dds.users,
@@ -130,9 +131,9 @@ def _configuration(options: DoctorOptions) -> Finding:
 
 def _listen(patient: Patient, check: Check) -> Patient:
     """Return the patient with what was heard of it; what keeps one from listening is reported."""
-    from rig_robot.doctor.lending import CAMERA_START, borrowed_camera
-    from rig_robot.doctor.listening import Heard, Topics, listen
-    from rig_robot.strangers import over_udp, strangers
+    from rig_robot.bringup.other_users import over_udp, strangers
+    from rig_robot.doctor.system_listener import Heard, Topics, listen
+    from rig_robot.doctor.temporary_camera import CAMERA_START, borrowed_camera
 
     heard = patient.heard
     topics = Topics(

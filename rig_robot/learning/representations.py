@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.conditional_vae import ConditionalVae
-from rig_robot.learning.replay_buffer import Frames, ReplayBuffer
-from rig_robot.learning.td3 import falling
-from rig_robot.learning.vae import Vae, to_images, to_pixels
-from rig_robot.learning.vae_training import Calibration, Moves, VaeTrainer, one_cycle
+from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
+from rig_robot.learning.rl.td3 import falling
+from rig_robot.learning.vae.conditional_vae import ConditionalVae
+from rig_robot.learning.vae.vae import Vae, to_images, to_pixels
+from rig_robot.learning.vae.vae_trainer import Calibration, Moves, VaeTrainer, one_cycle
 
 UNIT = 25
 """VAE updates in a unit of work"""

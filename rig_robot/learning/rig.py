@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.relabeling import Prior, Shares, relabel
-from rig_robot.learning.replay_buffer import Frames, ReplayBuffer
 from rig_robot.learning.representations import Latent, Log, make
-from rig_robot.learning.td3 import Batch, Td3
+from rig_robot.learning.rl.relabeling import Prior, Shares, relabel
+from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
+from rig_robot.learning.rl.td3 import Batch, Td3
 
 EXPLORE, LEARN_TO_SEE, REHEARSE, PRACTISE = range(4)
 REHEARSAL_UNIT = 100

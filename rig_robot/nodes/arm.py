@@ -16,24 +16,28 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
-from rig_robot.arm_parameters import (
+from rig_robot.arm.kinematics import TOOL_DOWN, Vector
+from rig_robot.arm.safety import Command, Filter, Limits, SafetyFilter, TwistFilter
+from rig_robot.arm.supervisor import ArmState, ArmSupervisor, Refused
+from rig_robot.checkpoints.checkpoint import ActionEntry, read_config
+from rig_robot.common.message_age import Arrival, ClockJump, FromTheFuture
+from rig_robot.common.package_files import locate
+from rig_robot.messages.arm_commands import (
+    Interface,
+    JointPositionInterface,
+    JointTrajectoryInterface,
+    TwistInterface,
+)
+from rig_robot.ros.arm_parameters import (
     declare_approach_rate,
     declare_kinematics,
     declare_limits,
     declare_park,
     declare_timing,
 )
-from rig_robot.controllers import Interface, JointPositionInterface, JointTrajectoryInterface, TwistInterface
-from rig_robot.estop import LOOK_EVERY, EstopTopic
-from rig_robot.freshness import Arrival, ClockJump, FromTheFuture
-from rig_robot.graph import TwoSources, callers, publisher_of, publishers
-from rig_robot.learning.checkpoint import ActionEntry, read_config
-from rig_robot.refusals import Refusals
-from rig_robot.resources import locate
-from rig_robot.robot.kinematics import TOOL_DOWN, Vector
-from rig_robot.robot.safety import Command, Filter, Limits, SafetyFilter, TwistFilter
-from rig_robot.robot.supervisor import ArmState, ArmSupervisor, Refused
-from rig_robot.ros import (
+from rig_robot.ros.estop import LOOK_EVERY, EstopTopic
+from rig_robot.ros.graph import TwoSources, callers, publisher_of, publishers
+from rig_robot.ros.node import (
     COMMAND,
     ERROR,
     LATCHED,
@@ -47,6 +51,7 @@ from rig_robot.ros import (
     stamp_ns,
     stamp_s,
 )
+from rig_robot.ros.rejection_log import Refusals
 
 AXES = "xyz"
 LONGEST_BRAKING = 0.5

@@ -14,21 +14,21 @@ from rclpy import get_rmw_implementation_identifier
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from rig_robot import ros
-from rig_robot.camera_info import describe
-from rig_robot.frame_loss import FrameLoss, cure
-from rig_robot.freshness import Arrival
-from rig_robot.learning.checkpoint import read_config, resolve
-from rig_robot.memory import keep_large_blocks
-from rig_robot.observation import ASPECT_TOLERANCE, Crop, prepare
-from rig_robot.pictures import from_compressed, from_raw
-from rig_robot.refusals import Refusals
-from rig_robot.resources import locate
-from rig_robot.robot.cameras.capture import QUARTERS, Capture, Rate, turned
-from rig_robot.robot.cameras.driver import AUTOMATIC, Driver, Frame
-from rig_robot.swap import named
-from rig_robot.view_check import Reference, reference
-from rig_robot.view_watch import ViewWatch
+from rig_robot.cameras.capture import QUARTERS, Capture, Rate, turned
+from rig_robot.cameras.driver import AUTOMATIC, Driver, Frame
+from rig_robot.checkpoints.checkpoint import read_config, resolve
+from rig_robot.checkpoints.compatibility import named
+from rig_robot.common.malloc_tuning import keep_large_blocks
+from rig_robot.common.message_age import Arrival
+from rig_robot.common.package_files import locate
+from rig_robot.messages.camera_info import describe
+from rig_robot.ros import node as ros
+from rig_robot.ros.frame_loss import FrameLoss, cure
+from rig_robot.ros.rejection_log import Refusals
+from rig_robot.vision.image_decoding import from_compressed, from_raw
+from rig_robot.vision.observation import ASPECT_TOLERANCE, Crop, prepare
+from rig_robot.vision.view_check import Reference, reference
+from rig_robot.vision.view_monitor import ViewWatch
 
 SOURCES = ("topic", "realsense", "v4l2", "file")
 MAX_AGE_PERIODS = 3
@@ -143,7 +143,7 @@ class CameraNode(ros.RigNode):
         if source == "topic":
             return None
         if source == "file":
-            from rig_robot.robot.cameras.file import FileCamera
+            from rig_robot.cameras.playback import FileCamera
 
             if not path:
                 raise ros.BadParameter("parameter path must be given: a video, a folder of pictures, or a rosbag2")
@@ -154,12 +154,12 @@ class CameraNode(ros.RigNode):
             )
         settings = (width, height, fps, exposure, gain, white, self._now_ns)
         if source == "v4l2":
-            from rig_robot.robot.cameras.v4l2 import V4l2
+            from rig_robot.cameras.v4l2 import V4l2
 
             return V4l2(device, *settings)
         try:
             # It brings a Fast DDS of its own: loaded before rclpy's, it makes the process crash when it exits.
-            from rig_robot.robot.cameras.realsense import RealSense
+            from rig_robot.cameras.realsense import RealSense
         except ImportError as error:
             raise ros.BadParameter(f"source realsense needs pyrealsense2: pip install pyrealsense2 ({error})") from None
         return RealSense(serial, *settings, realsense_context)

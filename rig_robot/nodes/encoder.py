@@ -15,16 +15,17 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from rig_robot import latent, ros
-from rig_robot.announcing import answer
-from rig_robot.imagined import IMAGINED, comes_too_soon
-from rig_robot.latent import Latent
-from rig_robot.learning.checkpoint import CheckpointError, resolve
-from rig_robot.learning.inference import Encoder
-from rig_robot.pictures import from_raw
-from rig_robot.refusals import Refusals
-from rig_robot.resources import locate
-from rig_robot.swap import Stale, admit, announced
+from rig_robot.checkpoint_delivery.announcer import answer
+from rig_robot.checkpoints.checkpoint import CheckpointError, resolve
+from rig_robot.checkpoints.compatibility import Stale, admit, announced
+from rig_robot.common.package_files import locate
+from rig_robot.inference.numpy_networks import Encoder
+from rig_robot.messages import latents as latent
+from rig_robot.messages.imagined_goals import IMAGINED, comes_too_soon
+from rig_robot.messages.latents import Latent
+from rig_robot.ros import node as ros
+from rig_robot.ros.rejection_log import Refusals
+from rig_robot.vision.image_decoding import from_raw
 
 FRAMES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Deeper than for other streams: what has waited while a checkpoint was loaded is encoded in a moment, and not lost."""

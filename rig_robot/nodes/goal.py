@@ -16,18 +16,18 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
-from rig_robot import ros
-from rig_robot.deduplication import Deduplicator
-from rig_robot.freshness import Arrival
-from rig_robot.goal_check import GoalCheck, Verdict
-from rig_robot.imagined import IMAGINED, comes_too_soon
-from rig_robot.learning.checkpoint import resolve
-from rig_robot.learning.inference import Encoder
-from rig_robot.observation import Crop, prepare_goal
-from rig_robot.pictures import PictureRefused, from_compressed, from_raw
-from rig_robot.refusals import Refusals
-from rig_robot.resources import locate
-from rig_robot.swap import named
+from rig_robot.checkpoints.checkpoint import resolve
+from rig_robot.checkpoints.compatibility import named
+from rig_robot.common.message_age import Arrival
+from rig_robot.common.package_files import locate
+from rig_robot.inference.numpy_networks import Encoder
+from rig_robot.messages.imagined_goals import IMAGINED, comes_too_soon
+from rig_robot.ros import node as ros
+from rig_robot.ros.duplicate_filter import Deduplicator
+from rig_robot.ros.rejection_log import Refusals
+from rig_robot.vision.goal_check import GoalCheck, Verdict
+from rig_robot.vision.image_decoding import PictureRefused, from_compressed, from_raw
+from rig_robot.vision.observation import Crop, prepare_goal
 
 CAPTURE_MAX_AGE_PERIODS = 3
 """An observation older than so many action periods is not captured as a goal."""

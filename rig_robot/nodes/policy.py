@@ -26,18 +26,19 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from rig_robot import latent, ros
-from rig_robot.announcing import answer
-from rig_robot.exploring import Explorer
-from rig_robot.freshness import Arrival
-from rig_robot.latent import Latent
-from rig_robot.learning.checkpoint import CheckpointError, resolve
-from rig_robot.learning.inference import Policy
-from rig_robot.pacing import Pacer
-from rig_robot.pairs import Pairs
-from rig_robot.refusals import Refusals
-from rig_robot.resources import locate
-from rig_robot.swap import Stale, admit, announced
+from rig_robot.checkpoint_delivery.announcer import answer
+from rig_robot.checkpoints.checkpoint import CheckpointError, resolve
+from rig_robot.checkpoints.compatibility import Stale, admit, announced
+from rig_robot.common.message_age import Arrival
+from rig_robot.common.package_files import locate
+from rig_robot.inference.exploration import Explorer
+from rig_robot.inference.numpy_networks import Policy
+from rig_robot.inference.pacer import Pacer
+from rig_robot.inference.policy_pairs import Pairs
+from rig_robot.messages import latents as latent
+from rig_robot.messages.latents import Latent
+from rig_robot.ros import node as ros
+from rig_robot.ros.rejection_log import Refusals
 
 MODES = ("idle", "explore", "practice", "reach")
 STICKY = 10

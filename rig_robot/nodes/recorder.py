@@ -23,19 +23,19 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from std_srvs.srv import SetBool
 
-from rig_robot import ros
-from rig_robot.learning.checkpoint import read_config, resolve
-from rig_robot.memory import keep_large_blocks
-from rig_robot.outputs import check_folder
+from rig_robot.checkpoints.checkpoint import read_config, resolve
+from rig_robot.common.malloc_tuning import keep_large_blocks
+from rig_robot.common.output_paths import check_folder
+from rig_robot.common.package_files import locate
 from rig_robot.recording import recovery, topics
-from rig_robot.recording.episode import BROKEN, FORMAT, values
+from rig_robot.recording.episode_reader import BROKEN, FORMAT, values
+from rig_robot.recording.episode_writer import open_name
 from rig_robot.recording.jpeg import COMPRESSED, RAW, compress
 from rig_robot.recording.preroll import Heard, Preroll
-from rig_robot.recording.spool import Spool
 from rig_robot.recording.topics import Manner, Topic
-from rig_robot.recording.writer import open_name
-from rig_robot.refusals import Refusals
-from rig_robot.resources import locate
+from rig_robot.recording.write_queue import Spool
+from rig_robot.ros import node as ros
+from rig_robot.ros.rejection_log import Refusals
 
 COMMANDS = {
     "joint_trajectory": ("joint_trajectory_controller/joint_trajectory", "trajectory_msgs/msg/JointTrajectory"),

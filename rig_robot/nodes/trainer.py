@@ -14,18 +14,18 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
-from rig_robot import ros
-from rig_robot.announcing import Announcer, Outcome
-from rig_robot.learning.checkpoint import activate, read_config
-from rig_robot.learning.experience import read_buffer
-from rig_robot.learning.on_robot import Interrupted, Learner
-from rig_robot.learning.practice_notes import Progress, Settings
-from rig_robot.learning.replay_buffer import ABOUT
-from rig_robot.observation import Crop
-from rig_robot.recording.episode import EpisodeError, EpisodeInfo, find, settled
-from rig_robot.recording.pictures import BagError, read_pictures
-from rig_robot.recording.segments import read_segments
-from rig_robot.sending import Sender
+from rig_robot.checkpoint_delivery.announcer import Announcer, Outcome
+from rig_robot.checkpoint_delivery.sender import Sender
+from rig_robot.checkpoints.checkpoint import activate, read_config
+from rig_robot.learning.practice.frame_store import read_buffer
+from rig_robot.learning.practice.learner import Interrupted, Learner
+from rig_robot.learning.practice.phases import Progress, Settings
+from rig_robot.learning.rl.replay_buffer import ABOUT
+from rig_robot.recording.bag_images import BagError, read_pictures
+from rig_robot.recording.episode_reader import EpisodeError, EpisodeInfo, find, settled
+from rig_robot.recording.transitions import read_segments
+from rig_robot.ros import node as ros
+from rig_robot.vision.observation import Crop
 
 LOOK_S = 1.0
 """Time between two looks for new episodes [s]."""

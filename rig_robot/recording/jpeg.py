@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from rig_robot.pictures import PictureRefused, from_raw
-from rig_robot.recording.bag import types
+from rig_robot.recording.rosbag2_format import types
+from rig_robot.vision.image_decoding import PictureRefused, from_raw
 
 QUALITY = 90
 """of 100"""

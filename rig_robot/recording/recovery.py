@@ -38,10 +38,10 @@ from mcap.records import (
 from mcap.stream_reader import breakup_chunk
 from mcap.writer import MCAP0_MAGIC
 
-from rig_robot.learning.checkpoint import sync_directory
-from rig_robot.recording import bag
-from rig_robot.recording.episode import BROKEN
-from rig_robot.recording.writer import CUSTOM, QOS, ROSBAG2, SERIALIZED, TYPE_HASH, open_name, publish
+from rig_robot.checkpoints.checkpoint import sync_directory
+from rig_robot.recording import rosbag2_format as bag
+from rig_robot.recording.episode_reader import BROKEN
+from rig_robot.recording.episode_writer import CUSTOM, QOS, ROSBAG2, SERIALIZED, TYPE_HASH, open_name, publish
 
 _HEAD = struct.Struct("<BQ")
 _LARGEST = 2**30

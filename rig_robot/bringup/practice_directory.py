@@ -1,0 +1,75 @@
+"""A practice's directory: its checkpoints, its recorded episodes, and the state of its training."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from rig_robot.bringup.task_config import Task
+from rig_robot.checkpoints.checkpoint import CURRENT, activate, read_config, resolve
+from rig_robot.common.package_files import locate
+
+
+class PracticeData(NamedTuple):
+    """Where a practice keeps what."""
+
+    checkpoints: Path
+    """a root of checkpoints with a link `current`"""
+    episodes: Path
+    """a folder for each recorded episode"""
+    trainer: Path
+    """training state and TensorBoard's logs"""
+
+
+def of(directory: Path) -> PracticeData:
+    """Return the places in a practice's directory."""
+    directory = directory.expanduser().absolute()
+    return PracticeData(directory / "checkpoints", directory / "episodes", directory / "trainer")
+
+
+def prepare(directory: Path, checkpoint: str, task: Task | None) -> PracticeData:
+    """Make a new practice's directory; one that is there already goes on where it was.
+
+    Args:
+        directory: The practice's.
+        checkpoint: What to begin with (it is copied): a directory, a root with a link `current`, or
+            package://NAME/PATH. Empty: nothing is known, and the robot learns from scratch.
+        task: What a robot must know that knows nothing; None where a checkpoint says it.
+
+    Raises:
+        ValueError: If there is a practice in the directory and a checkpoint is named, or the latter is not usable.
+    """
+    data = of(directory)
+    if (data.checkpoints / CURRENT).exists():
+        if checkpoint:
+            raise ValueError(
+                f"{directory} holds a practice that goes on from its own checkpoint: leave the checkpoint "
+                f"{checkpoint} out, or name another directory for a new practice"
+            )
+        return data
+    for place in data:
+        place.mkdir(parents=True, exist_ok=True)
+    if checkpoint:
+        first = _copy(resolve(locate(checkpoint)), data.checkpoints)
+    elif task is not None:
+        from rig_robot.learning.arguments import preset
+        from rig_robot.learning.checkpoint_io.untrained import create  # imports torch
+
+        args = preset("rig", out=directory, image_size=task.camera.image_size)
+        first = create(data.checkpoints / "untrained", task.camera, task.action, task.workspace, args)
+    else:
+        raise ValueError(f"{directory} holds no practice yet: name a checkpoint to begin with, or a task")
+    activate(first)
+    return data
+
+
+def _copy(source: Path, root: Path) -> Path:
+    """Copy a checkpoint into a root, whole or not at all; it is verified first."""
+    read_config(source)
+    target, partial = root / source.name, root / f".{source.name}.partial"
+    if not target.exists():  # it does when a kill came between this and the link
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(source, partial)
+        partial.rename(target)
+    return target

@@ -1,0 +1,163 @@
+"""What the launch files share: the nodes of `bringup` as entities of `ros2 launch`. Needs a full ROS 2."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, RegisterEventHandler
+from launch.event_handlers import OnProcessExit, OnShutdown
+from launch.events import Shutdown
+from launch_ros.actions import Node
+
+# mypy takes the folder launch/ for the package where that is not installed.
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity  # type: ignore[attr-defined]
+from rig_robot.bringup.process_runner import reason
+from rig_robot.bringup.second_system import refuse_company
+from rig_robot.bringup.shared_memory import sweep
+from rig_robot.bringup.systems import (
+    NodeSpec,
+    RobotOptions,
+    SimOptions,
+    prepare_practice,
+    robot,
+    robot_notice,
+    simulation,
+    simulation_environment,
+)
+from rig_robot.common.starter import starter_environment
+
+Options = TypeVar("Options")
+
+
+class VitalNodeEnded(RuntimeError):
+    """A node without which nothing works has ended; raised in an event handler, it makes `ros2 launch` end with 1."""
+
+
+@dataclass(frozen=True)
+class System:
+    """What a launch file starts.
+
+    Attributes:
+        nodes: The nodes.
+        variables: Environment variables for all of them.
+        notice: Lines for the person who starts them.
+    """
+
+    nodes: list[NodeSpec]
+    variables: dict[str, str]
+    notice: list[str]
+
+
+Arguments = dict[str, tuple[str | None, str]]
+"""The arguments of a launch file: for each its default (None: it must be given) and a sentence."""
+
+
+def description(arguments: Arguments, system: Callable[[dict[str, str], dict[str, str]], System]) -> LaunchDescription:
+    """Return a launch description that declares the arguments and then starts a system.
+
+    Args:
+        arguments: What may be given.
+        system: Makes the system from what was given and from the user's environment.
+    """
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in arguments.items()
+    ]
+
+    def entities(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        given = {name: context.launch_configurations[name] for name in arguments}
+        environment = dict(context.environment)
+        return list(_entities(system(given, environment), environment))
+
+    return LaunchDescription([*declared, OpaqueFunction(function=entities)])
+
+
+def path(text: str) -> Path | None:
+    """Return the path that an argument names; None where it is empty."""
+    return Path(text) if text else None
+
+
+def options(kind: type[Options], given: dict[str, str], **further: Any) -> Options:
+    """Return the options of a system from the texts that a launch file was given for them.
+
+    Args:
+        kind: The options' dataclass.
+        given: For each of its fields that the launch file has an argument for, the text.
+        further: Fields that the launch file decides about itself.
+    """
+    hints = typing.get_type_hints(kind)
+    return kind(**{name: _value(hints[name], text) for name, text in given.items() if name in hints}, **further)
+
+
+def _value(kind: Any, text: str) -> Any:
+    """Return what a text means to a field of a type; an empty one means None where there may be none."""
+    if isinstance(kind, types.UnionType):
+        return _value(typing.get_args(kind)[0], text) if text else None
+    if kind is bool:
+        return text.lower() in ("true", "1", "yes")
+    return kind(text) if kind in (int, Path) else text
+
+
+def simulated(options: SimOptions, environment: dict[str, str]) -> System:
+    """Return the system in simulation, in a ROS domain of its own where the user's environment says nothing else."""
+    prepare_practice(options)
+    variables = simulation_environment(environment)
+    told = " ".join(f"{name}={value}" for name, value in variables.items())
+    notice = [f"simulation: {told}; set the same in another terminal to talk to it"] if told else []
+    return System(simulation(options), variables, notice)
+
+
+def real(options: RobotOptions, environment: dict[str, str]) -> System:
+    """Return the system on a real robot."""
+    prepare_practice(options)
+    nodes = robot(options)
+    return System(nodes, {}, robot_notice(nodes, environment))
+
+
+def _entities(system: System, environment: dict[str, str]) -> Iterable[LaunchDescriptionEntity]:
+    sweep()
+    yield RegisterEventHandler(OnShutdown(on_shutdown=lambda *_: sweep() and None))
+    yield from (LogInfo(msg=line) for line in system.notice)
+
+    def look(_: LaunchContext) -> None:
+        refuse_company(system.nodes, {**environment, **system.variables}, "namespace:=NAME")
+
+    yield OpaqueFunction(function=look)  # before the nodes, and not when the arguments are only shown
+    for spec in system.nodes:
+        yield from _node(spec, system.variables, environment)
+
+
+def _node(spec: NodeSpec, variables: dict[str, str], given: dict[str, str]) -> Iterable[LaunchDescriptionEntity]:
+    node = Node(
+        package="rig_robot",
+        executable=spec.name,
+        name=spec.name,
+        namespace=spec.namespace,
+        parameters=[spec.parameters],
+        ros_arguments=spec.security(given),
+        additional_env={**variables, **starter_environment(), **spec.environment(given), "PYTHONUNBUFFERED": "1"},
+        output="screen",
+        respawn=not spec.vital,
+        respawn_delay=1.0,
+    )
+    yield node
+    if spec.vital:
+        yield RegisterEventHandler(OnProcessExit(target_action=node, on_exit=_end_with(spec)))
+
+
+def _end_with(spec: NodeSpec) -> Callable[[Any, LaunchContext], list[LaunchDescriptionEntity] | None]:
+    """Return what to do when a vital node has ended: end the system, well only if the node had finished its work."""
+
+    def ended(event: Any, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
+        if context.is_shutdown:
+            return None
+        if spec.finishes and event.returncode == 0:
+            return [EmitEvent(event=Shutdown(reason=f"{spec.name} has finished"))]
+        raise VitalNodeEnded(f"{spec.name} ended ({reason(event.returncode)}) and nothing works without it: stopping")
+
+    return ended

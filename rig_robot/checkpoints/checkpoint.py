@@ -1,0 +1,380 @@
+"""Checkpoints: a directory of `vae.safetensors`, `policy.safetensors` and `config.json` that never changes once named.
+
+`scene.safetensors`, where there is one, is what the camera saw beside the arm (`rig_robot/vision/view_check.py`).
+
+`config.json` says everything that a robot needs to know to act on the networks beside it (crop, image size, action
+scale, workspace ...) and the sha256 of each file, so that a half-copied or mixed-up pair is refused by name. A
+checkpoint appears by rename, whole or not at all. The active one of several is `<root>/current`, a link that is
+replaced by rename.
+
+Nothing here imports torch: camera, goal and arm nodes read the configuration without it. Nor does reading the
+configuration need safetensors: `ros2 launch` is run by the interpreter of ROS 2 itself, which may have numpy and yaml
+and nothing else. No pickle is ever read.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import secrets
+import shutil
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FORMAT = 1
+CONFIG_FILE = "config.json"
+VAE_FILE = "vae.safetensors"
+POLICY_FILE = "policy.safetensors"
+SCENE_FILE = "scene.safetensors"
+CURRENT = "current"
+
+Tensors = Mapping[str, np.ndarray]
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the text names the file, what was found and what was expected."""
+
+
+@dataclass(frozen=True)
+class VaeEntry:
+    """The VAE: its file and its architecture (image size: see `CameraEntry`)."""
+
+    latent_size: int
+    channels: tuple[int, ...]
+    """Channels of the encoder's convolutions, from the image inwards."""
+    file: str = VAE_FILE
+    sha256: str = ""
+    likelihood: str = "gaussian"
+    """of a pixel given the latent: "gaussian" or "bernoulli" (see `vae.Vae`)"""
+
+
+@dataclass(frozen=True)
+class PolicyEntry:
+    """Actor and critics, and the VAE whose latents they were trained on."""
+
+    hidden: tuple[int, ...]
+    """Widths of the hidden layers."""
+    vae_sha256: str = ""
+    file: str = POLICY_FILE
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class SceneEntry:
+    """The static scene as the camera saw it: the reference by which one tells that the camera has moved since."""
+
+    file: str = SCENE_FILE
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class PicturesEntry:
+    """Which pictures the VAE knows, by the observations it was trained on (`rig_robot/vision/goal_check.py`).
+
+    What it misses are root mean squares over an observation's pixels [grey levels]; 99 % of the observations stay
+    within. A goal of which it misses far more is unknown to it.
+    """
+
+    missed: float
+    """of the difference between an observation and its reconstruction"""
+    missed_colour: float
+    """of the colour of that difference: without each pixel's grey"""
+    saturation: float
+    """of the observations, their median: 0 where they are grey, 1 for pure colours"""
+
+
+@dataclass(frozen=True)
+class CameraEntry:
+    """How a camera frame becomes an observation."""
+
+    width: int
+    """pixels, of the frames that the observations were made from"""
+    height: int
+    crop: tuple[float, float, float, float]
+    """left, top, width, height as fractions of the frame"""
+    image_size: int
+    """pixels, side of the square observation"""
+
+
+@dataclass(frozen=True)
+class ActionEntry:
+    """What an action of +1 on an axis means, and what holds still."""
+
+    axes: tuple[str, ...]
+    """the axes of the base frame that the policy moves along, in the order of its outputs"""
+    scale_m: float
+    """tool displacement of an action of 1 in one period [m]"""
+    period_s: float
+    fixed: dict[str, float]
+    """the other axes and where the tool stays on them [m]"""
+    tool_orientation: tuple[float, float, float, float]
+    """quaternion w x y z, base frame"""
+
+
+@dataclass(frozen=True)
+class WorkspaceEntry:
+    """The box that the policy was trained in, base frame [m]; low == high on a fixed axis."""
+
+    low: tuple[float, float, float]
+    high: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class PriorEntry:
+    """Gaussian fitted to the encodings of the training images: imagined goals are samples of it."""
+
+    mean: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """`config.json`, field by field."""
+
+    created: str
+    """ISO 8601, UTC"""
+    seed: int
+    vae: VaeEntry
+    policy: PolicyEntry
+    camera: CameraEntry
+    action: ActionEntry
+    workspace: WorkspaceEntry
+    latent_prior: PriorEntry
+    training: dict[str, Any] = field(default_factory=dict)
+    """how it was made: the arguments of `rig train`, steps, images"""
+    figures: dict[str, Any] = field(default_factory=dict)
+    """how well it does, as `rig eval` measures it"""
+    scene: SceneEntry | None = None
+    pictures: PicturesEntry | None = None
+    parent: str = ""
+    """name of the checkpoint that it was trained from, in the same root; empty for one that began from scratch"""
+    format: int = FORMAT
+
+    @property
+    def vae_id(self) -> str:
+        """First 8 hex digits of the VAE's sha256: latents carry it as `vae/<vae_id>`."""
+        return self.vae.sha256[:8]
+
+    @property
+    def files(self) -> list[VaeEntry | PolicyEntry | SceneEntry]:
+        """The files that belong to it beside `config.json`."""
+        return [entry for entry in (self.vae, self.policy, self.scene) if entry is not None]
+
+    @property
+    def trained(self) -> bool:
+        """Whether anything was learned: one that was not says only what the robot and its camera are."""
+        return self.training.get("samples", 1) > 0
+
+
+def save(
+    directory: Path, config: CheckpointConfig, vae: Tensors, policy: Tensors, scene: Tensors | None = None
+) -> CheckpointConfig:
+    """Write a checkpoint as `directory`, which must not exist yet; its parent is made when needed.
+
+    The hashes in `config` are filled in here. Returns the configuration as written. A kill at any moment leaves either
+    the whole checkpoint or a hidden temporary directory beside it, which the next `save` of the same name removes.
+    """
+    directory = Path(directory)
+    if directory.exists():
+        raise CheckpointError(f"{directory} exists already; a checkpoint never changes once named: choose another name")
+    temporary = directory.parent / f".{directory.name}.partial"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+
+    import safetensors.numpy
+
+    # safetensors writes an array's memory as it lies, in whatever order that is.
+    vae_bytes, policy_bytes, scene_bytes = (
+        safetensors.numpy.save({name: np.asarray(value, order="C") for name, value in tensors.items()})
+        for tensors in (vae, policy, scene or {})
+    )
+    vae_sha256 = hashlib.sha256(vae_bytes).hexdigest()
+    config = dataclasses.replace(
+        config,
+        vae=dataclasses.replace(config.vae, sha256=vae_sha256),
+        policy=dataclasses.replace(
+            config.policy, sha256=hashlib.sha256(policy_bytes).hexdigest(), vae_sha256=vae_sha256
+        ),
+        scene=SceneEntry(sha256=hashlib.sha256(scene_bytes).hexdigest()) if scene else None,
+    )
+    _check(config, directory)
+    config_bytes = (json.dumps(dataclasses.asdict(config), indent=1) + "\n").encode()
+    files = {config.vae.file: vae_bytes, config.policy.file: policy_bytes}
+    if config.scene is not None:
+        files[config.scene.file] = scene_bytes
+    for name, data in (files | {CONFIG_FILE: config_bytes}).items():
+        write_synced(temporary / name, data)
+    sync_directory(temporary)
+    temporary.rename(directory)
+    sync_directory(directory.parent)
+    return config
+
+
+def activate(directory: Path) -> None:
+    """Make `directory` the `current` checkpoint of its root (its parent); the link is never missing meanwhile.
+
+    Several processes may do so at once: the last one has its way.
+    """
+    directory = Path(directory)
+    link = directory.parent / f".{CURRENT}.{secrets.token_hex(4)}.partial"
+    link.symlink_to(directory.name)
+    link.rename(directory.parent / CURRENT)
+    sync_directory(directory.parent)
+
+
+def resolve(path: Path | str) -> Path:
+    """The checkpoint directory that `path` means: itself, or `path/current` when `path` is a root of checkpoints.
+
+    The link is followed, so that the answer stays the same checkpoint when another becomes current.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise CheckpointError(f"no checkpoint at {path}: not a directory")
+    for candidate in (path, path / CURRENT):
+        if (candidate / CONFIG_FILE).is_file():
+            return candidate.resolve()
+    raise CheckpointError(
+        f"no checkpoint at {path}: it has neither {CONFIG_FILE} nor a link named {CURRENT} to one that has"
+    )
+
+
+def read_config(directory: Path | str) -> CheckpointConfig:
+    """Read and verify `directory`: every file present, every sha256 right, policy and VAE a pair."""
+    directory = resolve(directory)
+    config = read_entries(directory / CONFIG_FILE)
+    for entry in config.files:
+        verified_bytes(directory, entry)
+    return config
+
+
+def read_entries(path: Path) -> CheckpointConfig:
+    """Read a `config.json`; the files beside it are not looked at."""
+    try:
+        data = json.loads(path.read_bytes())
+    except ValueError as error:  # covers bytes that are not UTF-8
+        raise CheckpointError(f"{path} is not JSON: {error}") from error
+    found_format = data.get("format") if isinstance(data, dict) else None
+    if found_format != FORMAT:
+        raise CheckpointError(f"{path}: format is {found_format!r}, this version reads {FORMAT}")
+    config = typing.cast(CheckpointConfig, parse(CheckpointConfig, data, str(path)))
+    _check(config, path)
+    return config
+
+
+def read_tensors(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) -> dict[str, np.ndarray]:
+    """The tensors of one of the checkpoint's files, from bytes whose sha256 was just verified."""
+    import safetensors.numpy
+
+    try:
+        return safetensors.numpy.load(verified_bytes(directory, entry))
+    except safetensors.SafetensorError as error:
+        raise CheckpointError(f"{Path(directory) / entry.file} is not a safetensors file: {error}") from error
+
+
+def verified_bytes(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) -> bytes:
+    """The content of `entry.file`; raises CheckpointError when it is missing or is not what `config.json` names."""
+    path = Path(directory) / entry.file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != entry.sha256:
+        raise CheckpointError(f"{path}: sha256 is {found}, {CONFIG_FILE} says {entry.sha256}")
+    return content
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file and wait until the disk has it."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_directory(directory: Path) -> None:
+    """Wait until the disk has a directory's entries: a new or renamed file is there after a power loss."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check(config: CheckpointConfig, where: Path) -> None:
+    """What types alone do not say; raises CheckpointError."""
+    size, axes = config.vae.latent_size, config.action.axes
+    covariance_shape = tuple(len(row) for row in config.latent_prior.covariance)
+    left, top, width, height = config.camera.crop
+    problems = {
+        "policy.vae_sha256": (config.policy.vae_sha256 == config.vae.sha256, f"that of the VAE, {config.vae.sha256}"),
+        "latent_prior.mean": (len(config.latent_prior.mean) == size, f"{size} numbers (vae.latent_size)"),
+        "latent_prior.covariance": (covariance_shape == (size,) * size, f"{size} rows of {size} numbers"),
+        "action.axes": (len(set(axes)) == len(axes) > 0 and set(axes) <= set("xyz"), "one to three of x, y, z"),
+        "action.fixed": (set(config.action.fixed) == set("xyz") - set(axes), f"the axes other than {axes}"),
+        "action.scale_m": (config.action.scale_m > 0, "above 0"),
+        "action.period_s": (config.action.period_s > 0, "above 0"),
+        "camera.image_size": (config.camera.image_size > 0, "above 0"),
+        "camera.crop": (
+            min(left, top) >= 0 and min(width, height) > 0 and max(left + width, top + height) <= 1 + 1e-9,
+            "left, top, width, height in fractions of the frame, inside it",
+        ),
+        "workspace.low": (
+            all(low <= high for low, high in zip(config.workspace.low, config.workspace.high, strict=True)),
+            f"nowhere above workspace.high {config.workspace.high}",
+        ),
+    }
+    if config.pictures is not None:
+        for name, figure in dataclasses.asdict(config.pictures).items():
+            problems[f"pictures.{name}"] = (figure >= 0, "0 or more")
+    problems["vae.likelihood"] = (config.vae.likelihood in ("gaussian", "bernoulli"), "gaussian or bernoulli")
+    for entry in ("vae", "policy") + ("scene",) * (config.scene is not None):
+        file = getattr(config, entry).file
+        problems[f"{entry}.file"] = (Path(file).name == file and file not in ("", ".", ".."), "a plain file name")
+    for name, (good, expected) in problems.items():
+        if not good:
+            value: Any = config
+            for part in name.split("."):
+                value = getattr(value, part)
+            raise CheckpointError(f"{where}: {name} is {value!r}, expected {expected}")
+
+
+_LATER = frozenset({"likelihood", "scene", "pictures", "parent"})
+"""Fields that older checkpoints lack; they are then what they were before there was a choice."""
+
+
+def parse(kind: Any, value: Any, where: str) -> Any:
+    """`value`, as json.loads gave it, as the type `kind`; raises CheckpointError naming the place otherwise.
+
+    Keys that this version does not know are passed over: what changes meaning changes `format`.
+    """
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        hints = typing.get_type_hints(kind)
+        missing = [name for name in hints if name not in value and name not in _LATER]
+        if missing:
+            raise CheckpointError(f"{where}: {', '.join(missing)} missing")
+        present = {name: hint for name, hint in hints.items() if name in value}
+        return kind(**{name: parse(hint, value[name], f"{where}: {name}") for name, hint in present.items()})
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:  # X | None
+        return None if value is None else parse(arguments[0], value, where)
+    if origin is tuple and isinstance(value, list):
+        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else list(arguments)
+        if len(kinds) == len(value):
+            pairs = enumerate(zip(kinds, value, strict=True))
+            return tuple(parse(part, item, f"{where}[{index}]") for index, (part, item) in pairs)
+    elif origin is dict and isinstance(value, dict):
+        return {key: parse(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    elif kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    elif kind is Any or (kind in (int, str) and type(value) is kind):
+        return value
+    expected = kind if isinstance(kind, types.GenericAlias) else getattr(kind, "__name__", kind)
+    raise CheckpointError(f"{where} is {value!r}, expected {expected}")

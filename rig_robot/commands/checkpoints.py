@@ -1,0 +1,66 @@
+"""`rig checkpoints`: what there is in a root, where each comes from, and the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointConfig, CheckpointError, read_config
+from rig_robot.commands.checkpoints_options import CheckpointsOptions
+from rig_robot.common.package_files import SCHEME, locate
+
+_HEAD = ("", "checkpoint", "from", "made (UTC)", "samples", "VAE", "figures")
+_FIGURES = 4
+"""Figures that are shown of each, distances first; `config.json` has all."""
+
+
+def run(options: CheckpointsOptions) -> int:
+    """List, or switch; return the exit status: 1 where one is broken, or a switch was refused."""
+    place = str(options.root)
+    root = locate(place) if place.startswith(SCHEME) else Path(place)
+    if options.switch:
+        from rig_robot.checkpoint_delivery.manual_switch import switch  # imports rclpy
+
+        outcome = switch(root, options.switch, options.namespace, options.timeout)
+        print(outcome.text)
+        return 0 if outcome.accepted else 1
+    good, broken = find(root)
+    link = root / CURRENT
+    current = link.resolve().name if link.is_symlink() else ""
+    lines: list[tuple[str, ...]] = [_HEAD, *(_line(name, config, name == current) for name, config in good)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines if good else ():
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    state = f"current is {current}" if current else f"none is current: there is no link named {CURRENT}"
+    print(f"{len(good)} checkpoints in {root}; {state}")
+    for why in broken:
+        print(f"cannot be used: {why}")
+    return 1 if broken or not good else 0
+
+
+def find(root: Path) -> tuple[list[tuple[str, CheckpointConfig]], list[str]]:
+    """Return the whole checkpoints of a root, oldest first, and of each other directory why it is none.
+
+    Raises:
+        CheckpointError: If there is no such root.
+    """
+    if not root.is_dir():
+        raise CheckpointError(f"no root of checkpoints at {root}: not a directory")
+    good, broken = [], []
+    for directory in sorted(root.iterdir()):
+        if directory.name.startswith(".") or directory.is_symlink() or not directory.is_dir():
+            continue
+        try:
+            good.append((directory.name, read_config(directory)))
+        except (CheckpointError, OSError) as error:
+            broken.append(str(error))
+    return sorted(good, key=lambda found: (found[1].created, found[0])), broken
+
+
+def _line(name: str, config: CheckpointConfig, current: bool) -> tuple[str, ...]:
+    figures = ", ".join(
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in sorted(config.figures.items(), key=lambda figure: not figure[0].endswith("_mm"))[:_FIGURES]
+    )
+    samples = str(config.training.get("samples", "")) if config.trained else "untrained"
+    made = config.created[:19].replace("T", " ")
+    return "*" if current else "", name, config.parent, made, samples, config.vae_id, figures

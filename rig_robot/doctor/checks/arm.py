@@ -1,0 +1,343 @@
+"""The arm: its description, bounds and postures; its joint states, and whoever takes its commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, qos_check_compatible
+
+from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, NotReached, Vector
+from rig_robot.arm.safety import Limits
+from rig_robot.common.message_age import FUTURE_LIMIT
+from rig_robot.doctor.check_result import Finding, fail, ok, warn
+from rig_robot.doctor.configured_arm import kinematics, limits, measured, park
+from rig_robot.doctor.examined_system import Patient
+from rig_robot.doctor.system_listener import CONTROLLER_SETTINGS, Endpoint, full_name
+from rig_robot.ros.node import COMMAND, OBSERVATION, STATE
+
+TURNED = 0.1
+"""Angle from the orientation that the policy was trained with that is worth a word [rad]."""
+CLOSE_TO_LIMIT = 0.1
+"""Distance of a joint from the end of its range that is worth a word [rad]; MoveIt Servo's margin."""
+
+
+def description(patient: Patient) -> Finding:
+    """Whether the description is one of this arm, and all bounds are there."""
+    name = "arm's description"
+    try:
+        arm = kinematics(patient)
+        bounds = limits(patient)
+    except (ValueError, OSError) as error:
+        return fail(
+            name, str(error), "the arm node would not start: mend the arm's entry in the configuration (docs/arms.md)"
+        )
+    count = len(arm.joints)
+    for field in ("joint_speed", "joint_acceleration"):
+        if len(getattr(bounds, field)) != count:
+            return fail(
+                name,
+                f"{field} has {len(getattr(bounds, field))} numbers for {count} joints",
+                "give one number a joint, in the order of `joints`",
+            )
+    endless = [joint for joint, low, high in zip(arm.joints, arm.lower, arm.upper, strict=True) if not high > low]
+    if endless:
+        return fail(
+            name,
+            f"no range for {', '.join(endless)}",
+            "give these joints a range in the description (URDF: <limit lower upper>): without one nothing bounds them",
+        )
+    shapes = "with" if arm.has_shapes else "without"
+    margin = arm.margin.distance if arm.margin else 0.0
+    text = f"{count} joints, all bounds given; {shapes} collision shapes, margin {1e3 * margin:g} mm"
+    if not margin:
+        return warn(
+            name,
+            f"{text}: nothing keeps the links off each other and off the table",
+            "give the links boxes, cylinders or spheres to collide with, and set collision_margin (docs/arms.md)",
+        )
+    return ok(name, text)
+
+
+def postures(patient: Patient) -> Finding:
+    """Whether the rest posture, the park position and the policy's workspace can be had."""
+    name = "rest and park"
+    arm, bounds = kinematics(patient), limits(patient)
+    rest = np.array(patient.arm["rest"])
+    over = [
+        joint
+        for joint, q, low, high in zip(arm.joints, rest, arm.lower, arm.upper, strict=True)
+        if not low <= q <= high
+    ]
+    if over:
+        return fail(
+            name, f"rest is outside the range of {', '.join(over)}", "give a rest posture within the joint ranges"
+        )
+    turn = np.array(patient.trained.action.tool_orientation)
+    at = arm.forward(rest)
+    text = f"tool at {_mm(at)} mm in rest"
+    place = park(patient)
+    corners = _corners(patient)
+    if place is not None:
+        if place.shape != (3,) or bounds.outside(place) > 0:
+            return fail(
+                name, f"park {place.tolist()} is not inside the box", "give park as [x, y, z] in m inside the workspace"
+            )
+        corners["park"] = place
+        text += f", parks at {_mm(place)} mm"
+    missed = []
+    for where, corner in corners.items():
+        try:
+            arm.solve(rest, corner, turn, tolerance=1e-3, angle_tolerance=1e-2)
+        except NotReached:
+            missed.append(f"{where} {_mm(corner)} mm")
+    if missed:
+        return fail(
+            name,
+            f"{text}; the arm does not reach {', '.join(missed)} from rest with the tool turned as trained",
+            "move or shrink the box, or choose another rest posture: try the places with a pendant",
+        )
+    if bounds.outside(at) > 0.1:
+        return warn(
+            name,
+            f"{text}, {1e3 * bounds.outside(at):.0f} mm outside the box",
+            "choose a rest posture near or above the box: a redundant arm leans to it wherever the tool is",
+        )
+    return ok(name, f"{text}; all corners of the policy's workspace are reached")
+
+
+def _corners(patient: Patient) -> dict[str, Vector]:
+    """Return the corners of the box that the policy moves in [m], by name."""
+    low, high = patient.trained.workspace.low, patient.trained.workspace.high
+    corners = {tuple((low, high)[bit][axis] for axis, bit in enumerate(bits)) for bits in np.ndindex(2, 2, 2)}
+    return {f"corner {number}": np.array(corner) for number, corner in enumerate(sorted(corners), 1)}
+
+
+def joint_states(patient: Patient) -> Finding:
+    """Whether the joints are told, often enough and by the right names."""
+    name = "joint states"
+    heard, topic = patient.heard.joints, patient.joint_states_topic
+    if not heard.arrivals:
+        publishers = patient.heard.publishers.get(topic, [])
+        if publishers:
+            return fail(
+                name,
+                f"{_nodes(publishers)} publishes {topic}, but nothing arrives",
+                "see that joint_state_broadcaster is active (ros2 control list_controllers) and the drives are on",
+            )
+        starts = "rig sim" if patient.options.sim else "the arm's driver (ros2_control: joint_state_broadcaster)"
+        return warn(
+            name, f"not running: nobody publishes {topic}", f"start {starts}; mind the namespace and the ROS domain"
+        )
+    wanted = list(patient.arm["joints"])
+    told = heard.positions
+    rate, gap = heard.rate, heard.longest_gap
+    text = f"{topic} at {rate:.0f} Hz, longest gap {1e3 * gap:.0f} ms"
+    if missing := [joint for joint in wanted if joint not in told]:
+        return fail(
+            name,
+            f"{text}; without {', '.join(missing)}; it has {', '.join(told)}",
+            "put the driver's names in `joints` (ur_robot_driver: tf_prefix; franka_ros2: arm_id), or the right "
+            "joint_states_topic",
+        )
+    if not np.isfinite([told[joint] for joint in wanted]).all():
+        return fail(
+            name, f"{text}; a position is not a finite number", "see the driver's log: the arm node refuses these"
+        )
+    watchdog = float(patient.arm.get("watchdog", 0.25))
+    if gap > watchdog:
+        return fail(
+            name,
+            f"{text}: longer than the watchdog's {watchdog:g} s",
+            "the arm would stop there: look at the network (wired, not wireless) and at the driver's load",
+        )
+    needed = 0.45 * float(patient.arm.get("rate", 100.0))
+    if rate < needed:
+        return warn(
+            name,
+            f"{text}; commands go out at {patient.arm.get('rate', 100.0):g} Hz",
+            "raise joint_state_broadcaster's rate (update_rate), or lower the arm's rate: what is not measured is not "
+            "checked",
+        )
+    return ok(name, f"{text}; all {len(wanted)} joints" + (f" of {len(told)}" if len(told) > len(wanted) else ""))
+
+
+def clocks(patient: Patient) -> Finding:
+    """Whether the stamps that arrive are of this machine's time."""
+    name = "clocks"
+    watchdog = float(patient.arm.get("watchdog", 0.25))
+    frame_age = 3 * patient.trained.action.period_s
+    parts, worst = [], 0.0
+    for what, stream, oldest in (
+        (patient.joint_states_topic, patient.heard.joints, watchdog),
+        (patient.image_topic, patient.heard.frames, frame_age),
+    ):
+        if not stream.arrivals:
+            continue
+        if stream.unstamped:
+            return fail(
+                name,
+                f"{what}: {stream.unstamped} of {len(stream.arrivals)} messages have no stamp",
+                "let the driver stamp with the time of measurement: unstamped is too old for every node",
+            )
+        low, middle, _ = stream.age()
+        parts.append(f"{what} {1e3 * middle:.1f} ms old on arrival (youngest {1e3 * low:.1f})")
+        if low < -FUTURE_LIMIT or middle > oldest:
+            ahead = low < 0
+            return fail(
+                name,
+                f"{what} is stamped {abs(low if ahead else middle):.3f} s in the {'future' if ahead else 'past'}"
+                f" (allowed: {FUTURE_LIMIT if ahead else oldest:g} s)",
+                "the clocks of two machines differ: run chrony on both (chronyc tracking; chronyc makestep), PTP for "
+                "less than a millisecond"
+                + ("" if ahead else "; or the driver is late, or use_sim_time is set on one side only"),
+            )
+        worst = min(worst, low)
+    if not parts:
+        return warn(name, "not running: no stamps to compare", f"start the drivers, then {patient.start}")
+    if worst < -0.005:
+        return warn(
+            name,
+            f"{'; '.join(parts)}: {-1e3 * worst:.0f} ms in the future",
+            "run chrony on both machines: ages are wrong by as much, and 50 ms are refused",
+        )
+    return ok(name, "; ".join(parts))
+
+
+def commands(patient: Patient) -> Finding:
+    """Whether somebody takes the arm's commands, of the right type, and nobody else gives any."""
+    name = "controller"
+    heard, topic = patient.heard, patient.command_topic
+    takers, kind = heard.subscribers.get(topic, []), patient.command_type
+    if not takers:
+        text = f"nobody subscribes to {topic} ({patient.interface})"
+        if not heard.joints.arrivals:
+            return warn(name, f"not running: {text}", "start the arm's controller")
+        return fail(
+            name,
+            text,
+            "start the controller that the interface names (ros2 control list_controllers: it must be active), or set "
+            "command_topic; mind the namespace",
+        )
+    if wrong := [taker for taker in takers if taker.kind != kind]:
+        return fail(
+            name,
+            f"{topic}: {_nodes(wrong)} takes {wrong[0].kind}, the arm node would send {kind}",
+            f"choose the interface that the controller has, instead of {patient.interface}",
+        )
+    me = full_name("arm", patient.options.namespace)
+    if others := [giver for giver in heard.publishers.get(topic, []) if giver.node != me]:
+        return fail(
+            name,
+            f"{topic} has another commander: {_nodes(others)}",
+            "stop it (MoveIt, a teleoperation, rqt?): what two command in turns no safety filter has seen as a whole",
+        )
+    settings = {
+        key: value
+        for taker in takers
+        for key, value in heard.parameters.get(taker.node, {}).items()
+        if key in CONTROLLER_SETTINGS
+    }
+    if off := [key for key, value in settings.items() if value is False]:
+        return fail(
+            name,
+            f"{_nodes(takers)} has {', '.join(f'{key}: false' for key in off)}",
+            "set it true in the controller's YAML (docs/arms.md): each command is replaced by the next, which else "
+            "begins where the arm lags instead of where the last one had led",
+        )
+    told = f"; {', '.join(f'{key}: {value}' for key, value in settings.items())}" if settings else ""
+    return ok(name, f"{_nodes(takers)} takes {topic} ({kind}){told}")
+
+
+def qualities(patient: Patient) -> Finding:
+    """Whether the QoS of the drivers' topics fits ours: where it does not, nothing passes and nothing is said."""
+    name = "QoS"
+    heard = patient.heard
+    wrong = []
+    for topic, ours in ((patient.joint_states_topic, STATE), (patient.image_topic, OBSERVATION)):
+        for giver in heard.publishers.get(topic, []):
+            wrong += _misfit(topic, giver, giver.qos, ours)
+    for taker in heard.subscribers.get(patient.command_topic, []):
+        wrong += _misfit(patient.command_topic, taker, COMMAND, taker.qos)
+    if wrong:
+        return fail(
+            name, "; ".join(wrong), "change it in the driver's configuration (QoS overrides): nothing passes now"
+        )
+    count = sum(len(heard.publishers.get(topic, [])) for topic in (patient.joint_states_topic, patient.image_topic))
+    count += len(heard.subscribers.get(patient.command_topic, []))
+    if not count:
+        return warn(name, "not running: nobody to compare with", f"start the drivers, then {patient.start}")
+    return ok(name, f"that of all {count} publishers and subscribers fits")
+
+
+def _misfit(topic: str, other: Endpoint, publisher: QoSProfile, subscriber: QoSProfile) -> list[str]:
+    verdict, why = qos_check_compatible(_plain(publisher), _plain(subscriber))
+    return [f"{topic}: {other.node}: {why.strip().rstrip(';')}"] if verdict == QoSCompatibility.ERROR else []
+
+
+def _plain(profile: QoSProfile) -> QoSProfile:
+    """Return what decides whether messages pass, as DDS will have it: volatile where nothing is said, no deadlines."""
+    kept = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if kept else DurabilityPolicy.VOLATILE
+    return QoSProfile(depth=1, reliability=profile.reliability, durability=durability)
+
+
+def pose(patient: Patient) -> Finding:
+    """Whether the arm is now where it may work from."""
+    name = "present pose"
+    arm, bounds = kinematics(patient), limits(patient)
+    q = measured(patient, arm.joints)
+    if q is None:
+        return warn(name, "not running: the joints are not told", "start the arm's driver")
+    at, turned = arm.pose(q)
+    if outside := bounds.outside(at):
+        return warn(
+            name,
+            f"tool at {_mm(at)} mm, {1e3 * outside:.0f} mm outside the box",
+            "drive it into the box with the pendant, or widen the box: from outside it may only move inwards",
+        )
+    return _inside(name, patient, arm, bounds, q, turned, f"tool at {_mm(at)} mm, in the box")
+
+
+def _inside(
+    name: str, patient: Patient, arm: Kinematics, bounds: Limits, q: Vector, turned: Vector, text: str
+) -> Finding:
+    """Judge a posture whose tool is in the box."""
+    over = [joint for joint, near in zip(arm.joints, np.minimum(q - arm.lower, arm.upper - q), strict=True) if near < 0]
+    if over:
+        return fail(
+            name,
+            f"{text}; {', '.join(over)} is outside its range",
+            "is the description this arm's? Check signs and offsets",
+        )
+    wanted: Any = np.array(patient.trained.action.tool_orientation) if patient.trained else TOOL_DOWN
+    angle = 2 * float(np.arccos(np.clip(abs(turned @ (wanted / np.linalg.norm(wanted))), 0, 1)))
+    condition, clearance = arm.condition(q), arm.clearance(q)
+    text += f"; condition {condition:.0f}, {1e3 * clearance:.0f} mm clear" if np.isfinite(clearance) else ""
+    if condition > bounds.singularity_slow:
+        return warn(name, f"{text}: near a singularity", "bend the arm with the pendant, or choose a box further in")
+    if arm.margin is not None and clearance < arm.margin.distance:
+        return warn(
+            name,
+            f"{text}: nearer than collision_margin {1e3 * arm.margin.distance:g} mm",
+            "drive it away; where nothing is that near, the description's shapes are too thick or table_height wrong",
+        )
+    if angle > TURNED:
+        return warn(
+            name,
+            f"{text}; turned by {np.degrees(angle):.0f} degrees from the orientation trained with",
+            f"turn it with the pendant; else it turns by itself at {bounds.turn_speed:g} rad/s once it moves",
+        )
+    near = float(np.minimum(q - arm.lower, arm.upper - q).min())
+    if near < CLOSE_TO_LIMIT:
+        joint = arm.joints[int(np.argmin(np.minimum(q - arm.lower, arm.upper - q)))]
+        return warn(name, f"{text}; {joint} is {near:.2f} rad from its end", "bend it back with the pendant")
+    return ok(name, text)
+
+
+def _nodes(endpoints: list[Endpoint]) -> str:
+    return ", ".join(sorted({endpoint.node for endpoint in endpoints}))
+
+
+def _mm(place: Vector) -> str:
+    return "(" + ", ".join(f"{1e3 * value:.0f}" for value in place) + ")"

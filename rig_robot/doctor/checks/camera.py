@@ -1,0 +1,244 @@
+"""The camera: whether frames come, of the right shape, in focus and well lit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rig_robot.cameras.capture import turned
+from rig_robot.doctor.check_result import Finding, fail, ok, warn
+from rig_robot.doctor.examined_system import Patient
+from rig_robot.doctor.system_listener import full_name
+from rig_robot.ros.frame_loss import cure
+from rig_robot.vision.image_decoding import from_compressed, from_raw
+from rig_robot.vision.observation import ASPECT_TOLERANCE, Crop, prepare
+from rig_robot.vision.view_check import compare, reference
+from rig_robot.vision.view_check import picture as draw
+
+LOOKED_AT = 120
+"""Side of the picture in which sharpness is judged [pixels]: two to three times an observation. A blur that does not
+show there does not show to the encoder; noise of single pixels has averaged out."""
+SHARP, BLURRED = 0.025, 0.008
+"""Variance of the Laplacian over that of the picture, above which it is sharp and below which it is not. The simulated
+camera's 640x480 frame has 0.15; blurred by 3 pixels 0.023, by 5 pixels 0.008."""
+AS_STEEP = 0.75
+"""Steepness of what stands still over the reference's, below which it is blurred. The simulated frame blurred by 3
+pixels has 0.82, by 4 pixels 0.68, by 8 pixels 0.43."""
+ALWAYS = 200
+"""Share of the training's observations, of 255, in which a pixel showed the static scene: it stands still."""
+UNLIKE = 20
+"""A pixel this far from the reference [grey levels] shows something else."""
+LEAST_EDGES = 2.0
+"""Standard deviation of the reference's Laplacian below which there are no edges to go by."""
+DARK, BRIGHT = 8, 247
+"""Grey levels at and beyond which a pixel tells nothing."""
+CLIPPED = 0.25
+"""Share of such pixels that is worth a word."""
+LEAST_CONTRAST = 4.0
+"""Standard deviation of the grey levels below which there is no picture at all."""
+
+
+def frames(patient: Patient) -> Finding:
+    """Whether frames arrive, as often as they should and of the checkpoint's camera."""
+    name = "camera"
+    heard = patient.heard.frames
+    if not heard.arrivals:
+        return _no_frames(name, patient)
+    wanted = patient.trained.camera
+    try:
+        picture = _picture(patient, heard.last)
+    except ValueError as error:
+        return fail(name, f"{patient.image_topic}: {error}", "set the driver to rgb8 or bgr8")
+    height, width = picture.shape[:2]
+    text = f"{width}x{height} at {heard.rate:.1f} Hz{' (opened for this)' if patient.heard.borrowed else ''}"
+    crop = _crop(patient)
+    aspect = width * crop.width / (height * crop.height)
+    expected = wanted.width * wanted.crop[2] / (wanted.height * wanted.crop[3])
+    if abs(aspect / expected - 1) > ASPECT_TOLERANCE:
+        return fail(
+            name,
+            f"{text}; the checkpoint was trained on frames of the aspect of {wanted.width}x{wanted.height}",
+            f"set the driver to {wanted.width}x{wanted.height} (or a size of that aspect), or train on this camera",
+        )
+    action_rate = 1.0 / patient.trained.action.period_s
+    configured = float(patient.camera.get("fps", 30)) if patient.source in ("realsense", "v4l2") else 0.0
+    loss = heard.loss() if patient.source == "topic" else None
+    if loss is not None:
+        worse = fail if heard.rate < action_rate else warn
+        return worse(name, f"{width}x{height}: {loss.text()}", loss.cure(patient.heard.implementation))
+    if heard.rate < action_rate:
+        return fail(
+            name,
+            f"{text}; the policy acts {action_rate:g} times a second",
+            "raise the driver's rate; a fixed short exposure (auto exposure halves the rate in the dark); USB 3, not 2",
+        )
+    if configured and heard.rate < 0.8 * configured:
+        return warn(
+            name,
+            f"{text}; configured {configured:g} Hz",
+            "frames are lost or exposed too long: USB 3, a shorter exposure, less load, the DDS profile",
+        )
+    if heard.longest_gap > 3 * patient.trained.action.period_s:
+        return warn(
+            name,
+            f"{text}; longest gap {1e3 * heard.longest_gap:.0f} ms",
+            "the arm stops in such a gap: look for load, USB power saving and cables",
+        )
+    return ok(name, text)
+
+
+def _no_frames(name: str, patient: Patient) -> Finding:
+    """Say why no frame has come."""
+    heard = patient.heard
+    node = full_name("camera", patient.options.namespace)
+    publishers = heard.publishers.get(patient.image_topic, [])
+    if patient.source == "topic" and publishers:
+        names = ", ".join(sorted({publisher.node for publisher in publishers}))
+        return fail(
+            name,
+            f"{names} publishes {patient.image_topic}, but no frame arrives",
+            f"{cure(heard.implementation)}; see its log",
+        )
+    if patient.source == "topic":
+        starts = "rig sim" if patient.options.sim else f"the camera's driver, remapped to {patient.image_topic}"
+        return warn(name, f"not running: nobody publishes {patient.image_topic} (source topic)", f"start {starts}")
+    why = heard.health.get(node, (0, "the camera node did not start: run it to see why"))[1]
+    return fail(
+        name,
+        f"no frame of source {patient.source}: {why}",
+        "plug it in (lsusb; USB 3), see that no other program has it open, and that you may (groups video, plugdev)",
+    )
+
+
+def exposure(patient: Patient) -> Finding:
+    """Whether there is light, and not too much of it, in the part of the frame that is observed."""
+    name = "exposure"
+    observed = _observed(patient)
+    if observed is None:
+        return warn(name, "not running: no frame", f"start {patient.start}")
+    grey = cv2.cvtColor(observed, cv2.COLOR_RGB2GRAY)
+    dark, bright = float((grey <= DARK).mean()), float((grey >= BRIGHT).mean())
+    text = f"mean {grey.mean():.0f} of 255, {dark:.0%} black, {bright:.0%} white"
+    if grey.std() < LEAST_CONTRAST:
+        return fail(
+            name,
+            f"{text}: nothing is in the picture",
+            "take the lens cap off, switch the light on, fix the exposure; restart a driver that sends empty frames",
+        )
+    if dark > CLIPPED or bright > CLIPPED:
+        low = dark > bright
+        return warn(
+            name,
+            text,
+            f"{'raise' if low else 'lower'} the exposure (a fixed one) or the light: "
+            f"what is {'black' if low else 'white'} looks the same to the encoder wherever the arm is",
+        )
+    return ok(name, text)
+
+
+def focus(patient: Patient) -> Finding:
+    """Whether the observed part of the frame has the detail that the encoder can see."""
+    name = "focus"
+    observed = _observed(patient)
+    if observed is None:
+        return warn(name, "not running: no frame", f"start {patient.start}")
+    value = sharpness(observed)
+    text = f"sharpness {value:.3f} (variance of the Laplacian over the picture's, {LOOKED_AT} pixels wide)"
+    as_trained = _edges_beside_the_references(patient)
+    if as_trained is not None:
+        text += f"; edges that stand still are {as_trained:.0%} as steep as the checkpoint's"
+    advice = (
+        "focus by hand and fix it (v4l2-ctl -c focus_automatic_continuous=0), clean the lens; a bare table without any "
+        "texture also counts as blurred: judge by the picture"
+    )
+    if not value >= BLURRED:
+        return fail(name, f"{text}: below {BLURRED}", advice)
+    if value < SHARP:
+        return warn(name, f"{text}: below {SHARP}", advice)
+    if as_trained is not None and as_trained < AS_STEEP:
+        return warn(name, f"{text}: below {AS_STEEP:.0%}", advice)
+    return ok(name, text)
+
+
+def sharpness(observed: NDArray[np.uint8]) -> float:
+    """Return the variance of the Laplacian over the variance of a picture, uint8 [S, S, 3]; not a number where it is
+    all the same."""
+    spread = float(cv2.cvtColor(observed, cv2.COLOR_RGB2GRAY).astype(np.float32).var())
+    return float(_laplacian(observed).var()) / spread if spread > 1e-3 else float("nan")
+
+
+def _laplacian(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    return np.asarray(cv2.Laplacian(grey, cv2.CV_32F), np.float32)
+
+
+def _edges_beside_the_references(patient: Patient) -> float | None:
+    """Return how steep the edges of the static scene are today, over how steep they were when the checkpoint was made;
+    None where there is no reference, or nothing of it to be seen."""
+    known = reference(patient.checkpoint)
+    if known is None:
+        return None
+    size = patient.trained.camera.image_size
+    today = prepare(_picture(patient, patient.heard.frames.last), _crop(patient), size)
+    # Neither where the arm was, nor where it is, nor beside it.
+    alike = np.abs(today.astype(np.int16) - known.median).max(axis=-1) < UNLIKE
+    still = cv2.erode((alike & (known.steady > ALWAYS)).astype(np.uint8), np.ones((3, 3))) > 0
+    if still.sum() < 1:
+        return None
+    then, now = (float(_laplacian(picture)[still].std()) for picture in (known.median, today))
+    return now / then if then > LEAST_EDGES else None
+
+
+def view(patient: Patient) -> Finding:
+    """Whether the camera sees the scene that the checkpoint was made from, from where it stood then."""
+    name = "view"
+    known = reference(patient.checkpoint)
+    if known is None:
+        return warn(
+            name,
+            "the checkpoint has no picture of its scene: whether the camera has moved cannot be told",
+            "train it with this version of `rig train`, which keeps one; until then, look at what it sees",
+        )
+    kept = patient.heard.frames.kept
+    if not kept:
+        return warn(name, "not running: no frame", f"start {patient.start}")
+    size, crop = patient.trained.camera.image_size, _crop(patient)
+    today = np.stack([prepare(_picture(patient, message), crop, size) for message in kept])
+    change = compare(known, today)
+    drawn = ""
+    if patient.options.picture is not None:
+        picture = draw(known, today, change)
+        if not cv2.imwrite(str(patient.options.picture), picture[..., ::-1]):
+            raise OSError(f"{patient.options.picture} could not be written")
+        drawn = f"; see {patient.options.picture}"
+    text = "; ".join(change.problems) or "as the checkpoint's camera saw it"
+    if change.blind:
+        text += f" (a shift {' or '.join(change.blind)} would not show: nothing in sight tells)"
+    if change.problems:
+        return warn(
+            name,
+            text + drawn,
+            "put the camera back where it stood (--picture FILE shows both views), light and exposure too, or "
+            "train anew: an encoder sees a moved camera as a moved arm",
+        )
+    return ok(name, text + drawn)
+
+
+def _observed(patient: Patient) -> NDArray[np.uint8] | None:
+    """Return the part of the newest frame that is observed, uint8 [S, S, 3] RGB, S = `LOOKED_AT`."""
+    message = patient.heard.frames.last
+    return None if message is None else prepare(_picture(patient, message), _crop(patient), LOOKED_AT)
+
+
+def _picture(patient: Patient, message: Any) -> NDArray[np.uint8]:
+    """Return a frame as it is before the crop, uint8 [H, W, 3] RGB."""
+    picture = from_raw(message) if hasattr(message, "encoding") else from_compressed(bytes(message.data))
+    # The camera node turns its own camera's frames before it publishes them.
+    return turned(picture, int(patient.camera.get("rotation", 0))) if patient.source == "topic" else picture
+
+
+def _crop(patient: Patient) -> Crop:
+    return Crop(*patient.camera.get("crop", patient.trained.camera.crop))

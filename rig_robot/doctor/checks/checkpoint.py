@@ -1,0 +1,77 @@
+"""The checkpoint: whether it loads, fits camera and box, and is quick enough on this machine."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from rig_robot.doctor.check_result import Finding, fail, ok, warn
+from rig_robot.doctor.configured_arm import limits
+from rig_robot.doctor.examined_system import Patient
+from rig_robot.inference.numpy_networks import Encoder, Policy
+
+SHARE = 0.5
+"""Share of the frames' period that encoder and policy may take: the rest is the camera's, the arm's and DDS's."""
+CAMERA_RATE = 30.0
+"""Of the camera [Hz], where nothing says otherwise."""
+
+
+def loads(patient: Patient) -> Finding:
+    """Whether both networks are what config.json names, and a pair."""
+    name = "checkpoint"
+    Encoder(patient.checkpoint)
+    config = Policy(patient.checkpoint).config
+    return ok(
+        name,
+        f"{patient.checkpoint.name} of {config.created}: vae/{config.vae_id}, sha256 of both files right; "
+        f"{config.camera.image_size}x{config.camera.image_size} pixels, axes {''.join(config.action.axes)}",
+    )
+
+
+def fits(patient: Patient) -> Finding:
+    """Whether the policy's workspace lies in the box, and its steps below the box's speed."""
+    name = "workspace"
+    trained = patient.trained
+    try:
+        bounds = limits(patient, trained)
+    except ValueError as error:
+        return fail(
+            name, str(error), "the arm node would refuse to start: widen the box if the arm may go there, else retrain"
+        )
+    steps = trained.action.scale_m / trained.action.period_s
+    text = f"the policy's, {list(trained.workspace.low)} to {list(trained.workspace.high)} m, is inside the box"
+    if bounds.tool_speed < steps:
+        return warn(
+            name,
+            f"{text}; tool_speed {bounds.tool_speed:g} m/s is below the policy's {steps:g} along an axis",
+            "good for the first day; then raise tool_speed: the policy was trained with steps that are not cut short",
+        )
+    return ok(name, f"{text}; its steps ({steps:g} m/s along an axis) are allowed")
+
+
+def latency(patient: Patient, repeats: int = 60) -> Finding:
+    """How long an image takes to become an action on this machine, with cold caches as in a running system."""
+    name = "inference"
+    encoder, policy = Encoder(patient.checkpoint), Policy(patient.checkpoint)
+    size = encoder.config.camera.image_size
+    image = np.random.default_rng(0).integers(0, 255, (size, size, 3), np.uint8)
+    taken = []
+    for _ in range(repeats + 1):
+        time.sleep(0.005)  # nodes wake for each frame: what runs without a pause is quicker than they are
+        begin = time.perf_counter()
+        latent, _ = encoder.encode(image)
+        policy.act(latent, latent)
+        taken.append(time.perf_counter() - begin)
+    middle, high = 1e3 * np.percentile(taken[1:], (50, 95))
+    period = 1e3 / CAMERA_RATE
+    text = f"image to action {middle:.1f} ms (median), {high:.1f} (95 %); a frame comes every {period:.0f} ms"
+    if middle > SHARE * period:
+        return fail(
+            name,
+            text,
+            "take a smaller image or network, a faster machine, or OMP_NUM_THREADS=1 where other processes compute",
+        )
+    if high > SHARE * period:
+        return warn(name, text, "stop what else computes on this machine")
+    return ok(name, text)

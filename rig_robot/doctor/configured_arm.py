@@ -1,0 +1,96 @@
+"""The arm's configured parameters through the very functions by which the arm node reads them, without a node."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from rclpy.parameter import Parameter
+
+from rig_robot.arm.kinematics import Kinematics, Vector
+from rig_robot.arm.safety import Limits
+from rig_robot.bringup.systems import Parameters
+from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.doctor.examined_system import Patient
+from rig_robot.ros.arm_parameters import declare_approach_rate, declare_kinematics, declare_limits, declare_park
+from rig_robot.ros.node import BadParameter, RigNode
+
+_ARRAYS = (Parameter.Type.DOUBLE_ARRAY, Parameter.Type.STRING_ARRAY)
+
+
+class _Given:
+    """Stands where the functions expect a node: `declare` looks a value up."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+
+    def declare(
+        self,
+        name: str,
+        default: Any,
+        text: str,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        choices: Sequence[str] | None = None,
+        check: Callable[[Any], str | None] | None = None,
+        read_only: bool = True,
+    ) -> Any:
+        required = isinstance(default, Parameter.Type)
+        value = self._parameters.get(name, None if required else default)
+        if value is None:
+            raise BadParameter(f"{name} must be given: {text}")
+        kind = default if required else Parameter(name, value=default).type_
+        found = Parameter(name, value=value).type_
+        if found is not kind:
+            raise BadParameter(f"{name} = {value!r} must be a {kind.name.lower()}: {text}")
+        if low is not None and high is not None and not low <= value <= high:
+            raise BadParameter(f"{name} = {value!r} must be from {low} to {high}: {text}")
+        return value
+
+
+def kinematics(patient: Patient) -> Kinematics:
+    """Return the arm that is configured.
+
+    Raises:
+        ValueError, OSError: As the arm node would say it.
+    """
+    parameters = patient.arm
+    if parameters.get("description") != "topic":
+        node = _node(parameters)
+        return declare_kinematics(node, declare_approach_rate(node))
+    if not patient.heard.description:
+        raise ValueError("nothing on robot_description: is robot_state_publisher running in this namespace?")
+    with tempfile.NamedTemporaryFile("w", suffix=".urdf") as file:
+        file.write(patient.heard.description)
+        file.flush()
+        node = _node(parameters | {"description": str(Path(file.name))})
+        return declare_kinematics(node, declare_approach_rate(node))
+
+
+def limits(patient: Patient, trained: CheckpointConfig | None = None) -> Limits:
+    """Return the bounds that are configured; with a checkpoint, its workspace must be inside the box.
+
+    Raises:
+        ValueError: As the arm node would say it.
+    """
+    node = _node(patient.arm)
+    return declare_limits(node, declare_approach_rate(node), trained)
+
+
+def park(patient: Patient) -> Vector | None:
+    """Return where the tool is parked [3] m; None where nowhere."""
+    return declare_park(_node(patient.arm))
+
+
+def measured(patient: Patient, joints: Sequence[str]) -> Vector | None:
+    """Return where the joints are [n] rad, if all have been heard."""
+    heard = patient.heard.joints.positions
+    return np.array([heard[joint] for joint in joints]) if set(joints) <= set(heard) else None
+
+
+def _node(parameters: Parameters) -> RigNode:
+    return cast(RigNode, _Given(parameters))

@@ -1,0 +1,120 @@
+"""What is looked at: the system as it is configured, as it is started, and as it is heard when it runs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from rig_robot.bringup.systems import NodeSpec, Parameters, RobotOptions, SimOptions, robot, simulation
+from rig_robot.checkpoints.checkpoint import CheckpointConfig, read_config
+from rig_robot.common.package_files import share
+from rig_robot.doctor.options import DoctorOptions
+from rig_robot.doctor.system_listener import Heard
+from rig_robot.messages.arm_commands import (
+    Interface,
+    JointPositionInterface,
+    JointTrajectoryInterface,
+    TwistInterface,
+)
+
+OWN_TOPIC = "camera/image_raw"
+"""Where the camera node publishes the frames of a camera that it owns."""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """A configured system.
+
+    Attributes:
+        options: What was asked.
+        nodes: Its nodes, as the bring-up would start them.
+        heard: What it said while the doctor listened.
+    """
+
+    options: DoctorOptions
+    nodes: list[NodeSpec]
+    heard: Heard = field(default_factory=Heard)
+
+    @cached_property
+    def arm(self) -> Parameters:
+        """Return the arm node's parameters."""
+        return self._parameters("arm")
+
+    @cached_property
+    def camera(self) -> Parameters:
+        """Return the camera node's parameters."""
+        return self._parameters("camera")
+
+    @cached_property
+    def checkpoint(self) -> Path:
+        """Return the checkpoint's directory."""
+        return Path(self.arm["checkpoint"])
+
+    @cached_property
+    def trained(self) -> CheckpointConfig:
+        """Return what the checkpoint says of itself."""
+        return read_config(self.checkpoint)
+
+    @property
+    def interface(self) -> str:
+        return str(self.arm.get("interface", "joint_trajectory"))
+
+    @property
+    def command_topic(self) -> str:
+        return str(self.arm.get("command_topic") or self._controller.topic)
+
+    @property
+    def command_type(self) -> str:
+        """Return the ROS name of the commands' type."""
+        message = self._controller.message
+        return f"{message.__module__.split('.')[0]}/msg/{message.__name__}"
+
+    @property
+    def _controller(self) -> type[Interface]:
+        kinds: tuple[type[Interface], ...] = (JointTrajectoryInterface, JointPositionInterface, TwistInterface)
+        by_name = dict(zip(("joint_trajectory", "joint_position", "twist"), kinds, strict=True))
+        if self.interface not in by_name:
+            raise ValueError(f"the arm's interface is {self.interface!r}: must be one of {', '.join(by_name)}")
+        return by_name[self.interface]
+
+    @property
+    def joint_states_topic(self) -> str:
+        return str(self.arm.get("joint_states_topic", "joint_states"))
+
+    @property
+    def source(self) -> str:
+        """Return where the camera node takes its frames from."""
+        return str(self.camera.get("source", "topic"))
+
+    @property
+    def image_topic(self) -> str:
+        """Return where frames are heard."""
+        if self.source != "topic":
+            return OWN_TOPIC
+        end = "/compressed" if self.camera.get("transport") == "compressed" else ""
+        return str(self.camera.get("topic", OWN_TOPIC)) + end
+
+    @property
+    def start(self) -> str:
+        """Return the command that starts it."""
+        return "rig sim" if self.options.sim else f"rig robot --config {self.options.config or 'my_robot.yaml'}"
+
+    def _parameters(self, name: str) -> Parameters:
+        return next(node.parameters for node in self.nodes if node.name == name)
+
+
+def configured(options: DoctorOptions) -> list[NodeSpec]:
+    """Return the nodes that the bring-up would start.
+
+    Raises:
+        BringupError: If it would start none.
+    """
+    if options.sim:
+        return simulation(SimOptions(options.checkpoint, options.config, options.namespace, goals=-1))
+    return robot(RobotOptions(options.config or share("config", "robot.yaml"), options.checkpoint, options.namespace))
+
+
+def domain() -> str:
+    return os.environ.get("ROS_DOMAIN_ID", "0") or "0"

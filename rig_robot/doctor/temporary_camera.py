@@ -1,0 +1,48 @@
+"""A camera that nobody has opened yet: the camera node itself is started for a moment, and opens it as it will."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+
+from rig_robot.bringup.process_runner import command
+from rig_robot.doctor.examined_system import Patient
+from rig_robot.doctor.system_listener import Heard
+
+CAMERA_START = 15.0
+"""Time that a camera node and its camera may take until the first frame [s]."""
+STOP = 5.0
+"""Time that the node may take to end [s]."""
+
+
+def borrowed_camera(
+    patient: Patient, heard: Heard
+) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]] | None:
+    """Return a camera node that runs while the context does; None where frames come or would come from elsewhere."""
+    node = next(node for node in patient.nodes if node.name == "camera")
+    if patient.source == "topic" or heard.frames.arrivals or heard.runs(node.name, node.namespace):
+        return None
+
+    @contextlib.contextmanager
+    def running() -> Iterator[subprocess.Popen[bytes]]:
+        given = dict(os.environ)
+        process = subprocess.Popen(
+            command(node, given),
+            env=given | node.environment(given),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C at the terminal is for the doctor, who ends this
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    return running()

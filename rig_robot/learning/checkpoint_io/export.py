@@ -1,0 +1,123 @@
+"""What a robot gets of what was learned: the tensors and the configuration of a checkpoint. `restore.py` goes back."""
+
+import dataclasses
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rig_robot.checkpoints.checkpoint import (
+    ActionEntry,
+    CameraEntry,
+    CheckpointConfig,
+    PicturesEntry,
+    PolicyEntry,
+    PriorEntry,
+    VaeEntry,
+    WorkspaceEntry,
+    save,
+)
+from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.representations import Latent
+from rig_robot.learning.rig import Rig
+from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.rl.replay_buffer import ReplayBuffer
+from rig_robot.learning.rl.td3 import Td3
+from rig_robot.vision.goal_check import known_by
+from rig_robot.vision.view_check import Reference
+
+SCENE_OBSERVATIONS = 1000
+"""of which the reference of the static scene is made, and by which is measured what the VAE knows"""
+POLICY_PARTS = ("actor.", "critics.", "predictor.", "value.")
+"""What policy.safetensors holds: the actor, and what goes with it to learn on; targets begin as copies"""
+
+MOVES, LATE = "calibration.moves", "calibration.late"
+"""Tensors of policy.safetensors that only checkpoints made on a robot have"""
+
+
+def tensors(representation: Latent, td3: Td3) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Those of vae.safetensors and of policy.safetensors."""
+    vae = {name: tensor.numpy() for name, tensor in representation.vae.state_dict().items()}
+    policy = {name: tensor.numpy() for name, tensor in td3.state_dict().items() if name.startswith(POLICY_PARTS)}
+    return vae, policy
+
+
+def scene(replay: ReplayBuffer, first: int = 0) -> dict[str, np.ndarray]:
+    """The scene without the arm, of observations spread over the replay buffer from frame `first` on."""
+    return Reference.of(replay.frames(_spread(replay, first)).images).tensors()
+
+
+def known_pictures(representation: Latent, replay: ReplayBuffer, first: int = 0) -> PicturesEntry:
+    """Which pictures the VAE knows, by observations spread over the replay buffer from frame `first` on."""
+    frames = replay.frames(_spread(replay, first))
+    return known_by(frames.images, representation.decode(representation.encode(frames), frames.contexts))
+
+
+def _spread(replay: ReplayBuffer, first: int) -> np.ndarray:
+    """`SCENE_OBSERVATIONS` frames from `first` on, or as many as there are, evenly spread: int64 [N]."""
+    count = min(replay.size - first, SCENE_OBSERVATIONS)
+    return np.linspace(first, replay.size - 1, count).astype(int)
+
+
+def config(
+    args: TrainArgs,
+    camera: CameraEntry,
+    action: ActionEntry,
+    workspace: WorkspaceEntry,
+    prior: Prior,
+    training: dict[str, Any],
+    figures: dict[str, Any],
+) -> CheckpointConfig:
+    """config.json, but for the hashes; training: what goes beside the arguments of the run (steps, samples ...)."""
+    return CheckpointConfig(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=args.seed,
+        vae=VaeEntry(args.latent_size, args.channels, likelihood=args.likelihood),
+        policy=PolicyEntry(args.hidden),
+        camera=camera,
+        action=action,
+        workspace=workspace,
+        latent_prior=PriorEntry(tuple(prior.mean.tolist()), tuple(tuple(row) for row in prior.covariance.tolist())),
+        training=plain(args) | training,
+        figures=figures,
+    )
+
+
+def plain(args: TrainArgs) -> dict[str, Any]:
+    """The arguments as JSON holds them, without the directory."""
+    fields = {name: value for name, value in dataclasses.asdict(args).items() if name != "out"}
+    json_types = {tuple: list, type(args.out): str}
+    return {name: json_types.get(type(value), lambda same: same)(value) for name, value in fields.items()}
+
+
+def write(
+    directory: Path, rig: Rig, like: CheckpointConfig, parent: str, training: dict[str, Any], figures: dict[str, Any]
+) -> None:
+    """Write what was learned on a robot, with the calibration of its latents to learn on from.
+
+    Args:
+        directory: Where; it must not be there yet.
+        rig: What was learned.
+        like: Names camera, action and workspace.
+        parent: Name of the checkpoint that it was learned from.
+        training: What goes beside the arguments.
+        figures: How well it does.
+
+    Raises:
+        ValueError: If a number is not finite.
+    """
+    assert isinstance(rig.representation, Latent)
+    training = training | {"episodes": rig.episodes}
+    made = config(rig.args, like.camera, like.action, like.workspace, rig.prior, training, figures)
+    vae, policy = tensors(rig.representation, rig.td3)
+    if rig.representation.calibration is not None:
+        calibration = rig.representation.calibration.state_dict()
+        policy |= {MOVES: calibration["moves"].numpy(), LATE: calibration["late"].numpy()}
+    for part, arrays in (("vae", vae), ("policy", policy)):
+        for name, values in arrays.items():
+            if not np.isfinite(values).all():
+                raise ValueError(f"{part}: {name} is not finite")
+    recent = rig.replay.size // 2
+    made = dataclasses.replace(made, parent=parent, pictures=known_pictures(rig.representation, rig.replay, recent))
+    save(directory, made, vae, policy, scene(rig.replay, recent))

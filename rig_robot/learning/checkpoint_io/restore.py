@@ -1,0 +1,94 @@
+"""From a checkpoint back to networks that learn on: the way opposite to `export.py`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from rig_robot.checkpoints.checkpoint import CheckpointConfig, CheckpointError, read_tensors
+from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.checkpoint_io.export import LATE, MOVES
+from rig_robot.learning.representations import Latent
+from rig_robot.learning.rig import Rig
+from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.rl.td3 import Td3
+from rig_robot.learning.vae.vae_trainer import VaeTrainer
+
+PROBES = 2000
+"""latents and actions that the predictor is asked about"""
+
+
+def arguments(config: CheckpointConfig, out: Path) -> TrainArgs:
+    """How the networks of a checkpoint were made and trained.
+
+    Raises:
+        CheckpointError: If it does not say, or they are nothing that a robot can learn on with.
+    """
+    known: dict[str, Any] = {}
+    for field in dataclasses.fields(TrainArgs):
+        if field.name in config.training:
+            value = config.training[field.name]
+            known[field.name] = tuple(value) if isinstance(value, list) else value
+    known["offline"] = None
+    try:
+        args = TrainArgs(**(known | {"out": out}))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint's `training` cannot be gone on with: {error}") from error
+    if args.representation != "latent" or args.image_size != config.camera.image_size:
+        raise CheckpointError(
+            f"the checkpoint's `training` has representation {args.representation} and image_size {args.image_size}, "
+            f"expected latent and {config.camera.image_size}"
+        )
+    return args
+
+
+def load(directory: Path, config: CheckpointConfig, rig: Rig) -> None:
+    """Bring `rig` to a checkpoint's networks, target networks as copies, optimisers as at their first step.
+
+    Raises:
+        CheckpointError: If the tensors are not those of the architecture that config.json names.
+    """
+    vae, td3 = rig.representation, rig.td3
+    assert isinstance(vae, Latent)
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in read_tensors(directory, config.policy).items()}
+    moves, late = tensors.pop(MOVES, None), tensors.pop(LATE, None)
+    tensors |= {f"target_{name}": value for name, value in tensors.items() if name.startswith(("actor.", "critics."))}
+    try:
+        vae.vae.load_state_dict(
+            {name: torch.from_numpy(array.copy()) for name, array in read_tensors(directory, config.vae).items()}
+        )
+        td3.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(f"{directory}: its tensors do not fit its `training`: {error}") from error
+    rig.prior = Prior(np.array(config.latent_prior.mean), np.array(config.latent_prior.covariance))
+    if vae.calibration is not None and config.trained:
+        with torch.no_grad():
+            if moves is None or late is None:
+                moves, late = calibration(td3, rig.prior)
+            vae.calibration.moves.copy_(moves)
+            vae.calibration.late.copy_(late)
+    vae.trainer = VaeTrainer(vae.vae, rig.args.beta, vae.calibration, rig.args.calibration)
+    for optimiser in (td3.actor_optimiser, td3.critic_optimiser, td3.value_optimiser):
+        for tensor in optimiser.state[optimiser.vector].values():
+            tensor.zero_()
+
+
+@torch.inference_mode()
+def calibration(td3: Td3, prior: Prior) -> tuple[torch.Tensor, torch.Tensor]:
+    """How far a latent moves per action [L, A], and the late share as a logit, by what the predictor has learnt.
+
+    It was told the action before and the action, and where they led: least squares over places that latents come from
+    gives the shares of the two. No picture is needed, so it is right also where the robot sees something new.
+    """
+    rng = np.random.default_rng(0)
+    latents = torch.from_numpy(prior.sample(rng, PROBES))
+    size = td3.actor.layers.weights[-1].shape[0]
+    before, action = (torch.from_numpy(rng.uniform(-1, 1, (PROBES, size)).astype(np.float32)) for _ in range(2))
+    moved = td3.predictor(latents, before, action) - latents
+    known = torch.cat((before, action, torch.ones(PROBES, 1)), dim=1)
+    found = torch.linalg.lstsq(known, moved).solution
+    early, late = found[size : 2 * size].T, found[:size].T
+    share = (late.norm() / (late.norm() + early.norm())).clamp(0.01, 0.99)
+    return early + late, torch.logit(share)

@@ -1,0 +1,45 @@
+"""The untrained checkpoint: whole and ordinary, of networks as they are before any learning.
+
+A robot that is to learn from nothing still has to know how a frame becomes an observation and what an action means; and
+nodes that start with a checkpoint like any other need no special case.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rig_robot.checkpoints import checkpoint
+from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry
+from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.checkpoint_io import export
+from rig_robot.learning.representations import Latent, make
+from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.rl.td3 import Td3
+
+
+def create(
+    directory: Path, camera: CameraEntry, action: ActionEntry, workspace: WorkspaceEntry, args: TrainArgs
+) -> Path:
+    """Write the untrained checkpoint of a task as `directory` (named in the end like any other) and return it.
+
+    Its `training["samples"]` is 0. One that a former call left there, whole, stays as it is.
+
+    Raises:
+        ValueError: If the arguments do not fit the task, or another file is in the way.
+    """
+    if args.image_size != camera.image_size:
+        raise ValueError(f"image_size is {args.image_size}, expected {camera.image_size}, as the camera's entry says")
+    if args.representation != "latent":
+        raise ValueError(f"representation is {args.representation}, expected latent: robots act on latents")
+    if directory.exists():
+        checkpoint.read_config(directory)
+        return directory
+    torch.manual_seed(args.seed)
+    representation = make(args, len(action.axes))
+    assert isinstance(representation, Latent)  # as was just seen to
+    td3 = Td3(args.latent_size, len(action.axes), args)
+    prior = Prior(np.zeros(args.latent_size), np.eye(args.latent_size))
+    config = export.config(args, camera, action, workspace, prior, {"step": 0, "samples": 0}, {})
+    checkpoint.save(directory, config, *export.tensors(representation, td3))
+    return directory

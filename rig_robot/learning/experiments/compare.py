@@ -1,0 +1,129 @@
+"""`rig compare`: Figure 7 of the lecture anew. RIG, HER on pixels and the oracle learn visual reaching, in each scene.
+
+No torch and no drawing here: the command line reads this file for its arguments.
+"""
+
+import csv
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rig_robot.common.interrupts import INTERRUPTED
+from rig_robot.common.output_paths import check_file, check_folder
+from rig_robot.learning.arguments import Method, Scene, TrainArgs, preset
+from rig_robot.learning.experiments.parallel_runs import Ended, MakeEnv, sweep
+
+METHODS: dict[Method, str] = {"pixels": "HER, L2 of images", "rig": "RIG", "oracle": "oracle"}
+"""Preset -> what people read; from worst to best, as the paper finds them."""
+FIGURES = ("step", "samples", "goals", "mean_mm", "median_mm", "p90_mm", "within_10mm", "within_20mm", "within_60mm")
+"""Columns of the CSV, after scene, method and seed."""
+EPISODE, EXPLORATION = 50, 5
+"""Steps of an episode of the environments; of all steps of a run, the first in so many are random ones."""
+EVALUATIONS = 10
+"""of each run, on the way"""
+FIGURE, TABLE = "figure7.png", "figure7.csv"
+
+
+@dataclass(frozen=True)
+class CompareArgs:
+    """Train RIG, HER on pixels and the oracle on visual reaching, and draw how near they come (Figure 7)."""
+
+    out: Path = Path("runs/compare")
+    """Directory for the runs, figure7.png and figure7.csv. Finished runs are kept, killed ones go on."""
+    seeds: int = 3
+    """Runs of each method in each scene: seeds 0, 1 ..."""
+    steps: int = 5_000
+    """Environment steps of each run, the random ones at its beginning included; a multiple of 250."""
+    scenes: tuple[Scene, ...] = ("plain", "cluttered")
+    """Scenes, a panel each: plain; cluttered (something else moves, the light changes); colours."""
+    jobs: int = 0
+    """Most runs at a time; 0: as many as there are cores."""
+    ray: str | None = None
+    """Address of a Ray cluster to run on ("auto": the one that this machine belongs to); `out` has to be on a path that
+    all its machines see. Processes of this machine when not given."""
+
+    def __post_init__(self) -> None:
+        for name, low in (("seeds", 1), ("steps", 500), ("jobs", 0)):
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} is {getattr(self, name)}, expected {low} or more")
+        if self.steps % (EPISODE * EXPLORATION):
+            raise ValueError(
+                f"steps is {self.steps}, expected a multiple of {EPISODE * EXPLORATION}: one step in {EXPLORATION} is "
+                f"random, and episodes of {EPISODE} steps are whole"
+            )
+        if not self.scenes:
+            raise ValueError("scenes is empty, expected one or more")
+
+
+def compare(args: CompareArgs, make_env: MakeEnv) -> int:
+    """Train what is not trained yet, write the CSV, draw the figure; returns the exit status."""
+    for name in (FIGURE, TABLE):
+        check_folder("out", args.out)
+        if args.out.is_dir():
+            check_file("out", args.out / name)
+    runs = {key: train_args(args, *key) for key in keys(args)}
+    try:
+        ended = dict(zip(runs, sweep(list(runs.values()), make_env, args.jobs, args.ray), strict=True))
+    except KeyboardInterrupt:
+        print("\nrig compare: stopped; the same command goes on from there")
+        return INTERRUPTED
+    if any(end.history for end in ended.values()):
+        from rig_robot.learning.experiments.comparison_plot import draw
+
+        print(*table(ended), sep="\n", flush=True)
+        write_csv(args.out / TABLE, ended)
+        draw(args.out / FIGURE, ended)
+        print(f"{args.out / FIGURE}, {args.out / TABLE}")
+    return 1 if any(end.error for end in ended.values()) else 0
+
+
+Key = tuple[Scene, Method, int]
+"""Scene, method, seed."""
+
+
+def keys(args: CompareArgs) -> Iterator[Key]:
+    """All runs; whole comparisons first, so that one that is stopped early has something of everything."""
+    for seed in range(args.seeds):
+        for scene in args.scenes:
+            for method in METHODS:
+                yield scene, method, seed
+
+
+def train_args(args: CompareArgs, scene: Scene, method: Method, seed: int) -> TrainArgs:
+    """The preset of a method, everything else the same for all."""
+    exploration = args.steps // EXPLORATION
+    online = args.steps - exploration
+    return preset(
+        method,
+        out=args.out / scene / f"{method}-{seed}",
+        scene=scene,
+        seed=seed,
+        exploration_steps=exploration,
+        online_steps=online,
+        evaluate_every=max(1, online // EVALUATIONS),
+    )
+
+
+def write_csv(path: Path, ended: dict[Key, Ended]) -> None:
+    """Every evaluation of every run."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["scene", "method", "seed", *FIGURES])
+        for key, end in ended.items():
+            writer.writerows([*key, *(entry[name] for name in FIGURES)] for entry in end.history)
+
+
+def table(ended: dict[Key, Ended]) -> Iterator[str]:
+    """Final distances, a line for each method in each scene."""
+    yield "final distance [mm] over held-out goals: mean over seeds (each seed)"
+    for scene, method in dict.fromkeys((scene, method) for scene, method, _ in ended):
+        means = [history[-1]["mean_mm"] for history in histories(ended, scene, method)]
+        if means:
+            each = ", ".join(f"{mean:.1f}" for mean in means)
+            yield f"  {scene:10} {METHODS[method]:18} {statistics.mean(means):6.1f} ({each})"
+
+
+def histories(ended: dict[Key, Ended], scene: Scene, method: Method) -> list[list[dict]]:
+    """Of the seeds that came to their end."""
+    return [end.history for key, end in ended.items() if key[:2] == (scene, method) and end.history]

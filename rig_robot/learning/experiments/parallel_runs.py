@@ -1,0 +1,246 @@
+"""Many runs to their end, side by side: in processes of this machine, or as Ray tasks on the machines of a cluster.
+
+A worker may be killed at any time. Its run is started again and goes on where it stopped (see `run_state`), so that it
+ends with the same bytes. No torch here: each worker loads its own.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import tempfile
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from rig_robot.common.output_paths import check_folder
+from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.training.run_arguments import check_claim, claim
+
+RESTARTS = 3
+"""Times that a run whose worker was killed is taken up again."""
+HISTORY, LOG, LOCK = "history.json", "log.txt", "lock"
+
+MakeEnv = Callable[..., Any]
+"""What `train` takes: a function that workers can import by its name."""
+Ends = Iterator[tuple[TrainArgs, str]]
+"""Runs in the order in which they end, each with its error; empty: none."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """What became of one run."""
+
+    args: TrainArgs
+    history: list[dict]
+    """Evaluations in order, as `train` wrote them; none where the run failed."""
+    error: str = ""
+    """Why it failed."""
+
+
+def sweep(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int = 0, ray: str | None = None) -> list[Ended]:
+    """Bring every run to its end, whatever becomes of the others; the result is in the order of `runs`.
+
+    jobs: most runs at a time; 0: as many as there are cores, here or in the cluster.
+    ray: address of a Ray cluster ("auto": the one that this machine belongs to; "local": one for this call alone);
+    None: processes of this machine. With a cluster each run's `out` has to be a path that all its machines see.
+    """
+    runs = [_absolute(args) for args in runs]
+    for args in runs:  # all are looked at before any is begun
+        check_folder("out", args.out)
+        check_claim(args)
+    for args in runs:
+        claim(args)
+    left = [args for args in runs if not (args.out / HISTORY).exists()]
+    root = Path(os.path.commonpath([args.out.parent for args in runs]))
+    count = len(runs) - len(left)
+    if count:
+        print(f"{count} of {len(runs)} runs are finished already", flush=True)
+    errors: dict[Path, str] = {}
+    for args, error in _on_ray(left, make_env, jobs, ray, root) if ray and left else _here(left, make_env, jobs, root):
+        count += 1
+        errors[args.out] = error
+        end = f"failed: {error} ({args.out / LOG})" if error else f"done, {_history(args)[-1]['mean_mm']:.1f} mm"
+        print(f"[{count}/{len(runs)}] {_name(args, root)}: {end}", flush=True)
+    return [Ended(args, [] if errors.get(args.out) else _history(args), errors.get(args.out, "")) for args in runs]
+
+
+def _here(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int, root: Path) -> Ends:
+    """Run in processes of this machine."""
+    cores = len(os.sched_getaffinity(0))
+    context = multiprocessing.get_context("spawn")
+    waiting = deque((args, 0) for args in runs)
+    alive: dict[int, tuple[Any, Connection, TrainArgs, int]] = {}  # by what becomes ready when the process ends
+    with _one_thread():
+        try:
+            while waiting or alive:
+                while waiting and len(alive) < min(jobs or cores, cores):
+                    args, kills = waiting.popleft()
+                    reader, writer = context.Pipe(duplex=False)
+                    process = context.Process(target=_work_here, args=(args, make_env, writer), daemon=True)
+                    with _deaf_children():
+                        process.start()
+                    writer.close()
+                    alive[process.sentinel] = process, reader, args, kills
+                    print(f"{_name(args, root)}: {'goes on' if kills else 'begins'}", flush=True)
+                for sentinel in wait(list(alive)):
+                    process, reader, args, kills = alive.pop(sentinel)  # type: ignore[arg-type]
+                    process.join()
+                    if process.exitcode < 0 and kills < RESTARTS:
+                        print(f"{_name(args, root)}: its process was killed ({_signal(process)})", flush=True)
+                        waiting.appendleft((args, kills + 1))
+                    elif process.exitcode < 0:
+                        yield args, f"killed {kills + 1} times ({_signal(process)})"
+                    elif process.exitcode:
+                        yield args, _message(reader, f"its process ended with status {process.exitcode}")
+                    else:
+                        yield args, ""
+        finally:  # also on Ctrl-C: every run can be taken up again
+            for process, *_ in alive.values():
+                process.kill()
+            for process, *_ in alive.values():
+                process.join()
+
+
+def _work_here(args: TrainArgs, make_env: MakeEnv, errors: Connection) -> None:
+    """A process of `_here`."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        """Nobody would know of a worker that outlives its parent."""
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+    try:
+        _work(args, make_env)
+    except Exception as error:
+        errors.send(f"{type(error).__name__}: {error}")
+        raise SystemExit(1) from None
+
+
+def _on_ray(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int, address: str, root: Path) -> Ends:
+    """Run as Ray tasks of one core each. Ray starts those of a killed worker or a lost machine again, elsewhere."""
+    try:
+        import ray
+    except ImportError:
+        raise ValueError("Ray is not installed: pip install 'rig_robot[scale]'") from None
+    with _one_thread():
+        ray.init(address=address, log_to_driver=False, include_dashboard=False)
+    try:
+        _check_path(root)
+        # max_calls: a process for each run, as here.
+        task = ray.remote(num_cpus=1, max_retries=RESTARTS, max_calls=1)(_work)
+        waiting = deque(runs)
+        flying: dict[Any, TrainArgs] = {}
+        while waiting or flying:
+            while waiting and len(flying) < (jobs or len(runs)):
+                args = waiting.popleft()
+                flying[task.remote(args, make_env)] = args
+                print(f"{_name(args, root)}: queued", flush=True)
+            (ended, *_), _ = ray.wait(list(flying))
+            error = ""
+            try:
+                ray.get(ended)
+            except ray.exceptions.RayTaskError as failure:
+                error = f"{type(failure.cause).__name__}: {failure.cause}"
+            except ray.exceptions.RayError as failure:
+                error = f"{type(failure).__name__} after {RESTARTS} restarts: {failure}".splitlines()[0]
+            yield flying.pop(ended), error
+    finally:
+        ray.shutdown()
+
+
+def _check_path(root: Path) -> None:
+    """Refuse a directory for the runs that not all machines of the cluster see, before one of them fails them all."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    look, blind = ray.remote(num_cpus=0)(Path.exists), []
+    with tempfile.NamedTemporaryFile(dir=root) as file:  # a new name: machines may have directories of the same name
+        for node in ray.nodes():
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            if node["Alive"] and not ray.get(look.options(scheduling_strategy=there).remote(Path(file.name))):
+                blind.append(node["NodeManagerHostname"])
+    if blind:
+        raise ValueError(f"{root} is not seen by {', '.join(blind)}: the runs need a directory that all machines share")
+
+
+def _work(args: TrainArgs, make_env: MakeEnv) -> None:
+    """Train; in a worker. What it prints goes to `log.txt` in the run's directory."""
+    with (args.out / LOCK).open("a") as lock, (args.out / LOG).open("a", buffering=1) as log:
+        # Two at one run would spoil it: the second waits for the first, and then finds nothing left to do.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            print(f"{now} {socket.gethostname()}, process {os.getpid()}")
+            try:
+                from rig_robot.learning.training.train import train
+
+                train(args, make_env)
+            except Exception:
+                traceback.print_exc()
+                raise
+
+
+def _absolute(args: TrainArgs) -> TrainArgs:
+    """The same for workers, which need not work in this directory."""
+    return dataclasses.replace(args, out=args.out.resolve(), offline=args.offline and args.offline.resolve())
+
+
+@contextlib.contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that are started meanwhile never hear of Ctrl-C, not even while they load: the parent decides."""
+    resource_tracker.ensure_running()  # where it has to be started with a worker, that lets the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Workers that are started meanwhile do their arithmetic in one thread each: more would only stand in the way."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _history(args: TrainArgs) -> list[dict]:
+    return json.loads((args.out / HISTORY).read_text())
+
+
+def _name(args: TrainArgs, root: Path) -> str:
+    return str(args.out.relative_to(root))
+
+
+def _signal(process: Any) -> str:
+    return signal.Signals(-process.exitcode).name
+
+
+def _message(reader: Connection, otherwise: str) -> str:
+    """What a worker said before it ended."""
+    try:
+        return reader.recv()
+    except EOFError:
+        return otherwise

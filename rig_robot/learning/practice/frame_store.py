@@ -1,0 +1,104 @@
+"""What robots have recorded, kept to learn from: replay buffers with images in files, which forget when full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rig_robot.learning.rl.replay_buffer import ReplayBuffer, load_recorded, map_array
+from rig_robot.recording.transitions import Segment
+
+
+class Shelf:
+    """A replay buffer and the file of its images.
+
+    The file's room is taken from the disk only as it fills. Images never change in it: what forgets moves to a new
+    file, so that a saved state that names the old one stays whole.
+    """
+
+    def __init__(self, work: Path, name: str, generation: int, shape: tuple[int, ...]) -> None:
+        """shape: [capacity, S, S, 3]; generation: how often it has forgotten so far."""
+        self.work, self.name, self.generation, self.shape = work, name, generation, shape
+        self.images = map_array(self.file, shape)
+
+    @property
+    def file(self) -> Path:
+        return self.work / f"{self.name}-{self.generation}.npy"
+
+    def hold(self, replay: ReplayBuffer) -> None:
+        """Name the replay buffer, made with `images`."""
+        self.replay = replay
+
+    def add(self, segments: Sequence[Segment], keep: int = 0) -> int:
+        """Take in segments, the latents and goals left for who encodes; when they do not fit, forget first.
+
+        keep: the first so many episodes are forgotten last. Returns how many of them are left.
+
+        Raises:
+            ValueError: If they would not fit into an empty buffer's half.
+        """
+        replay = self.replay
+        frames = sum(len(segment.images) for segment in segments)
+        if 2 * frames > replay.capacity:
+            raise ValueError(f"it has {frames} frames, and there is room for {replay.capacity} in all")
+        if replay.size + frames > replay.capacity:
+            keep = self._forget(keep)
+        for segment in segments:
+            actions = np.concatenate((segment.actions, np.zeros((1, replay.actions.shape[1]), np.float32)))
+            recorded: dict[str, np.ndarray] = {"images": segment.images, "states": segment.positions}
+            replay.extend(recorded | {"actions": actions, "first": np.zeros(1, np.int64)})
+        self.flush()
+        return keep
+
+    def _forget(self, keep: int) -> int:
+        """Keep the newest episodes and, of the first `keep`, some from everywhere, so that each fill a quarter."""
+        replay = self.replay
+        lengths = np.diff(np.append(replay.first, replay.size))
+        quarter = replay.capacity // 4
+        newest = keep + int((lengths[keep:][::-1].cumsum()[::-1] > quarter).sum())
+        share = -(-int(lengths[:keep].sum()) // quarter) or 1
+        spread = np.arange(0, keep, share)
+        self.generation += 1
+        self.images = map_array(self.file, self.shape)
+        replay.keep(np.concatenate((spread, np.arange(newest, len(lengths)))), self.images)
+        return len(spread)
+
+    def flush(self) -> None:
+        """Wait until the disk has the images."""
+        base: object = self.images
+        while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+            base = base.base
+        if isinstance(base, np.memmap):
+            base.flush()
+
+    def sweep(self) -> None:
+        """Remove files of former generations, once no saved state names them."""
+        for file in self.work.glob(f"{self.name}-*.npy"):
+            if file != self.file:
+                file.unlink()
+
+
+def read_buffer(directory: Path, image_size: int, action_size: int) -> list[Segment]:
+    """Episodes of a buffer that `rig explore` recorded.
+
+    Raises:
+        ValueError: If it is none, or of other images or actions than wanted.
+    """
+    arrays, _ = load_recorded(directory)
+    wanted = {"images": (image_size, image_size, 3), "actions": (action_size,), "states": (3,)}
+    for name, shape in wanted.items():
+        if arrays[name].shape[1:] != shape:
+            raise ValueError(f"{directory}: {name} are {arrays[name].shape[1:]}, expected {shape}")
+    ends = [*arrays["first"][1:], len(arrays["actions"])]
+    return [
+        Segment(
+            arrays["images"][first:end],
+            np.asarray(arrays["actions"][first : end - 1]),
+            np.asarray(arrays["states"][first:end]),
+            np.arange(end - first, dtype=np.int64),
+            None,
+        )
+        for first, end in zip(arrays["first"], ends, strict=True)
+    ]

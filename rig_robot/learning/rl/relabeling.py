@@ -1,0 +1,94 @@
+"""Goals for transitions after the fact: what was reached later, what is imagined, what was seen elsewhere."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from typing import Literal
+
+import numpy as np
+
+from rig_robot.learning.rl.replay_buffer import ReplayBuffer, Transitions
+
+Strategy = Literal["final", "future", "episode", "random"]
+"""HER's ways of choosing the frame whose achieved goal replaces the goal (Andrychowicz et al. 2017, section 4.5)"""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """p(z): a Gaussian fitted to encoder means, the source of imagined goals."""
+
+    mean: np.ndarray
+    """float64 [L]"""
+    covariance: np.ndarray
+    """float64 [L, L]"""
+
+    @classmethod
+    def fit(cls, latents: np.ndarray) -> "Prior":
+        """latents: float32 [N, L]."""
+        latents = latents.astype(np.float64)
+        return cls(latents.mean(axis=0), np.atleast_2d(np.cov(latents, rowvar=False)))
+
+    def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """`count` imagined goals, z ~ p(z): float32 [count, L]."""
+        return (self.mean + rng.standard_normal((count, len(self.mean))) @ self.root.T).astype(np.float32)
+
+    @cached_property
+    def root(self) -> np.ndarray:
+        """R with R R^T = covariance: float64 [L, L]."""
+        # By eigenvectors, not Cholesky: a latent that the VAE does not use has next to no variance.
+        variances, axes = np.linalg.eigh(self.covariance)
+        return axes * np.sqrt(variances.clip(min=0))
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How a batch's goals are chosen; what is left keeps the goal that its episode was after."""
+
+    hindsight: float
+    """a frame of the own episode, by `strategy`"""
+    imagined: float
+    """a sample of the prior"""
+    replayed: float
+    """any frame of the replay buffer"""
+    strategy: Strategy = "future"
+
+
+def hindsight_frames(
+    rng: np.random.Generator, replay: ReplayBuffer, frames: np.ndarray, strategy: Strategy
+) -> np.ndarray:
+    """For transitions that start at `frames` (int64 [B]), the frames that their new goals come from: int64 [B].
+
+    final: the last of the own episode; future: one after s_t (s' at the earliest); episode: any of the own episode;
+    random: any in the buffer.
+
+    .. note:: HER stores k new transitions beside each real one. Drawing goals when a batch is drawn is the same with a
+       share k / (k + 1) of new goals, and needs no room.
+    """
+    if strategy == "final":
+        return replay.last(frames)
+    if strategy == "future":
+        return rng.integers(frames + 1, replay.last(frames) + 1)
+    if strategy == "episode":
+        return rng.integers(replay.first[replay.episode[frames]], replay.last(frames) + 1)
+    if strategy == "random":
+        return rng.integers(replay.size, size=len(frames))
+    raise ValueError(f"strategy is {strategy!r}, expected final, future, episode or random")
+
+
+def relabel(
+    rng: np.random.Generator, replay: ReplayBuffer, transitions: Transitions, prior: Prior, shares: Shares
+) -> np.ndarray:
+    """Goals for `transitions` (RIG, Algorithm 1, line 12, and section 4.3): float32 [B, L].
+
+    Transitions come in random order, so the shares are simply slices.
+    """
+    frames = transitions.frames
+    parts = accumulate((shares.hindsight, shares.imagined, shares.replayed))
+    first, second, third = (round(len(frames) * part) for part in parts)
+    goals = (
+        replay.latents[hindsight_frames(rng, replay, frames[:first], shares.strategy)],
+        prior.sample(rng, second - first),
+        replay.latents[hindsight_frames(rng, replay, frames[second:third], "random")],
+        replay.goals[replay.episode[frames[third:]]],
+    )
+    return np.concatenate(goals)

@@ -1,0 +1,93 @@
+"""How near a policy comes to goals that it is shown as pictures; `rig eval`."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from rig_robot.checkpoints.checkpoint import resolve
+from rig_robot.common.output_paths import check_file
+from rig_robot.common.package_files import locate
+from rig_robot.inference.numpy_networks import Encoder, Policy
+from rig_robot.learning.arguments import EvalArgs
+from rig_robot.learning.rig import HELD_OUT_SEEDS
+from rig_robot.learning.training.metrics import sentence, summary
+
+EnvFactory = Callable[..., gymnasium.Env]
+"""`gymnasium.make`, or what takes the same arguments; learning knows no simulation."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One episode towards one goal."""
+
+    start: np.ndarray
+    """uint8 [S, S, 3]"""
+    goal: np.ndarray
+    """uint8 [S, S, 3], the picture that stood for the goal"""
+    end: np.ndarray
+    """uint8 [S, S, 3]"""
+    distances: np.ndarray
+    """float64 [T + 1], true distance of tool and goal before each step and at the end [m]"""
+
+
+def roll_out(
+    env: gymnasium.Env,
+    encode: Callable[[dict[str, np.ndarray], np.ndarray], np.ndarray],
+    act: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    goals: int,
+    seed: int,
+) -> list[Rollout]:
+    """Whole episodes without noise towards held-out random goals, each shown as a picture.
+
+    encode: observation (image uint8 [S, S, 3], tool position [3]), first image of the episode -> latent float32 [L];
+    act: latent, goal -> action float32 [A].
+    """
+    world: Any = env.unwrapped
+    rollouts = []
+    for episode_seed in HELD_OUT_SEEDS + np.random.default_rng((HELD_OUT_SEEDS, seed)).integers(2**30, size=goals):
+        observation, info = env.reset(seed=int(episode_seed))
+        start, goal_image = observation["image"], world.render_goal(observation["desired_goal"])
+        goal = encode({"image": goal_image, "observation": observation["desired_goal"]}, start)
+        distances, over = [info["distance"]], False
+        while not over:
+            observation, _, terminated, truncated, info = env.step(act(encode(observation, start), goal))
+            distances.append(info["distance"])
+            over = terminated or truncated
+        rollouts.append(Rollout(start, goal_image, observation["image"], np.array(distances)))
+    return rollouts
+
+
+def figures(rollouts: list[Rollout], period: float) -> dict:
+    """The figures of an evaluation (see `summary`); period: seconds a step."""
+    seconds = [(len(rollout.distances) - 1) * period for rollout in rollouts]
+    return summary(seconds, [rollout.distances[-1] * 1000 for rollout in rollouts])
+
+
+def evaluate(args: EvalArgs, make_env: EnvFactory) -> dict:
+    """`rig eval`: prints the figures, writes them where `args.json` says, returns them."""
+    check_file("json", args.json)
+    directory = resolve(locate(str(args.checkpoint)))
+    encoder, policy = Encoder(directory), Policy(directory)
+    training = policy.config.training
+    env = make_env(
+        args.env or training["env"],
+        image_size=policy.config.camera.image_size,
+        action_delay=tuple(training["action_delay"]),
+        scene=training["scene"],
+    )
+    if env.action_space.shape != (axes := len(policy.config.action.axes),):
+        raise ValueError(
+            f"env is {args.env}, whose actions are {env.action_space.shape}: the checkpoint moves along {axes} axes, "
+            f"trained in {training['env']}"
+        )
+    rollouts = roll_out(env, lambda seen, _: encoder.encode(seen["image"])[0], policy.act, args.goals, args.seed)
+    env.close()
+    result = figures(rollouts, policy.config.action.period_s)
+    print(sentence(result))
+    if args.json:
+        args.json.write_text(json.dumps(result) + "\n")
+    return result

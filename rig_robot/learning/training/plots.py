@@ -1,0 +1,116 @@
+"""Pictures of a run for people: what the VAE sees, what it imagines, how the policy improves, where it ends."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+
+from rig_robot.learning.representations import Latent
+from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.rl.replay_buffer import Frames
+from rig_robot.learning.training.evaluate import Rollout
+
+COLUMNS = 10
+
+
+def reconstructions(path: Path, representation: Latent, seen: Frames) -> None:
+    """Images above what the VAE makes of their latents."""
+    images, decoded = seen.images, representation.decode(representation.encode(seen), seen.contexts)
+    rows = [
+        part for i in range(0, len(images), COLUMNS) for part in (images[i : i + COLUMNS], decoded[i : i + COLUMNS])
+    ]
+    _grid(path, rows, "Camera images, and below each its reconstruction from the latent")
+
+
+def imagined_goals(
+    path: Path, representation: Latent, prior: Prior, context: np.ndarray, rng: np.random.Generator, count: int = 40
+) -> None:
+    """Samples of the prior, decoded; context: uint8 [S, S, 3], the first image of the scene that they are for."""
+    decoded = representation.decode(prior.sample(rng, count), np.repeat(context[None], count, axis=0))
+    _grid(
+        path, [decoded[i : i + COLUMNS] for i in range(0, count, COLUMNS)], "Imagined goals: samples of p(z), decoded"
+    )
+
+
+def learning_curve(path: Path, history: Sequence[dict], steps_of: str = "practice") -> None:
+    """history: figures of evaluations, each with its `step`; steps_of: what those count."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    steps = [entry["step"] for entry in history]
+    for key, label in (("p90_mm", "90th percentile"), ("mean_mm", "mean"), ("median_mm", "median")):
+        axes.plot(steps, [entry[key] for entry in history], marker="o", label=label)
+    axes.set(
+        xlabel=f"steps of {steps_of}", ylabel="final distance [mm]", yscale="log", title="Distance to held-out goals"
+    )
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:.3g}")
+    axes.yaxis.set_minor_formatter("")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+def rollouts(path: Path, episodes: Sequence[Rollout], period: float) -> None:
+    """Start, goal and end of episodes, and the distance over time; period: seconds a step."""
+    figure = Figure(figsize=(10, 1.9 * len(episodes)), layout="constrained")
+    grid = figure.subplots(len(episodes), 4, squeeze=False, width_ratios=(1, 1, 1, 2))
+    for row, episode in zip(grid, episodes, strict=True):
+        distances = episode.distances * 1000
+        for axes, picture in zip(row, (episode.start, episode.goal, episode.end), strict=False):
+            _show(axes, picture)
+        row[0].set_ylabel(f"{distances[0]:.0f} mm away")
+        row[2].set_xlabel(f"ends {distances[-1]:.0f} mm from the goal")
+        row[3].plot(np.arange(len(distances)) * period, distances)
+        row[3].set(ylim=(0, max(150, distances.max())), ylabel="distance [mm]")
+        row[3].grid(alpha=0.3)
+    for axes, title in zip(grid[0], ("start", "goal image", "end", "true distance of the tool"), strict=True):
+        axes.set_title(title)
+    grid[-1][3].set_xlabel("time [s]")
+    figure.savefig(path, dpi=110)
+
+
+def values(
+    path: Path, places: np.ndarray, goals: np.ndarray, learnt: dict[str, np.ndarray], edges: tuple[np.ndarray, ...]
+) -> None:
+    """What the robot thinks of each place on the table, for several goals.
+
+    places: true positions [rows * columns, 2] (m) of a grid whose cells lie between `edges` (x, y); goals: [G, 2] (m);
+    learnt: name -> values [G, places].
+    """
+    names, shape = list(learnt), tuple(len(edge) - 1 for edge in edges)
+    figure = Figure(figsize=(3.1 * len(goals) + 0.6, 2.5 * len(names) + 0.4), layout="constrained")
+    grid = figure.subplots(len(names), len(goals), squeeze=False, sharex=True, sharey=True)
+    for row, name in zip(grid, names, strict=True):
+        low, high = learnt[name].min(), learnt[name].max()
+        for axes, goal, shown in zip(row, goals, learnt[name], strict=True):
+            drawn = axes.pcolormesh(edges[1], edges[0], shown.reshape(shape), vmin=low, vmax=high)
+            best = places[shown.argmax()]
+            axes.plot(*goal[::-1], "x", color="tab:red", markersize=9, mew=2, label="goal")
+            axes.plot(*best[::-1], "o", mfc="none", color="white", markersize=9, label="highest value")
+            axes.set_aspect("equal")
+        row[0].set_ylabel(f"{name}\nx [m]")
+        figure.colorbar(drawn, ax=row, shrink=0.8)
+    for axes in grid[-1]:
+        axes.set_xlabel("y [m]")
+    grid[0][0].legend(loc="lower left", fontsize="small", framealpha=0.6)
+    figure.suptitle("Value of a place on the table, for several goals")
+    figure.savefig(path, dpi=110)
+
+
+def _grid(path: Path, rows: Sequence[np.ndarray], title: str) -> None:
+    figure = Figure(figsize=(COLUMNS, len(rows) + 0.5), layout="constrained")
+    figure.suptitle(title)
+    for line, pictures in zip(figure.subplots(len(rows), COLUMNS, squeeze=False), rows, strict=True):
+        for axes in line[len(pictures) :]:
+            axes.set_axis_off()
+        for axes, picture in zip(line, pictures, strict=False):
+            _show(axes, picture)
+    figure.savefig(path, dpi=110)
+
+
+def _show(axes: Axes, picture: np.ndarray) -> None:
+    axes.imshow(picture, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])

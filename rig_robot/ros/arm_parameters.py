@@ -1,0 +1,186 @@
+"""The parameters that describe an arm and its bounds, as the arm node declares them and config/arms/ gives them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rclpy.parameter import Parameter
+from rclpy.wait_for_message import wait_for_message
+from std_msgs.msg import String
+
+from rig_robot.arm.kinematics import Kinematics, Margin, Vector
+from rig_robot.arm.safety import Limits
+from rig_robot.arm.supervisor import Timing
+from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.common.package_files import locate
+from rig_robot.ros.node import LATCHED, BadParameter, RigNode
+
+DESCRIPTION_TIMEOUT = 10.0
+"""Time to wait for `robot_description` [s]."""
+
+_DOUBLE, _DOUBLES = Parameter.Type.DOUBLE, Parameter.Type.DOUBLE_ARRAY
+
+
+def declare_kinematics(node: RigNode, approach_rate: float) -> Kinematics:
+    """Return the arm that the parameters describe.
+
+    Raises:
+        BadParameter, ValueError, OSError: If they describe none; the text names what is wrong.
+    """
+    joints = node.declare("joints", Parameter.Type.STRING_ARRAY, "Names of the arm's joints, from the base outwards.")
+    description = node.declare(
+        "description",
+        Parameter.Type.STRING,
+        "The robot's MJCF or URDF: a path, package://NAME/PATH, or `topic` for the topic robot_description.",
+    )
+    base_frame = node.declare(
+        "base_frame",
+        "base",
+        "Link of the description in whose frame twists, the tool's pose, the box and the table are. It does not move.",
+    )
+    tool = node.declare("tool", Parameter.Type.STRING, "Site or link of the description that is the tool.")
+    offset = node.declare("tool_offset", [0.0, 0.0, 0.0], "Where the tool is in the frame of that site or link [m].")
+    rest = node.declare("rest", _DOUBLES, "Posture that a redundant arm leans to, a joint [rad].")
+    if len(rest) != len(joints):
+        raise BadParameter(f"parameter rest = {list(rest)}: needs one number a joint, {len(joints)}")
+    posture_speed = node.declare(
+        "posture_speed", _DOUBLE, "How fast a redundant arm's joints lean to that posture [rad/s]."
+    )
+    margin = _declare_margin(node, approach_rate)
+    arm = Kinematics(
+        _text_or_file(node, description),
+        list(joints),
+        tool,
+        rest=list(rest),
+        tool_offset=list(offset),
+        posture_speed=posture_speed,
+        margin=margin,
+        base_frame=base_frame,
+    )
+    if margin is not None and not arm.has_shapes:
+        raise BadParameter(
+            f"parameter collision_margin = {margin.distance}: the description has no collision shapes but meshes, "
+            "which are not read: add boxes, cylinders or spheres to its links, or set 0 to go without the margin"
+        )
+    return arm
+
+
+def _declare_margin(node: RigNode, approach_rate: float) -> Margin | None:
+    distance = node.declare(
+        "collision_margin",
+        _DOUBLE,
+        "Kept between links that are not neighbours, and between links and the table [m]; 0: not looked after.",
+        low=0.0,
+        high=1.0,
+    )
+    # Without a margin it is not used, but a preset may still say it.
+    table = node.declare(
+        "table_height", _DOUBLE if distance > 0.0 else 0.0, "Height of the table's top in the base frame [m]."
+    )
+    return Margin(distance, table, approach_rate) if distance > 0.0 else None
+
+
+def _text_or_file(node: RigNode, description: str) -> Path | str:
+    """Return the description's file, or its text from the topic where robot_state_publisher keeps it."""
+    if description != "topic":
+        return locate(description)
+    node.get_logger().info("waits for robot_description")
+    received, message = wait_for_message(
+        String, node, "robot_description", qos_profile=LATCHED, time_to_wait=DESCRIPTION_TIMEOUT
+    )
+    if not received or message is None:
+        raise BadParameter(
+            f"parameter description = 'topic': nothing on robot_description within {DESCRIPTION_TIMEOUT:g} s; is "
+            "robot_state_publisher running in this namespace? Or give a file"
+        )
+    return message.data
+
+
+def declare_limits(node: RigNode, approach_rate: float, config: CheckpointConfig | None) -> Limits:
+    """Return the arm's bounds.
+
+    Raises:
+        BadParameter, BoundsMissing: If one is missing or no bound, or the checkpoint's workspace is not inside the box.
+    """
+
+    def bound(name: str, text: str) -> float:
+        return node.declare(name, _DOUBLE, text)
+
+    def bounds(name: str, text: str) -> Vector:
+        return np.array(node.declare(name, _DOUBLES, text))
+
+    low = bounds("workspace_low", "Lower corner of the box of the tool, base frame [m].")
+    high = bounds("workspace_high", "Upper corner of that box [m].")
+    limits = Limits(
+        low=low,
+        high=high,
+        tool_speed=bound("tool_speed", "Largest speed of the tool [m/s]."),
+        tool_acceleration=bound("tool_acceleration", "Largest acceleration of the tool [m/s^2]."),
+        turn_speed=bound("turn_speed", "Speed at which the tool is turned to its orientation [rad/s]."),
+        approach_rate=approach_rate,
+        joint_speed=bounds("joint_speed", "Largest speed of each joint [rad/s]."),
+        joint_acceleration=bounds("joint_acceleration", "Largest acceleration of each joint [rad/s^2]."),
+        braking_time=node.declare(
+            "braking_time",
+            0.15,
+            "No joint is sent faster than it can brake to rest from within this time [s].",
+            low=0.02,
+            high=2.0,
+        ),
+        singularity_slow=bound("singularity_slow", "Condition number of the Jacobian from which the arm slows."),
+        singularity_stop=bound("singularity_stop", "Condition number of the Jacobian at which it stops."),
+        tracking_error=bound("tracking_error", "Distance of a joint from its command that disarms [rad]."),
+        max_age=node.declare("watchdog", 0.25, "Age at which whatever moves the arm is stale [s].", low=0.05, high=2.0),
+    )
+    if config is None:
+        return limits
+    inner_low, inner_high = np.array(config.workspace.low), np.array(config.workspace.high)
+    if (inner_low < low - 1e-6).any() or (inner_high > high + 1e-6).any():
+        raise BadParameter(
+            f"the checkpoint's workspace {inner_low.tolist()} to {inner_high.tolist()} m is not inside "
+            f"workspace_low {low.tolist()} to workspace_high {high.tolist()}: take another checkpoint or box"
+        )
+    return limits
+
+
+def declare_approach_rate(node: RigNode) -> float:
+    """Return how fast what may not be reached may be approached [1/s]."""
+    rate = node.declare(
+        "approach_rate",
+        _DOUBLE,
+        "Speed towards a face of the box, the table or another link for each metre that it is away [1/s].",
+    )
+    if not rate > 0.0:
+        raise BadParameter(f"parameter approach_rate = {rate}: must be greater than 0")
+    return rate
+
+
+def declare_timing(node: RigNode, watchdog: float) -> Timing:
+    """Return what is alive for how long."""
+    return Timing(
+        watchdog=watchdog,
+        motion_time=node.declare(
+            "motion_time",
+            0.13,
+            "How long one twist moves the arm at most when no other follows [s]; 1.1 periods of theirs once known.",
+            low=0.01,
+            high=1.0,
+        ),
+        heartbeat=node.declare(
+            "heartbeat", 0.0, "Age at which the operator's heartbeat is stale [s]; 0: none needed.", low=0.0, high=5.0
+        ),
+        joint_states=node.declare(
+            "joint_states_timeout",
+            0.0,
+            "Age at which joint states are stale [s]; 0: five periods of theirs, 0.1 s to watchdog.",
+            low=0.0,
+            high=2.0,
+        ),
+    )
+
+
+def declare_park(node: RigNode) -> Vector | None:
+    """Return where the tool is parked [3] m; None where the parameter is not given."""
+    park = node.declare("park", [0.0], "Where ~/park drives the tool, base frame [m]: three numbers, or none.")
+    return np.array(park) if list(park) != [0.0] else None

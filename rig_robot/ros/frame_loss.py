@@ -1,0 +1,138 @@
+"""Frames of another process's camera driver that do not arrive: how many, of how many, and what cures it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rig_robot.bringup.systems import dds_profile
+
+WORTH_A_WORD = 0.05
+"""Share of the driver's frames that may be lost without a word."""
+SETTLE, WINDOW = 3.0, 8.0
+"""What comes so soon after the first frame does not count, and what is judged at a time [s]."""
+LEAST = 40
+"""Steps between stamps from which a rate can be told."""
+EVENTS = 4
+"""Times that frames were lost, at least: one hiccup is no habit."""
+REGULAR = 0.85
+"""Share of the steps that must be whole multiples of the driver's own."""
+MIXED = (0.5, 1.5)
+"""How often short and long steps take turns, over how often they would by chance. Below, they come in runs: the driver
+changed its rate, as an automatic exposure does. Above, they alternate: its stamps do, not its frames."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is lost of a driver's frames.
+
+    Attributes:
+        arriving: Frames a second that arrive [Hz].
+        own: Frames a second that the driver gives [Hz].
+        share: Of its frames that do not arrive.
+        on_the_way: Whether the middleware has missed them; otherwise their stamps tell only.
+    """
+
+    arriving: float
+    own: float
+    share: float
+    on_the_way: bool
+
+    def text(self) -> str:
+        return f"{self.arriving:.1f} of the driver's {self.own:.1f} frames a second arrive"
+
+    def cure(self, middleware: str) -> str:
+        """Say what to do, with the name of the ROS middleware."""
+        also = "" if self.on_the_way else "; if it has that, it leaves them out itself or this computer is too busy"
+        return cure(middleware) + also
+
+
+def cure(middleware: str) -> str:
+    """Say what makes large messages arrive, with the name of the ROS middleware."""
+    if not middleware.startswith("rmw_fastrtps"):
+        return f"{middleware} loses large messages: give it shared memory or larger socket buffers (net.core.rmem_max)"
+    variable, file = next(iter(dds_profile("camera", {}).items()))
+    return f"start the driver's process with {variable}={file} (in a container: mount that file, and --ipc=host)"
+
+
+class FrameLoss:
+    """Compares what arrives of a stream with what its driver gives.
+
+    The middleware counts the messages that it knows of and missed. Where it does not, and for frames that are missing
+    without it, the driver's own rate is told from the stamps: their shortest step that comes again and again.
+
+    Args:
+        settle: What comes so soon after the first frame does not count [s].
+        window: What is judged at a time [s].
+    """
+
+    def __init__(self, settle: float = SETTLE, window: float = WINDOW) -> None:
+        self._settle, self._window = settle, window
+        self._begin: float | None = None
+        self._stamps: deque[tuple[float, float]] = deque()
+        self._missed: deque[tuple[float, int]] = deque()
+
+    def came(self, stamp: float, steady: float | None = None) -> None:
+        """Note a frame: its stamp [s] and the steady clock [s]."""
+        if (now := self._counts(steady)) is not None and stamp > 0.0:
+            self._stamps.append((now, stamp))
+
+    def missed(self, count: int, steady: float | None = None) -> None:
+        """Note messages that the middleware says it has missed."""
+        if (now := self._counts(steady)) is not None and count > 0:
+            self._missed.append((now, count))
+
+    def loss(self, steady: float | None = None) -> Loss | None:
+        """Return what is lost of the last `window`; None where it is not worth a word or not yet known."""
+        now = time.monotonic() if steady is None else steady
+        for noted in (self._stamps, self._missed):
+            while noted and noted[0][0] < now - self._window:
+                noted.popleft()
+        if self._begin is None or now < self._begin + self._settle + self._window:
+            return None
+        return judge([stamp for _, stamp in self._stamps], [count for _, count in self._missed], self._window)
+
+    def _counts(self, steady: float | None) -> float | None:
+        now = time.monotonic() if steady is None else steady
+        if self._begin is None:
+            self._begin = now
+        return now if now >= self._begin + self._settle else None
+
+
+def judge(stamps: Sequence[float], missed: Sequence[int], seconds: float) -> Loss | None:
+    """Return what is lost of some seconds of a stream; None where that is not worth a word.
+
+    Args:
+        stamps: Of the frames that arrived, in any order, some perhaps twice [s].
+        missed: How many messages the middleware missed, each time that it did.
+        seconds: How long that took [s].
+    """
+    arriving, lost = len(stamps) / seconds, sum(missed)
+    if (len(missed) >= EVENTS or lost > len(stamps)) and lost > WORTH_A_WORD * (lost + len(stamps)):
+        return Loss(arriving, arriving + lost / seconds, lost / (lost + len(stamps)), True)
+    told = _by_stamps(stamps)
+    if told is None or told[1] <= WORTH_A_WORD:
+        return None
+    return Loss(arriving, 1.0 / told[0], told[1], False)
+
+
+def _by_stamps(stamps: Sequence[float]) -> tuple[float, float] | None:
+    """Return the driver's own step [s] and which share of its frames is missing; None where that cannot be told."""
+    steps = np.diff(np.unique(stamps))
+    if len(steps) < LEAST:
+        return None
+    short = float(np.quantile(steps, 0.1))
+    own = float(np.median(steps[(steps > 0.7 * short) & (steps < 1.4 * short)]))
+    whole = np.maximum(np.round(steps / own), 1.0)
+    if (np.abs(steps / own - whole) < 0.25).mean() < REGULAR:
+        return None
+    long = whole > 1.0
+    if long.sum() < EVENTS:
+        return own, 0.0
+    turns, by_chance = float((long[1:] != long[:-1]).mean()), 2.0 * float(long.mean()) * (1.0 - float(long.mean()))
+    mixed = MIXED[0] * by_chance <= turns <= MIXED[1] * by_chance and by_chance > 0.0
+    return own, float(1.0 - len(whole) / whole.sum()) if mixed else 0.0

@@ -1,0 +1,425 @@
+"""What every node shares: QoS profiles, described parameters, health on /diagnostics, a main that stops in order."""
+
+from __future__ import annotations
+
+import array
+import atexit
+import contextlib
+import difflib
+import os
+import select
+import signal
+import socket
+import stat
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+from sensor_msgs.msg import Image
+
+from rig_robot.common import starter
+from rig_robot.common.node_name_claim import claim
+from rig_robot.common.output_paths import plain
+
+OBSERVATION = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Images of a stream and what is made of them: only the newest counts.
+
+Not depth 1: Fast DDS then never gives back the memory of a sample that arrives while the one before is being taken.
+On a busy computer, a node that takes in camera frames grew by a megabyte a second; at depth 2 it does not, and fewer
+are lost.
+"""
+STATE = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""Arm state (sensor data)."""
+COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+"""Twists, trajectories, heartbeat: each must arrive, none may queue."""
+LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+"""Goal, episode, status: who comes late hears the last one."""
+
+EPISODES = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+"""Episodes, and answers to a new checkpoint: the end of one and the start of the next come back to back."""
+
+NEWCOMER = 5.0
+"""A node that discovers another one of its name, on another machine, within so long after its start ends [s]."""
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+class BadParameter(ValueError):
+    """A parameter has a value that the node cannot start with; the text names it, its value and what would be right."""
+
+
+def stamp_ns(stamp: Any) -> int:
+    """Return a `builtin_interfaces/Time` in nanoseconds."""
+    return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def stamp_s(stamp: Any) -> float:
+    """Return a `builtin_interfaces/Time` in seconds."""
+    return stamp.sec + 1e-9 * stamp.nanosec
+
+
+def to_bytes(values: np.ndarray) -> array.array:
+    """Return an array's bytes as `Image.data` takes them; a list or ndarray would be checked byte by byte."""
+    return array.array("B", np.ascontiguousarray(values).tobytes())
+
+
+def rgb_to_image(rgb: np.ndarray, stamp: Any, frame_id: str) -> Image:
+    """Make an rgb8 message of a picture.
+
+    Args:
+        rgb: uint8 [H, W, 3].
+        stamp: `builtin_interfaces/Time`, the capture stamp.
+        frame_id: The camera's optical frame.
+    """
+    message = Image(height=rgb.shape[0], width=rgb.shape[1], encoding="rgb8", step=3 * rgb.shape[1])
+    message.header.stamp = stamp
+    message.header.frame_id = frame_id
+    message.data = to_bytes(rgb)
+    return message
+
+
+def diagnostic(name: str, level: bytes, message: str, values: dict[str, Any] | None = None) -> DiagnosticStatus:
+    """Make a `DiagnosticStatus` with its values as text."""
+    return DiagnosticStatus(
+        level=level,
+        name=name,
+        message=message,
+        values=[KeyValue(key=key, value=str(value)) for key, value in (values or {}).items()],
+    )
+
+
+class RigNode(Node):
+    """A node with described parameters and its health on /diagnostics once a second.
+
+    A child gives its state by overriding `health`, and may override `stop`, which is called once before the node goes.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.ended: Future = Future()
+        self._checks: dict[str, Callable[[Any], str | None]] = {}
+        self._qos_conflicts: dict[str, str] = {}
+        self.outlive_starter = self.declare(
+            "outlive_starter", False, "Go on when the process that started this node dies; otherwise it stops then."
+        )
+        self._began = time.monotonic()
+        self._namesakes = 0
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self.every(1.0, self._publish_health)
+        self.every(0.25, self._look_for_namesakes)
+
+    def health(self) -> tuple[bytes, str, dict[str, Any]]:
+        """Return level, one sentence and values for /diagnostics."""
+        return OK, "running", {}
+
+    def claim_name(self) -> None:
+        """Claim this node's full name on this machine until the process ends.
+
+        Raises:
+            NameTaken: If another node has it.
+        """
+        self._name_claimed = claim(self.get_fully_qualified_name())
+
+    def company(self) -> str | None:
+        """Return what is wrong where another node of this node's full name is alive, None where there is none."""
+        own = (self.get_name(), self.get_namespace())
+        if self.get_node_names_and_namespaces().count(own) < 2:
+            return None
+        return (
+            f"another node is named {self.get_fully_qualified_name()}: two systems mix. Give one of them a namespace "
+            "or a ROS_DOMAIN_ID of its own"
+        )
+
+    def company_came(self, text: str) -> None:
+        """Do what must be done when another node of this one's name has appeared; `text` says so to people."""
+
+    def every(self, seconds: float, callback: Callable[[], None]) -> None:
+        """Call back again and again, by the steady clock [s].
+
+        An ordinary timer goes by ROS time: after a clock was set back by an hour, it would be silent for an hour.
+        """
+        self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def beside(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Do what takes its time in a thread, then call `done` in the node's own with its result or its exception."""
+
+        def do() -> None:
+            try:
+                result = work()
+            except Exception as error:
+                result = error
+            if self.executor is not None:
+                self.executor.create_task(done, result)
+
+        threading.Thread(target=do, daemon=True).start()
+
+    def end(self, status: int) -> None:
+        """End the process with an exit status, once what runs now has returned."""
+        if not self.ended.done():
+            self.ended.set_result(status)
+
+    def stop(self) -> None:
+        """Leave things as they should stay; called once before the process ends."""
+
+    def declare(
+        self,
+        name: str,
+        default: Any,
+        text: str,
+        *,
+        low: float | None = None,
+        high: float | None = None,
+        choices: Sequence[str] | None = None,
+        check: Callable[[Any], str | None] | None = None,
+        read_only: bool = True,
+    ) -> Any:
+        """Declare a parameter and return its value.
+
+        Args:
+            name: The parameter's name.
+            default: Its default, or a `Parameter.Type` for one that has none and must be given.
+            text: One sentence for `ros2 param describe`, with the unit.
+            low: Smallest value of a number.
+            high: Largest value of a number.
+            choices: The values that a text may have.
+            check: Returns what is wrong with a new value, or None.
+            read_only: Whether it is fixed once the node runs.
+
+        Raises:
+            BadParameter: If the value given at the start is missing or cannot be right.
+        """
+        if choices is not None:
+            allowed = tuple(choices)
+            text = f"{text} One of: {', '.join(allowed)}."
+
+            def check(value: Any) -> str | None:
+                return None if value in allowed else f"must be one of {', '.join(allowed)}"
+
+        descriptor = ParameterDescriptor(description=text, read_only=read_only)
+        required = isinstance(default, Parameter.Type)
+        kind = default if required else Parameter(name, value=default).type_
+        if low is not None and high is not None:
+            if kind is Parameter.Type.INTEGER:
+                descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+            elif kind is Parameter.Type.DOUBLE:
+                descriptor.floating_point_range = [FloatingPointRange(from_value=float(low), to_value=float(high))]
+        if check is not None:
+            self._checks[name] = check
+        try:
+            value = self.declare_parameter(name, default, descriptor).value
+        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            limits = f", from {low} to {high}" if low is not None else ""
+            raise BadParameter(f"parameter {name}: {error} ({text} A {kind.name.lower()}{limits}.)") from None
+        if value is None:
+            raise BadParameter(f"parameter {name} must be given: {text}")
+        return value
+
+    def refuse_unknown_parameters(self) -> None:
+        """Refuse parameters that were given but that this node does not have: a bound with a typo must not go unseen.
+
+        Raises:
+            BadParameter: Names them, and what may have been meant.
+        """
+        declared = [name for name in self._parameters if not name.startswith("qos_overrides.")]
+        for name in self._parameter_overrides:
+            if name not in self._parameters and not name.startswith("qos_overrides."):
+                near = difflib.get_close_matches(name, declared, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"these are: {', '.join(sorted(declared))}"
+                raise BadParameter(f"parameter {name} is unknown to node {self.get_name()}: {hint}")
+
+    def subscribe(
+        self,
+        kind: type,
+        topic: str,
+        callback: Callable[..., None],
+        qos: QoSProfile,
+        missed: Callable[[int], None] | None = None,
+    ) -> Any:
+        """Subscribe, and report a publisher whose QoS does not fit on /diagnostics.
+
+        Args:
+            missed: Is told how many messages the middleware has missed, where it counts them.
+        """
+        events = SubscriptionEventCallbacks(
+            incompatible_qos=lambda event: self._note_conflict(topic, "publisher", event),
+            message_lost=missed and (lambda event: missed(event.total_count_change)),
+        )
+        try:
+            return self.create_subscription(kind, topic, callback, qos, event_callbacks=events)
+        except UnsupportedEventTypeError:
+            events.message_lost = None
+            return self.create_subscription(kind, topic, callback, qos, event_callbacks=events)
+
+    def publisher(self, kind: type, topic: str, qos: QoSProfile) -> Any:
+        """Create a publisher, and report a subscriber whose QoS does not fit on /diagnostics."""
+        events = PublisherEventCallbacks(incompatible_qos=lambda event: self._note_conflict(topic, "subscriber", event))
+        return self.create_publisher(kind, topic, qos, event_callbacks=events)
+
+    def now(self) -> float:
+        """Return ROS time [s]."""
+        return 1e-9 * self.get_clock().now().nanoseconds
+
+    def _look_for_namesakes(self) -> None:
+        if (text := self.company()) is None:
+            self._namesakes = 0
+            return
+        self._namesakes += 1
+        if self._namesakes == 2:  # seen twice, so not one that is just ending
+            self.get_logger().error(text)
+            self.company_came(text)
+            if time.monotonic() - self._began < NEWCOMER:
+                self.end(2)
+
+    def _note_conflict(self, topic: str, other: str, event: Any) -> None:
+        policy = getattr(event.last_policy_kind, "name", event.last_policy_kind)
+        text = f"a {other}'s {policy} does not fit: nothing passes between it and this node"
+        if self._qos_conflicts.get(topic) != text:
+            self._qos_conflicts[topic] = text
+            self.get_logger().warning(f"{topic}: {text}")
+
+    def _publish_health(self) -> None:
+        level, text, values = self.health()
+        if self._namesakes and (company := self.company()):
+            level, text = ERROR, company
+        if self._qos_conflicts:
+            level = max(level, WARN)
+            values = values | {f"incompatible QoS on {topic}": why for topic, why in self._qos_conflicts.items()}
+        message = DiagnosticArray(status=[diagnostic(self.get_fully_qualified_name().lstrip("/"), level, text, values)])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            wrong = self._checks[parameter.name](parameter.value) if parameter.name in self._checks else None
+            if wrong:
+                return SetParametersResult(successful=False, reason=f"{parameter.name} = {parameter.value!r}: {wrong}")
+        return SetParametersResult(successful=True)
+
+
+LAST_RESORT = 5.0
+"""A node that nobody else would kill ends by itself, in order or not, so long after its starter has died [s]."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
+"""What asks a node to end in order: Ctrl-C, a request, Ctrl-\\, a terminal that closes."""
+
+
+def run(node_type: Callable[[], RigNode]) -> None:
+    """Be a node's main: build it, spin until a signal, its starter's death or its own end, let it stop, exit.
+
+    The status is 0 after a signal, 1 after the death of the process that started the node, and 2 if the node cannot
+    start as asked.
+    """
+    # rclpy's own handlers end the context first, and a node that must say one last thing no longer can. Ours only
+    # write to a socket, on which a thread waits: a sleeping executor would not see a Python handler's flag.
+    heard, written = socket.socketpair()
+    written.setblocking(False)
+    signal.set_wakeup_fd(written.detach())  # open for as long as the process lives
+    for number in SIGNALS:
+        # What nohup has ignored stays so.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+    _never_wait_for_a_reader()
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    _end_at_once_when_asked(True)
+    try:
+        node = node_type()
+        node.refuse_unknown_parameters()
+        node.claim_name()
+        starters = [] if node.outlive_starter else starter.open_starters(os.environ)
+    except (ValueError, OSError) as error:
+        # A value that cannot be right is for the person who set it: one line, no traceback.
+        text = plain(error) if isinstance(error, OSError) else error
+        print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr, flush=True)  # noqa: PTH119
+        rclpy.shutdown()
+        sys.exit(2)
+    _end_at_once_when_asked(False)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+
+    def wait_for_the_end() -> None:
+        if starters is not None and _wait(heard, starters, node.outlive_starter) == "signal":
+            executor.create_task(node.end, 0)
+            return
+        text = "the process that started this node has died: stopping (the parameter outlive_starter lets it go on)"
+        executor.create_task(lambda: node.get_logger().error(text))
+        executor.create_task(node.end, 1)
+        time.sleep(LAST_RESORT)
+        os._exit(1)
+
+    threading.Thread(target=wait_for_the_end, daemon=True).start()
+    try:
+        executor.spin_until_future_complete(node.ended)
+        node.stop()
+    finally:
+        executor.shutdown(timeout_sec=1.0)
+        node.destroy_node()
+        rclpy.try_shutdown()
+    _leave(node.ended.result() or 0)
+
+
+def _end_at_once_when_asked(starting: bool) -> None:
+    """While a node is being built, let a signal end it there and then: nothing moves yet, and nothing is half done.
+
+    On a busy computer that takes longer than `ros2 launch` waits. Afterwards the signal is the waiting thread's again.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, (lambda *_: os._exit(0)) if starting else (lambda *_: None))
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process once the node has stopped in order, without the destructors of the libraries in it.
+
+    There is nothing left for them to do, and on a busy computer OpenGL's and MuJoCo's take 5 to 15 s, the node's own
+    stop 0.4 to 2.
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
+
+
+def _wait(heard: socket.socket, starters: Sequence[int], outlive: bool) -> Literal["signal", "starter"]:
+    """Wait for a signal that asks to end, or for the death of one of the starters."""
+    poll = select.poll()
+    for handle in (heard.fileno(), *starters):
+        poll.register(handle, select.POLLIN)
+    while True:
+        ready = [handle for handle, _ in poll.poll()]
+        if heard.fileno() in ready:
+            number = heard.recv(1)[0]
+            if number in SIGNALS and not (outlive and number == signal.SIGHUP):
+                return "signal"
+        elif ready:
+            return "starter"
+
+
+def _never_wait_for_a_reader() -> None:
+    """Let log lines be lost where nobody reads them (Ctrl-S, a pager): a node that waits in a print does not brake.
+
+    Only standard error, where ROS logs, and only in this process: the description is opened anew, since the mode of
+    the inherited one is everybody's who holds it.
+    """
+    try:
+        mode = os.fstat(2).st_mode
+        if stat.S_ISFIFO(mode) or os.isatty(2):
+            anew = os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            os.dup2(anew, 2)
+            os.close(anew)
+    except OSError:
+        pass  # a terminal of another user, or no /proc: as it was
