@@ -14,7 +14,8 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from rig_robot.bringup.systems import Parameters, arm_parameters, presets
+from rig_robot.bringup.arm_presets import arm_parameters, presets
+from rig_robot.bringup.node_spec import Parameters
 from rig_robot.common.package_files import locate
 
 BOX = (0.16, 0.47, 0.80, 0.30)

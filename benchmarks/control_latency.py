@@ -34,7 +34,8 @@ from typing import Any
 import numpy as np
 import tyro
 
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT, dds_profile, simulation_environment
+from rig_robot.bringup.environment import dds_profile, simulation_environment
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 
 STAGES = ("frame", "observation", "latent", "twist", "command")
 """What a frame becomes, in order."""
@@ -87,7 +88,7 @@ def listen(record: Record) -> Callable[[float], None]:
     from rclpy.qos import QoSProfile, ReliabilityPolicy
     from sensor_msgs.msg import Image, TimeReference
 
-    from rig_robot.ros.node import stamp_ns
+    from rig_robot.common.message_fields import stamp_ns
 
     rclpy.init()
     node = rclpy.create_node("control_latency")

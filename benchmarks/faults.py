@@ -39,8 +39,9 @@ from standin.ground_truth import Lie, Motion
 from standin.system import LAUNCHER, Process
 from trajectory_msgs.msg import JointTrajectory
 
-from rig_robot.bringup.systems import DDS_VARIABLES, SHIPPED_CHECKPOINT
-from rig_robot.ros.node import COMMAND
+from rig_robot.bringup.environment import DDS_VARIABLES
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
+from rig_robot.ros.qos import COMMAND
 from rig_sim.world import SPEED_LIMITS
 
 ARM_PERIOD = 0.01

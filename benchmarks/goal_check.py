@@ -20,7 +20,7 @@ import numpy as np
 import tyro
 
 import rig_sim  # noqa: F401  (registers the environment)
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.common.package_files import locate
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.vision.goal_check import GoalCheck, known_by

@@ -39,7 +39,7 @@ from rig_robot.learning.arguments import preset
 from rig_robot.learning.baselines.k_best import Generator, KBestTrainer
 from rig_robot.learning.representations import Latent, make
 from rig_robot.learning.rig import HELD_OUT_SEEDS, explore
-from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 from rig_robot.learning.vae.vae import Vae, to_images, to_pixels
 from rig_robot.learning.vae.vae_trainer import one_cycle, reparametrise

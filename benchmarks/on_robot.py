@@ -28,7 +28,7 @@ from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.arguments import Scene, TrainArgs
 from rig_robot.learning.checkpoint_io import untrained as blank
 from rig_robot.learning.practice.learner import Learner
-from rig_robot.learning.practice.phases import Settings
+from rig_robot.learning.practice.settings import Settings
 from rig_robot.learning.training.evaluate import figures, roll_out
 from rig_robot.recording.transitions import Segment
 

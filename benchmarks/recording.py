@@ -24,9 +24,12 @@ import tyro
 import yaml
 from standin.system import Process
 
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT, dds_profile, share
+from rig_robot.bringup.environment import dds_profile
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
+from rig_robot.bringup.systems import share
+from rig_robot.common.message_fields import header_ns
 from rig_robot.recording import topics
-from rig_robot.recording.episode_reader import EpisodeInfo, find, header_ns, messages
+from rig_robot.recording.episode_reader import EpisodeInfo, find, messages
 
 FRAME_NS = 1_000_000_000 // 30
 START_TIMEOUT = 60.0

@@ -44,18 +44,23 @@ from standin.episodes import BEGIN, Recording, image, pose, twist
 from standin.system import Process
 
 import rig_sim  # noqa: F401  registers the environments
+from rig_robot.bringup.environment import dds_profile
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.bringup.shared_memory import sweep
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT, dds_profile
 from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointConfig, activate, read_config, resolve
+from rig_robot.common.message_fields import header_ns, stamp_ns
 from rig_robot.common.package_files import locate
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import untrained as blank
 from rig_robot.learning.training.training_state import load_notes
+from rig_robot.messages.diagnostics import OK, diagnostic
+from rig_robot.messages.images import rgb_to_image
 from rig_robot.recording import topics
-from rig_robot.recording.episode_reader import EpisodeInfo, find, header_ns, messages
+from rig_robot.recording.episode_reader import EpisodeInfo, find, messages
 from rig_robot.recording.episode_writer import open_name
 from rig_robot.recording.transitions import read_segments
+from rig_robot.ros.qos import COMMAND, EPISODES, LATCHED, OBSERVATION
 
 FRAME = 1.0 / 30.0
 NAMESPACE = f"recovery_{os.getpid()}"
@@ -97,22 +102,20 @@ class Stack:
         from rclpy.node import Node
         from sensor_msgs.msg import Image, JointState
 
-        from rig_robot.ros import node as ros
-
         rclpy.init()
-        self._ros, self._twist, self._joints_type = ros, TwistStamped, JointState
+        self._twist, self._joints_type = TwistStamped, JointState
         self._node = Node("stack", namespace=NAMESPACE)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
         self._random = random.Random(seed)
         publish = self._node.create_publisher
-        self._frames = publish(Image, "camera/image_raw", ros.OBSERVATION)
-        self._observations = publish(Image, "rig/observation/image", ros.OBSERVATION)
-        self._twists = publish(TwistStamped, "rig/policy/twist", ros.COMMAND)
-        self._joints = publish(JointState, "joint_states", ros.COMMAND)
-        self._status = publish(DiagnosticStatus, "rig/arm/status", ros.LATCHED)
-        self._events = publish(DiagnosticStatus, "rig/episode", ros.EPISODES)
-        self._status.publish(ros.diagnostic("arm", ros.OK, "moving", {"state": "moving"}))
+        self._frames = publish(Image, "camera/image_raw", OBSERVATION)
+        self._observations = publish(Image, "rig/observation/image", OBSERVATION)
+        self._twists = publish(TwistStamped, "rig/policy/twist", COMMAND)
+        self._joints = publish(JointState, "joint_states", COMMAND)
+        self._status = publish(DiagnosticStatus, "rig/arm/status", LATCHED)
+        self._events = publish(DiagnosticStatus, "rig/episode", EPISODES)
+        self._status.publish(diagnostic("arm", OK, "moving", {"state": "moving"}))
         rng = np.random.default_rng(seed)
         self._pictures = [rng.integers(0, 256, (240, 320, 3), dtype=np.uint8) for _ in range(5)]
         self._small = [np.ascontiguousarray(picture[:48, :48]) for picture in self._pictures]
@@ -131,12 +134,12 @@ class Stack:
             self._executor.spin_once(timeout_sec=max(0.0, min(end, self._due) - time.monotonic()))
 
     def _tick(self, now: float) -> None:
-        ros, stamp = self._ros, self._node.get_clock().now().to_msg()
+        stamp = self._node.get_clock().now().to_msg()
         self._ticks += 1
         if now >= self._change:
             self._turn(now)
-        self._frames.publish(ros.rgb_to_image(self._pictures[self._ticks % 5], stamp, "camera"))
-        self._observations.publish(ros.rgb_to_image(self._small[self._ticks % 5], stamp, "camera"))
+        self._frames.publish(rgb_to_image(self._pictures[self._ticks % 5], stamp, "camera"))
+        self._observations.publish(rgb_to_image(self._small[self._ticks % 5], stamp, "camera"))
         for _ in range(3):
             joints = self._joints_type(position=[0.1] * 7)
             joints.header.stamp = stamp
@@ -146,7 +149,7 @@ class Stack:
             twist.header.stamp = stamp
             twist.twist.linear.x = 0.1
             self._twists.publish(twist)
-            self.episodes[-1].twists.append(ros.stamp_ns(stamp))
+            self.episodes[-1].twists.append(stamp_ns(stamp))
 
     def _turn(self, now: float) -> None:
         """End an episode, or begin one; often the next begins at once."""
@@ -161,7 +164,7 @@ class Stack:
 
     def _say(self, event: str) -> None:
         values = {"id": self.episodes[-1].name, "event": event, "mode": "reach", "goal": 0, "why": "done"}
-        self._events.publish(self._ros.diagnostic("episode", self._ros.OK, event, values))
+        self._events.publish(diagnostic("episode", OK, event, values))
 
 
 class Recordings:
@@ -321,12 +324,10 @@ class Checkpoints:
         from rclpy.node import Node
         from std_msgs.msg import String
 
-        from rig_robot.ros import node as ros
-
         self._root, self._work = root, work
         self.node = Node("checkpoints", namespace=NAMESPACE)
-        self.node.create_subscription(String, "rig/checkpoint", self._hear, ros.LATCHED)
-        self.node.create_subscription(DiagnosticStatus, "rig/trainer/progress", self._follow, ros.LATCHED)
+        self.node.create_subscription(String, "rig/checkpoint", self._hear, LATCHED)
+        self.node.create_subscription(DiagnosticStatus, "rig/trainer/progress", self._follow, LATCHED)
         self.phase = self.explore = ""
         """what the trainer does, and whether it wants exploration"""
         self.published: set[str] = set()

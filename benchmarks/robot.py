@@ -26,12 +26,14 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from standin.operator import Operator
 from standin.system import PRACTICE, Bench
 
+from rig_robot.bringup.environment import dds_profile
+from rig_robot.bringup.node_spec import NodeSpec
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.bringup.practice_directory import prepare
 from rig_robot.bringup.process_runner import Runner
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT, NodeSpec, dds_profile
 from rig_robot.bringup.task_config import read_task
 from rig_robot.common.package_files import share
-from rig_robot.ros.node import EPISODES, LATCHED
+from rig_robot.ros.qos import EPISODES, LATCHED
 
 DOMAIN = "95"
 """ROS domain, where the user has set none."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import tyro
 
-from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, Margin, Vector
+from rig_robot.arm.commands import Vector
+from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, Margin
 from rig_robot.arm.safety import Limits, SafetyFilter
 from rig_robot.bringup.systems import NODES, read_parameters
 from rig_robot.common.package_files import share

@@ -33,8 +33,9 @@ import tyro
 from standin.operator import NotReady, Operator
 from standin.system import Process
 
+from rig_robot.bringup.environment import dds_profile
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.bringup.shared_memory import FOLDER
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT, dds_profile
 
 STILL_MM, AFTER, LONG = 2.0, 0.5, 0.3
 """A tool that moves less than this [mm] from `AFTER` a fault on [s], for so long [s], has stopped."""
@@ -93,7 +94,7 @@ class Soak:
         from std_msgs.msg import Bool
         from std_srvs.srv import SetBool, Trigger
 
-        from rig_robot.ros.node import COMMAND, LATCHED, STATE
+        from rig_robot.ros.qos import COMMAND, LATCHED, STATE
 
         self._args = args
         self.random = random.Random(args.seed)

@@ -36,11 +36,14 @@ import yaml
 from standin.operator import Operator
 from standin.system import Process
 
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT, dds_profile, share
+from rig_robot.bringup.environment import dds_profile
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
+from rig_robot.bringup.systems import share
 from rig_robot.checkpoints.checkpoint import CheckpointConfig, PriorEntry, activate, read_config, read_tensors, save
+from rig_robot.common.message_fields import header_ns, values
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.recording import topics
-from rig_robot.recording.episode_reader import EpisodeInfo, find, header_ns, messages, values
+from rig_robot.recording.episode_reader import EpisodeInfo, find, messages
 from rig_robot.vision.image_decoding import from_raw
 from rig_sim.world import kinematics
 
@@ -261,7 +264,8 @@ class Run:
 
         from rclpy.executors import SingleThreadedExecutor
 
-        from rig_robot.checkpoint_delivery.announcer import Announcer, Outcome
+        from rig_robot.checkpoint_delivery.announcer import Announcer
+        from rig_robot.checkpoint_delivery.answers import Outcome
         from rig_robot.ros.node import RigNode
 
         self._node = RigNode("swapper")

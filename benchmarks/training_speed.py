@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.learning.arguments import TrainArgs, preset
 from rig_robot.learning.rig import Rig
-from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.vae.vae import Vae
 from rig_robot.learning.vae.vae_trainer import VaeTrainer
 

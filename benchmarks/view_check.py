@@ -23,9 +23,10 @@ import numpy as np
 import tyro
 
 import rig_sim  # noqa: F401  (registers the environment)
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.common.package_files import locate
-from rig_robot.vision.view_check import Reference, compare, picture, reference
+from rig_robot.vision.view_check import Reference, compare, reference
+from rig_robot.vision.view_plot import picture
 from rig_sim.world import WORKSPACE_HIGH, WORKSPACE_LOW
 
 TOGETHER = 6

@@ -1,8 +1,8 @@
 """Learning on the job: `ros2 launch rig_robot practice.launch.py`; with `robot:=my_robot.yaml` on a real robot."""
 
 from launch import LaunchDescription
+from rig_robot.bringup.options import RobotOptions, SimOptions
 from rig_robot.bringup.ros2_launch import Arguments, System, description, options, path, real, simulated
-from rig_robot.bringup.systems import RobotOptions, SimOptions
 
 ARGUMENTS: Arguments = {
     "robot": ("", "Your robot's configuration, an edited copy of config/robot.yaml; the simulation if empty."),

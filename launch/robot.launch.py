@@ -1,8 +1,8 @@
 """A real robot: `ros2 launch rig_robot robot.launch.py config:=my_robot.yaml checkpoint:=DIRECTORY`."""
 
 from launch import LaunchDescription
+from rig_robot.bringup.options import RobotOptions
 from rig_robot.bringup.ros2_launch import Arguments, System, description, options, real
-from rig_robot.bringup.systems import RobotOptions
 
 ARGUMENTS: Arguments = {
     "config": (None, "Parameters of the nodes: your edited copy of config/robot.yaml."),

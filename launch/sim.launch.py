@@ -1,8 +1,8 @@
 """The whole system in simulation: `ros2 launch rig_robot sim.launch.py goals:=10`; `--show-args` explains them all."""
 
 from launch import LaunchDescription
+from rig_robot.bringup.options import SimOptions
 from rig_robot.bringup.ros2_launch import Arguments, System, description, options, simulated
-from rig_robot.bringup.systems import SimOptions
 
 ARGUMENTS: Arguments = {
     "checkpoint": (

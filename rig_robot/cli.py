@@ -17,70 +17,19 @@ if IS_THE_PROCESS:
 
 import typing
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from rig_robot.bringup.systems import (
-    RobotOptions,
-    SimOptions,
-    prepare_practice,
-    robot,
-    robot_notice,
-    simulation,
-    simulation_environment,
-)
-from rig_robot.commands.checkpoints_options import CheckpointsOptions
-from rig_robot.commands.record_options import BagsOptions
+from rig_robot.bringup.environment import simulation_environment
+from rig_robot.bringup.options import RobotOptions, SimOptions
+from rig_robot.bringup.systems import prepare_practice, robot, robot_notice, simulation
+from rig_robot.commands.options import BagsOptions, CheckpointsOptions, GoalOptions, TellOptions, WatchOptions
 from rig_robot.common.output_paths import plain
 from rig_robot.doctor.options import DoctorOptions
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
 from rig_robot.learning.experiments.compare import CompareArgs, compare
-
-# fmt: off
-Word = typing.Literal[
-    "arm", "disarm", "stop", "reset", "park",
-    "reach", "explore", "practice", "idle", "clear",
-    "record", "pause", "train", "rest", "fine-tune",
-]
-# fmt: on
-"""What `rig tell` says"""
-
-
-@dataclass(frozen=True)
-class GoalOptions:
-    """Send a picture to a running system as its goal."""
-
-    picture: tyro.conf.Positional[Path]
-    """PNG or JPEG file."""
-    namespace: str = ""
-    """ROS namespace of the robot."""
-    timeout: float = 10.0
-    """Time to wait for the system and its answer [s]."""
-
-
-@dataclass(frozen=True)
-class TellOptions:
-    """Tell a running system: arm, disarm, stop (emergency stop), reset (it), park; reach, explore, practice, idle (the
-    policy); clear (the goal); record, pause (the recorder); train, rest, fine-tune (the trainer)."""
-
-    word: tyro.conf.Positional[Word]
-    """What to tell it."""
-    namespace: str = ""
-    """ROS namespace of the robot."""
-    timeout: float = 10.0
-    """Time to wait for the system and its answer [s]."""
-
-
-@dataclass(frozen=True)
-class WatchOptions:
-    """Print what the arm does and be its operator: with its parameter `heartbeat` set, Ctrl-C here stops it."""
-
-    namespace: str = ""
-    """ROS namespace of the robot."""
 
 
 def main() -> None:
@@ -152,7 +101,7 @@ def _robot(options: RobotOptions) -> int:
 
 
 def _doctor(options: DoctorOptions) -> int:
-    from rig_robot.doctor import run
+    from rig_robot.commands.doctor import run
 
     with interrupts.orderly("rig doctor: stopped; what stands above is all that was looked at"):
         return run(options)
@@ -180,7 +129,7 @@ def _tell(options: TellOptions) -> int:
 
 def _watch(options: WatchOptions) -> int:
     _visit("small")
-    from rig_robot.commands.tell import watch
+    from rig_robot.commands.watch import watch
 
     with interrupts.orderly("rig watch: stopped"):
         watch(options.namespace)
@@ -189,8 +138,8 @@ def _watch(options: WatchOptions) -> int:
 
 def _visit(profile: str) -> None:
     """Meet a running system in its ROS domain; before rclpy is loaded, since the DDS reads its profile as it starts."""
+    from rig_robot.bringup.environment import dds_profile
     from rig_robot.bringup.other_users import CURE, cause, over_udp, strangers
-    from rig_robot.bringup.systems import dds_profile
 
     os.environ.update(simulation_environment())
     if (names := strangers(os.environ)) and (variables := over_udp(os.environ)):

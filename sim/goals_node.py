@@ -22,10 +22,13 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
 from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.common.message_fields import stamp_ns
 from rig_robot.common.output_paths import check_file, check_folder
 from rig_robot.common.package_files import locate
 from rig_robot.learning.training.metrics import sentence, summary
-from rig_robot.ros.node import COMMAND, LATCHED, OBSERVATION, RigNode, rgb_to_image, run, stamp_ns
+from rig_robot.messages.images import rgb_to_image
+from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
 from rig_robot.vision.image_decoding import from_raw
 from rig_sim.scenes import STILL, dress_as
 from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics, view

@@ -7,7 +7,8 @@ import time
 from diagnostic_msgs.msg import DiagnosticStatus
 from std_srvs.srv import SetBool, Trigger
 
-from rig_robot.ros.node import EPISODES, LATCHED, run
+from rig_robot.ros.node import run
+from rig_robot.ros.qos import EPISODES, LATCHED
 from rig_sim.goals_node import GoalsNode, Story
 
 TRAINED_TIMEOUT = 600.0

@@ -6,7 +6,8 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rig_robot.arm.kinematics import TOOL_DOWN, Vector
+from rig_robot.arm.commands import Vector
+from rig_robot.arm.kinematics import TOOL_DOWN
 from rig_sim.trajectory import Point, Trajectory, plan
 from rig_sim.world import HOME, JOINTS, World, kinematics
 

@@ -14,7 +14,11 @@ from sensor_msgs.msg import CameraInfo, Image, JointState, TimeReference
 from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.arm.kinematics import NotReached
-from rig_robot.ros.node import COMMAND, OBSERVATION, WARN, BadParameter, RigNode, rgb_to_image, run, stamp_ns
+from rig_robot.common.message_fields import stamp_ns
+from rig_robot.messages.diagnostics import WARN
+from rig_robot.messages.images import rgb_to_image
+from rig_robot.ros.node import BadParameter, RigNode, run
+from rig_robot.ros.qos import COMMAND, OBSERVATION
 from rig_sim.robot import SimulatedRobot
 from rig_sim.scenes import STILL, dress_as
 from rig_sim.trajectory import Point, Refused

@@ -7,7 +7,8 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rig_robot.arm.kinematics import Kinematics, Vector
+from rig_robot.arm.commands import Vector
+from rig_robot.arm.kinematics import Kinematics
 from rig_robot.vision.observation import Crop, Image, prepare
 
 ASSETS = Path(__file__).parent / "assets"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rig_robot.bringup.systems import dds_profile
+from rig_robot.bringup.environment import dds_profile
 
 # Before anything imports rclpy. Domains above 101 would meet the ports that Linux hands out.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"

@@ -8,7 +8,7 @@ import rclpy
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
-from rig_robot.ros.node import rgb_to_image
+from rig_robot.messages.images import rgb_to_image
 
 
 def main(rate: float) -> None:

@@ -20,7 +20,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 
-from rig_robot.bringup.systems import dds_profile
+from rig_robot.bringup.environment import dds_profile
 
 START_S = 30.0
 """Longest time that a node may take to start on a busy machine (the simulation makes its OpenGL context)."""

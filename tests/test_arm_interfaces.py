@@ -24,7 +24,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.arm.kinematics import TOOL_DOWN
 from rig_robot.nodes.arm import ArmNode
-from rig_robot.ros.node import COMMAND, LATCHED
+from rig_robot.ros.qos import COMMAND, LATCHED
 from rig_sim.world import HOME, JOINTS, ROBOT, kinematics
 
 FREE = kinematics()

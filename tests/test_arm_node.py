@@ -16,7 +16,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.bringup.systems import NODES, read_parameters
 from rig_robot.common.package_files import share
-from rig_robot.ros.node import COMMAND, LATCHED, STATE
+from rig_robot.ros.qos import COMMAND, LATCHED, STATE
 from rig_sim.world import FIXED_HEIGHT, JOINTS, SPEED_LIMITS, WORKSPACE_HIGH, WORKSPACE_LOW, kinematics
 
 PARAMETERS = read_parameters(share("config", "sim.yaml"), NODES)["arm"]

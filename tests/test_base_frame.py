@@ -16,9 +16,9 @@ from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, Margin
-from rig_robot.bringup.systems import arm_parameters
+from rig_robot.bringup.arm_presets import arm_parameters
 from rig_robot.common.package_files import share
-from rig_robot.ros.node import COMMAND, LATCHED, STATE
+from rig_robot.ros.qos import COMMAND, LATCHED, STATE
 
 UR5E = arm_parameters({"preset": "ur5e"}, Path("robot.yaml"))
 URDF = share("config", "arms", "ur5e.urdf").read_text()

@@ -17,18 +17,10 @@ import pytest
 import yaml
 
 from rig_robot.bringup import systems as bringup
+from rig_robot.bringup.node_spec import BringupError, NodeSpec
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT, RobotOptions, SimOptions
 from rig_robot.bringup.process_runner import command
-from rig_robot.bringup.systems import (
-    SHIPPED_CHECKPOINT,
-    BringupError,
-    NodeSpec,
-    RobotOptions,
-    SimOptions,
-    prepare_practice,
-    robot,
-    robot_notice,
-    simulation,
-)
+from rig_robot.bringup.systems import prepare_practice, robot, robot_notice, simulation
 from rig_robot.checkpoints.checkpoint import read_config, resolve
 from rig_robot.common.node_name_claim import claim
 from rig_robot.common.package_files import NotFound, locate, share
@@ -87,9 +79,11 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 from pathlib import Path
-from rig_robot.bringup import BringupError, RobotOptions, SimOptions, prepare_practice, robot, simulation
-from rig_robot.resources import share
-from rig_robot.shared_memory import sweep
+from rig_robot.bringup.node_spec import BringupError
+from rig_robot.bringup.options import RobotOptions, SimOptions
+from rig_robot.bringup.systems import prepare_practice, robot, simulation
+from rig_robot.common.package_files import share
+from rig_robot.bringup.shared_memory import sweep
 
 place = "package://rig_robot/models/sawyer_reach_xy"
 assert len(simulation(SimOptions())) == 7

@@ -11,7 +11,7 @@ from ros_harness import Listener, NodeProcess, node_process
 from sensor_msgs.msg import Image
 from test_pictures import raw_from
 
-from rig_robot.ros import node as ros
+from rig_robot.ros.qos import OBSERVATION
 from rig_robot.vision.image_decoding import LAYOUTS, from_raw
 from rig_robot.vision.observation import CENTRE_SQUARE, prepare
 
@@ -29,8 +29,8 @@ class Driver:
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
-        self.observations = listener.hear(Image, "rig/observation/image", ros.OBSERVATION)
-        self.frames = listener.node.create_publisher(Image, "camera/image_raw", ros.OBSERVATION)
+        self.observations = listener.hear(Image, "rig/observation/image", OBSERVATION)
+        self.frames = listener.node.create_publisher(Image, "camera/image_raw", OBSERVATION)
         listener.until_heard("camera/image_raw", subscribers=1)
         listener.until_heard("rig/observation/image")
         listener.meet("camera")

@@ -13,10 +13,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from software_realsense import Feeding, SoftwareRealSense
 from test_cameras import folder
 
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
+from rig_robot.common.message_fields import stamp_s
 from rig_robot.common.package_files import locate
+from rig_robot.messages.diagnostics import ERROR, WARN
 from rig_robot.nodes.camera import CameraNode
-from rig_robot.ros import node as ros
+from rig_robot.ros.qos import OBSERVATION
 from rig_robot.vision.image_decoding import from_raw
 from rig_robot.vision.observation import CENTRE_SQUARE, prepare
 from rig_robot.vision.view_check import reference
@@ -70,7 +72,7 @@ class Health:
 
 def opened(node: CameraNode, device: SoftwareRealSense, listener: Listener) -> list[Image]:
     """Hear observations, once the first has come through."""
-    heard = listener.hear(Image, "rig/observation/image", ros.OBSERVATION)
+    heard = listener.hear(Image, "rig/observation/image", OBSERVATION)
 
     def first() -> bool:
         device.deliver(PICTURE)
@@ -86,8 +88,8 @@ def opened(node: CameraNode, device: SoftwareRealSense, listener: Listener) -> l
 def test_a_frame_becomes_an_observation_and_a_whole_picture_with_calibration_of_the_same_stamp(start, device, listener):
     camera, context = device
     node = start(context, source="realsense", frame_id="optical")
-    wholes = listener.hear(Image, "camera/image_raw", ros.OBSERVATION)
-    infos = listener.hear(CameraInfo, "camera/camera_info", ros.OBSERVATION)
+    wholes = listener.hear(Image, "camera/image_raw", OBSERVATION)
+    infos = listener.hear(CameraInfo, "camera/camera_info", OBSERVATION)
     observations = opened(node, camera, listener)
     listener.until(lambda: wholes and infos, "the whole picture comes as well")
     wholes.clear(), infos.clear()
@@ -98,7 +100,7 @@ def test_a_frame_becomes_an_observation_and_a_whole_picture_with_calibration_of_
     np.testing.assert_array_equal(from_raw(wholes[0]), PICTURE)
     assert observations[0].header == wholes[0].header == infos[0].header
     assert observations[0].header.frame_id == "optical"
-    assert abs(ros.stamp_s(observations[0].header.stamp) - captured) < 0.05
+    assert abs(stamp_s(observations[0].header.stamp) - captured) < 0.05
     assert infos[0].k[0] == 600.0 and (infos[0].width, infos[0].height) == (640, 480)
 
 
@@ -108,9 +110,9 @@ def test_late_and_black_frames_are_not_passed_on_and_said(start, device, listene
     observations = opened(node, camera, listener)
     before = node.health()[2]["frames dropped"]
     with Feeding(camera, lambda: PICTURE, age=0.5):
-        Health(node).until(ros.WARN, "older than 0.3 s")
+        Health(node).until(WARN, "older than 0.3 s")
     with Feeding(camera, lambda: np.full_like(PICTURE, 2)):
-        values = Health(node).until(ros.WARN, "black")
+        values = Health(node).until(WARN, "black")
     listener.spin(0.3)
     assert not observations and values["frames dropped"] > before + 5
     with Feeding(camera, lambda: PICTURE):
@@ -123,17 +125,17 @@ def test_a_slow_camera_a_stopped_one_and_an_unplugged_one_are_told_and_it_comes_
     opened(node, camera, listener)
     health = Health(node)
     with Feeding(camera, lambda: PICTURE, rate=4):
-        health.until(ros.WARN, "frames a second; at least 21 are needed")
-    health.until(ros.ERROR, "no frame for 1 s")
+        health.until(WARN, "frames a second; at least 21 are needed")
+    health.until(ERROR, "no frame for 1 s")
     camera.unplug()
-    health.until(ros.ERROR, "present: none")
+    health.until(ERROR, "present: none")
     camera.plug_in(context)
-    heard = listener.hear(Image, "rig/observation/image", ros.OBSERVATION)
+    heard = listener.hear(Image, "rig/observation/image", OBSERVATION)
     with Feeding(camera, lambda: PICTURE):
         listener.until(lambda: heard, "frames come again")
         # A busy machine may take fewer than 21 a second; only what says that the camera is gone counts.
         end = time.monotonic() + 10
-        while node.health()[0] == ros.ERROR:
+        while node.health()[0] == ERROR:
             assert time.monotonic() < end
             time.sleep(0.3)
     assert node.health()[2]["reconnections"] >= 1
@@ -154,7 +156,7 @@ def test_frames_that_the_device_counted_and_that_never_came_are_told(start, devi
 def test_a_changed_resolution_is_told_and_another_aspect_refused(start, listener, tmp_path):
     pictures = [PICTURE] * 3 + [PICTURE[::2, ::2]] * 3 + [PICTURE[:, :480]] * 3
     node = start(source="file", path=folder(tmp_path / "pictures", pictures), fps=10)
-    values = Health(node).until(ros.WARN, "is over")
+    values = Health(node).until(WARN, "is over")
     assert values["changes of resolution"] == 2 and values["resolution"] == "480x480"
     assert values["frames passed on"] == 6 and values["frames dropped"] == 3
 
@@ -166,8 +168,8 @@ def test_a_turned_camera_with_a_crop_of_its_own_shows_the_same_observation(start
     path = folder(tmp_path / "pictures", [np.rot90(wide)] * 2)
     crop = [(160 + 80) / 960, 0.0, 480 / 960, 1.0]
     start(source="file", path=path, loop="true", rotation=90, crop=crop)
-    observations = listener.hear(Image, "rig/observation/image", ros.OBSERVATION)
-    wholes = listener.hear(Image, "camera/image_raw", ros.OBSERVATION)
+    observations = listener.hear(Image, "rig/observation/image", OBSERVATION)
+    wholes = listener.hear(Image, "camera/image_raw", OBSERVATION)
     listener.until(lambda: observations and wholes, "an observation")
     np.testing.assert_array_equal(from_raw(observations[0]), prepare(PICTURE, CENTRE_SQUARE, 48))
     np.testing.assert_array_equal(from_raw(wholes[0]), wide)
@@ -181,7 +183,7 @@ def test_a_view_that_is_not_the_checkpoints_any_more_is_a_warning(start, tmp_pat
     moved = np.roll(scene, (-23, 0), (0, 1))
     path = folder(tmp_path / "pictures", [moved])
     node = start(checkpoint=SHIPPED_CHECKPOINT, source="file", path=path, loop="true")
-    Health(node).until(ros.WARN, "shifted by 2.3 observation pixels up")
+    Health(node).until(WARN, "shifted by 2.3 observation pixels up")
 
 
 def test_a_compressed_topic_is_heard(checkpoint, listener):
@@ -189,8 +191,8 @@ def test_a_compressed_topic_is_heard(checkpoint, listener):
 
     parameters = {"checkpoint": str(checkpoint), "transport": "compressed", "topic": "usb_cam/image_raw"}
     with node_process("rig_robot.nodes.camera", parameters):
-        frames = listener.node.create_publisher(CompressedImage, "usb_cam/image_raw/compressed", ros.OBSERVATION)
-        observations = listener.hear(Image, "rig/observation/image", ros.OBSERVATION)
+        frames = listener.node.create_publisher(CompressedImage, "usb_cam/image_raw/compressed", OBSERVATION)
+        observations = listener.hear(Image, "rig/observation/image", OBSERVATION)
         message = CompressedImage(format="png")
         message.data = cv2.imencode(".png", PICTURE[::8, ::8, ::-1])[1].tobytes()
 

@@ -9,7 +9,8 @@ from test_camera_node import Driver
 from test_checkpoint import write
 
 from rig_robot.checkpoints.checkpoint import activate
-from rig_robot.ros import node as ros
+from rig_robot.messages.diagnostics import OK, diagnostic
+from rig_robot.ros.qos import EPISODES
 from rig_robot.vision.view_check import Reference
 
 
@@ -30,7 +31,7 @@ def test_the_view_is_compared_with_the_checkpoint_that_runs_also_after_a_swap(
         said.extend(status.message for status in message.status if status.name == "camera")
 
     listener.node.create_subscription(DiagnosticArray, "/diagnostics", hear, 10)
-    answers = listener.node.create_publisher(DiagnosticStatus, "rig/checkpoint/ready", ros.EPISODES)
+    answers = listener.node.create_publisher(DiagnosticStatus, "rig/checkpoint/ready", EPISODES)
     with node_process("rig_robot.nodes.camera", {"checkpoint": str(tmp_path)}):
         driver = Driver(listener)
 
@@ -40,7 +41,7 @@ def test_the_view_is_compared_with_the_checkpoint_that_runs_also_after_a_swap(
             return bool(said) and text in said[-1]
 
         listener.until(lambda: says("not the checkpoint's view"), "the other scene is noticed", 20)
-        answers.publish(ros.diagnostic("encoder", ros.OK, "", {"state": "active", "checkpoint": "after"}))
+        answers.publish(diagnostic("encoder", OK, "", {"state": "active", "checkpoint": "after"}))
         listener.until(lambda: says("frames are passed on"), "the new checkpoint's scene is this one", 20)
         said.clear()
         listener.until(lambda: says("") and len(said) > 4, "more comparisons", 20)

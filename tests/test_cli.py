@@ -12,8 +12,9 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from ros_harness import Listener, node_process
 from sensor_msgs.msg import Image
 
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
-from rig_robot.ros.node import LATCHED, OK, diagnostic
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
+from rig_robot.messages.diagnostics import OK, diagnostic
+from rig_robot.ros.qos import LATCHED
 
 
 def rig(*arguments: object, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:

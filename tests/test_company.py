@@ -13,10 +13,11 @@ from ros_harness import Listener, node_process
 from std_srvs.srv import SetBool
 from test_arm_node import PARAMETERS, Bench
 
+from rig_robot.bringup.node_spec import BringupError, NodeSpec
 from rig_robot.bringup.second_system import refuse_company
-from rig_robot.bringup.systems import BringupError, NodeSpec
 from rig_robot.ros.graph import TwoSources
-from rig_robot.ros.node import COMMAND, NEWCOMER
+from rig_robot.ros.node import NEWCOMER
+from rig_robot.ros.qos import COMMAND
 
 
 @pytest.fixture(scope="module")

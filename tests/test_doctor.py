@@ -25,16 +25,20 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
-from rig_robot.bringup.systems import DDS_VARIABLES, SHIPPED_CHECKPOINT, NodeSpec
+from rig_robot.bringup.environment import DDS_VARIABLES
+from rig_robot.bringup.node_spec import NodeSpec
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
+from rig_robot.commands.doctor import _listen as listen_to
+from rig_robot.commands.doctor import run
 from rig_robot.common.package_files import locate, share
-from rig_robot.doctor import DoctorOptions, run
-from rig_robot.doctor import _listen as listen_to
 from rig_robot.doctor import system_listener as listening
 from rig_robot.doctor.check_result import Finding, Level
 from rig_robot.doctor.checks import arm, camera, checkpoint, dds, machine
 from rig_robot.doctor.checks import nodes as running
 from rig_robot.doctor.examined_system import OWN_TOPIC, Patient, configured
-from rig_robot.ros.node import COMMAND, LATCHED, OBSERVATION, rgb_to_image
+from rig_robot.doctor.options import DoctorOptions
+from rig_robot.messages.images import rgb_to_image
+from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
 from rig_sim.world import HOME, JOINTS, Camera, World
 
 COMMANDS = "joint_trajectory_controller/joint_trajectory"

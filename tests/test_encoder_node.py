@@ -11,7 +11,8 @@ from std_srvs.srv import Trigger
 from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.messages import latents as latent
-from rig_robot.ros import node as ros
+from rig_robot.messages.images import rgb_to_image
+from rig_robot.ros.qos import LATCHED, OBSERVATION
 from rig_robot.vision.image_decoding import from_raw
 
 
@@ -30,11 +31,11 @@ class Bench:
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
-        self.latents = listener.hear(Image, "rig/latent", ros.OBSERVATION)
-        self.goals = listener.hear(Image, "rig/goal/latent", ros.LATCHED)
-        self.pictures = listener.hear(Image, "rig/goal/reconstruction", ros.LATCHED)
-        self.observation = listener.node.create_publisher(Image, "rig/observation/image", ros.OBSERVATION)
-        self.goal = listener.node.create_publisher(Image, "rig/goal/image", ros.LATCHED)
+        self.latents = listener.hear(Image, "rig/latent", OBSERVATION)
+        self.goals = listener.hear(Image, "rig/goal/latent", LATCHED)
+        self.pictures = listener.hear(Image, "rig/goal/reconstruction", LATCHED)
+        self.observation = listener.node.create_publisher(Image, "rig/observation/image", OBSERVATION)
+        self.goal = listener.node.create_publisher(Image, "rig/goal/image", LATCHED)
         for publisher in (self.observation, self.goal):
             listener.until(publisher.get_subscription_count, f"the encoder listens on {publisher.topic_name}")
         for topic in ("rig/latent", "rig/goal/latent", "rig/goal/reconstruction"):
@@ -45,7 +46,7 @@ class Bench:
         self.pictures.clear()
 
     def message(self, image: np.ndarray) -> Image:
-        return ros.rgb_to_image(image, self.listener.node.get_clock().now().to_msg(), "camera")
+        return rgb_to_image(image, self.listener.node.get_clock().now().to_msg(), "camera")
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_a_goal_becomes_a_latent_and_a_picture_that_late_listeners_still_get(ben
     bench.goal.publish(sent)
     listener.until(lambda: bench.goals and bench.pictures, "goal latent and reconstruction", 5)
     mean, _ = encoder.encode(picture(7))
-    late = listener.hear(Image, "rig/goal/latent", ros.LATCHED)
+    late = listener.hear(Image, "rig/goal/latent", LATCHED)
     listener.until(lambda: late, "a late listener hears the goal latent", 5)
     for found in (bench.goals[0], late[0]):
         assert found.header.stamp == sent.header.stamp, "the stamp names the goal"

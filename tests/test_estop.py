@@ -18,7 +18,7 @@ from test_arm_node import PARAMETERS
 
 from rig_robot.ros import estop
 from rig_robot.ros.estop import BEST_EFFORT, EstopTopic
-from rig_robot.ros.node import COMMAND, LATCHED
+from rig_robot.ros.qos import COMMAND, LATCHED
 
 ONCE = """
 import rclpy, time

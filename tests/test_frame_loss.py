@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ros_harness import Listener, node_process
 from test_doctor import well
 
-from rig_robot.bringup.systems import DDS_VARIABLES
+from rig_robot.bringup.environment import DDS_VARIABLES
 from rig_robot.doctor import system_listener as listening
 from rig_robot.doctor.check_result import Level
 from rig_robot.doctor.checks import camera

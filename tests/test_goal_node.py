@@ -14,7 +14,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 from test_pictures import jpeg, png, png_header, raw_from
 
-from rig_robot.ros import node as ros
+from rig_robot.messages.diagnostics import ERROR, OK, WARN
+from rig_robot.messages.images import rgb_to_image
+from rig_robot.ros.qos import LATCHED, OBSERVATION
 from rig_robot.vision.image_decoding import LAYOUTS, from_raw
 from rig_robot.vision.observation import CENTRE_SQUARE, prepare, prepare_goal
 
@@ -33,8 +35,8 @@ class Person:
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
-        self.goals = listener.hear(Image, "rig/goal/image", ros.LATCHED)
-        self.answers = listener.hear(DiagnosticStatus, "rig/goal/status", ros.LATCHED)
+        self.goals = listener.hear(Image, "rig/goal/image", LATCHED)
+        self.answers = listener.hear(DiagnosticStatus, "rig/goal/status", LATCHED)
         self.publishers = {
             (kind, qos.reliability): listener.node.create_publisher(kind, topic, qos)
             for kind, topic in ((Image, "rig/goal/image_in"), (CompressedImage, "rig/goal/image_in/compressed"))
@@ -92,7 +94,7 @@ def test_pictures_of_every_encoding_and_qos_become_the_same_goal_once(person):
         for qos in (RELIABLE, BEST_EFFORT):
             sent = image(noise(480, 640, seed=number), encoding)
             answer = person.send(sent, qos)
-            assert answer.level == ros.OK, answer.message
+            assert answer.level == OK, answer.message
             np.testing.assert_array_equal(person.goal(), prepare(from_raw(sent), CENTRE_SQUARE, 48))
             assert len(person.goals) == 1, "heard by both subscriptions, it must count once"
 
@@ -100,9 +102,9 @@ def test_pictures_of_every_encoding_and_qos_become_the_same_goal_once(person):
 @pytest.mark.parametrize("qos", [RELIABLE, BEST_EFFORT], ids=["reliable", "best effort"])
 def test_files_become_goals(person, qos):
     picture = noise(96, 128)
-    assert person.send(compressed(png(picture)), qos).level == ros.OK
+    assert person.send(compressed(png(picture)), qos).level == OK
     np.testing.assert_array_equal(person.goal(), prepare(picture, CENTRE_SQUARE, 48))
-    assert person.send(compressed(jpeg(picture), "jpeg"), qos).level == ros.OK
+    assert person.send(compressed(jpeg(picture), "jpeg"), qos).level == OK
     assert person.goal().shape == (48, 48, 3)
 
 
@@ -110,7 +112,7 @@ def test_an_observation_passes_as_it_is_and_an_odd_shape_is_fitted_with_a_warnin
     person.send(image(noise(48, 48)))
     np.testing.assert_array_equal(person.goal(), noise(48, 48))
     answer = person.send(image(noise(300, 100)))
-    assert answer.level == ros.WARN and "300" in answer.message
+    assert answer.level == WARN and "300" in answer.message
     expected, _ = prepare_goal(noise(300, 100), CENTRE_SQUARE, 48, 4 / 3)
     np.testing.assert_array_equal(person.goal(), expected)
 
@@ -149,11 +151,11 @@ def bad_pictures() -> dict[str, tuple[Image | CompressedImage, str]]:
 
 def test_bad_pictures_are_refused_in_words_and_the_old_goal_stays(person, goal_node):
     person.send(image(noise(48, 48)))
-    kept = person.listener.hear(Image, "rig/goal/image", ros.LATCHED)
+    kept = person.listener.hear(Image, "rig/goal/image", LATCHED)
     for name, (message, speaks_of) in bad_pictures().items():
         for qos in (RELIABLE, BEST_EFFORT):
             answer = person.send(message, qos)
-            assert answer.level == ros.ERROR, name
+            assert answer.level == ERROR, name
             assert re.search(speaks_of, answer.message), f"{name}: {answer.message}"
             assert "old goal stays" in answer.message
             assert {v.key: v.value for v in answer.values}["accepted"] == "False"
@@ -162,7 +164,7 @@ def test_bad_pictures_are_refused_in_words_and_the_old_goal_stays(person, goal_n
     assert "goal picture refused" in goal_node.output() and "Traceback" not in goal_node.output()
     person.listener.until(lambda: kept, "who comes late hears the old goal", 5)
     np.testing.assert_array_equal(from_raw(kept[0]), noise(48, 48))
-    assert person.send(image(noise(48, 48, seed=5))).level == ros.OK
+    assert person.send(image(noise(48, 48, seed=5))).level == OK
 
 
 def test_bytes_that_are_no_ros_message_at_all_kill_nothing(person, goal_node):
@@ -171,19 +173,19 @@ def test_bytes_that_are_no_ros_message_at_all_kill_nothing(person, goal_node):
             publisher.publish(data)
             person.listener.spin(0.05)
     assert goal_node.running()
-    assert person.send(image(noise(48, 48))).level == ros.OK
+    assert person.send(image(noise(48, 48))).level == OK
 
 
 def test_the_current_view_becomes_the_goal_only_while_it_is_fresh(person):
     listener = person.listener
     answer = listener.call(Trigger, "goal/capture")
     assert not answer.success and "rig/observation/image" in answer.message
-    camera = listener.node.create_publisher(Image, "rig/observation/image", ros.OBSERVATION)
+    camera = listener.node.create_publisher(Image, "rig/observation/image", OBSERVATION)
     listener.until(lambda: camera.get_subscription_count(), "the goal node sees the camera")
     listener.meet("goal")
 
     def look() -> bool:
-        view = ros.rgb_to_image(noise(48, 48, seed=3), listener.node.get_clock().now().to_msg(), "camera")
+        view = rgb_to_image(noise(48, 48, seed=3), listener.node.get_clock().now().to_msg(), "camera")
         camera.publish(view)
         listener.spin(0.05)
         return listener.call(Trigger, "goal/capture").success

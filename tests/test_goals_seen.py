@@ -26,10 +26,13 @@ from test_pictures import png
 from test_swap import Bench as SwapBench
 
 from rig_robot.checkpoints.checkpoint import CURRENT, PicturesEntry, activate, read_config, read_tensors, save
+from rig_robot.common.message_fields import stamp_ns
 from rig_robot.learning.vae.vae import Vae
 from rig_robot.messages import latents as latent
+from rig_robot.messages.diagnostics import ERROR, OK, WARN
+from rig_robot.messages.images import rgb_to_image
 from rig_robot.messages.imagined_goals import IMAGINED, comes_too_soon
-from rig_robot.ros import node as ros
+from rig_robot.ros.qos import COMMAND, LATCHED
 from rig_robot.vision.image_decoding import from_raw
 
 OWN = goals("plain", 3)
@@ -61,7 +64,7 @@ class System:
         self.latents = self.swaps.goals
         self.images = listener.hear(Image, "rig/goal/image", DEEP)
         self.statuses = listener.hear(DiagnosticStatus, "rig/goal/status", DEEP)
-        self.sender = listener.node.create_publisher(CompressedImage, "rig/goal/image_in/compressed", ros.COMMAND)
+        self.sender = listener.node.create_publisher(CompressedImage, "rig/goal/image_in/compressed", COMMAND)
         listener.until(lambda: self.sender.get_subscription_count() == 2, "the goal node listens")
         listener.until_heard("rig/goal/image", publishers=2)
         listener.until_heard("rig/goal/status")
@@ -112,7 +115,7 @@ def told(status: DiagnosticStatus) -> dict[str, str]:
 
 
 def stamps(messages: list[Image]) -> list[str]:
-    return [str(ros.stamp_ns(message.header.stamp)) for message in messages]
+    return [str(stamp_ns(message.header.stamp)) for message in messages]
 
 
 @contextlib.contextmanager
@@ -143,7 +146,7 @@ def system(nodes: None, listener: Listener, root: Path) -> Iterator[System]:
 def test_an_encoder_that_is_started_anew_goes_on_with_the_imagined_goal(listener, root):
     activate(root / "known")
     images = listener.hear(Image, "rig/goal/image", DEEP)
-    latents = listener.hear(Image, "rig/goal/latent", ros.LATCHED)
+    latents = listener.hear(Image, "rig/goal/latent", LATCHED)
     with node_process("rig_robot.nodes.goal", {"checkpoint": str(root)}):
         listener.until_heard("rig/goal/image")
         with encoder_of(root):
@@ -160,10 +163,10 @@ def test_an_encoder_that_is_started_anew_goes_on_with_the_imagined_goal(listener
 def test_an_unknown_or_grey_picture_is_never_a_plain_new_goal(system, tmp_path):
     listener = system.listener
     answer = system.show(OWN[0])
-    assert (answer.level, told(answer)["known"]) == (ros.OK, "True"), answer.message
+    assert (answer.level, told(answer)["known"]) == (OK, "True"), answer.message
 
     answer = system.show(NOISE)
-    assert (answer.level, told(answer)["known"], told(answer)["accepted"]) == (ros.WARN, "False", "True")
+    assert (answer.level, told(answer)["known"], told(answer)["accepted"]) == (WARN, "False", "True")
     assert "does not know" in answer.message and f"{float(told(answer)['times usual']):.1f} times" in answer.message
     file = tmp_path / "noise.png"
     cv2.imwrite(str(file), NOISE)
@@ -174,13 +177,13 @@ def test_an_unknown_or_grey_picture_is_never_a_plain_new_goal(system, tmp_path):
     assert listener.set_parameter("policy", "mode", "reach").successful
     system.forget()
     answer = system.show(grey(OWN[:1])[0])
-    assert answer.level == ros.ERROR and "no colour" in answer.message and "accept_grey" in answer.message
+    assert answer.level == ERROR and "no colour" in answer.message and "accept_grey" in answer.message
     assert listener.set_parameter("goal", "refuse_unknown", True).successful
     answer = system.show(NOISE)
-    assert answer.level == ros.ERROR and "refuse_unknown" in answer.message and "old goal stays" in answer.message
+    assert answer.level == ERROR and "refuse_unknown" in answer.message and "old goal stays" in answer.message
     assert told(answer)["goal"] == old
     camera = system.swaps.observations
-    camera.publish(ros.rgb_to_image(NOISE, listener.node.get_clock().now().to_msg(), "camera"))
+    camera.publish(rgb_to_image(NOISE, listener.node.get_clock().now().to_msg(), "camera"))
     listener.spin(0.1)
     captured = listener.call(Trigger, "goal/capture")
     assert not captured.success and "does not know" in captured.message, "a view that the VAE does not know"
@@ -191,7 +194,7 @@ def test_an_unknown_or_grey_picture_is_never_a_plain_new_goal(system, tmp_path):
 
     assert listener.set_parameter("goal", "accept_grey", True).successful
     answer = system.show(grey(OWN[:1])[0])
-    assert answer.level == ros.WARN and "no colour" in answer.message, "taken because it was asked for, not in silence"
+    assert answer.level == WARN and "no colour" in answer.message, "taken because it was asked for, not in silence"
 
 
 def test_a_new_vae_judges_the_goal_anew_and_ends_a_goal_that_would_be_refused(system):
@@ -202,12 +205,12 @@ def test_a_new_vae_judges_the_goal_anew_and_ends_a_goal_that_would_be_refused(sy
     assert system.swaps.swap("other")[0].accepted
     listener.until(lambda: system.statuses, "the verdict of the new VAE", 5)
     answer = system.statuses[0]
-    assert (answer.level, told(answer)["source"], told(answer)["known"]) == (ros.WARN, "swap", "False")
+    assert (answer.level, told(answer)["source"], told(answer)["known"]) == (WARN, "swap", "False")
     assert not system.images, "the goal is the same"
 
     assert system.swaps.swap("known")[0].accepted
     listener.until(lambda: len(system.statuses) == 2, "the verdict of the first VAE", 5)
-    assert (system.statuses[1].level, told(system.statuses[1])["known"]) == (ros.OK, "True")
+    assert (system.statuses[1].level, told(system.statuses[1])["known"]) == (OK, "True")
 
     listener.set_parameter("goal", "refuse_unknown", True)
     system.forget()

@@ -13,8 +13,9 @@ NODES = {"camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "r
 EXECUTABLES = {"rig", "sim", "sim_goals", "sim_practice", "sim_window"} | NODES
 FINDS = """
 import rig_robot, rig_sim
-from rig_robot.bringup import SimOptions, simulation
-from rig_robot.resources import share
+from rig_robot.bringup.options import SimOptions
+from rig_robot.bringup.systems import simulation
+from rig_robot.common.package_files import share
 print(rig_robot.__file__, rig_sim.__file__, share("launch", "sim.launch.py"), len(simulation(SimOptions())))
 """
 

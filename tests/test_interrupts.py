@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 
 NOISE = ("Traceback", "resource_tracker", "Exception ignored", "terminate called", "KeyboardInterrupt")
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import rig_sim  # noqa: F401  (registers the environments)
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.common.package_files import locate
 from rig_robot.learning.checkpoint_io import restore

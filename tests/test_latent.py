@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sensor_msgs.msg import Image
 
-from rig_robot.messages.latents import Latent, from_message, none_of, to_message
+from rig_robot.inference.latent import Latent, none_of
+from rig_robot.messages.latents import from_message, to_message
 
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
 

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import rig_sim  # noqa: F401  (registers the environments)
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.checkpoints.checkpoint import (
     ActionEntry,
     CameraEntry,
@@ -34,8 +34,8 @@ from rig_robot.learning.checkpoint_io import untrained as blank
 from rig_robot.learning.practice import acceptance_criteria as judge
 from rig_robot.learning.practice.frame_store import Shelf, read_buffer
 from rig_robot.learning.practice.learner import Interrupted, Learner
-from rig_robot.learning.practice.phases import Settings
-from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.practice.settings import Settings
+from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 from rig_robot.learning.training.training_state import STATE_FILE
 from rig_robot.learning.vae.vae import Vae
@@ -203,10 +203,10 @@ def test_after_any_unit_a_restart_goes_on_to_the_same_bytes(tmp_path: Path, reco
 
 PROGRAM = """
 import pickle, sys; from pathlib import Path
-from rig_robot.learning.checkpoint import activate
-from rig_robot.learning import judge
-from rig_robot.learning.on_robot import Learner
-from rig_robot.learning.practice_notes import Settings
+from rig_robot.checkpoints.checkpoint import activate
+from rig_robot.learning.practice import acceptance_criteria as judge
+from rig_robot.learning.practice.learner import Learner
+from rig_robot.learning.practice.settings import Settings
 judge.knows = lambda *_: True
 directory = Path(sys.argv[1])
 learner = Learner(directory / "trainer", directory / "checkpoints", pickle.loads(bytes.fromhex(sys.argv[2])))

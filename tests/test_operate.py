@@ -20,7 +20,7 @@ from ros_harness import node_process
 from std_srvs.srv import SetBool, Trigger
 from test_arm_node import PARAMETERS
 
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 
 
 def tell(*words: str) -> tuple[int, str]:

@@ -12,18 +12,12 @@ from typing import Any
 import pytest
 from ros_harness import node_process
 
-from rig_robot.bringup.systems import (
-    SHIPPED_CHECKPOINT,
-    BringupError,
-    RobotOptions,
-    SimOptions,
-    prepare_practice,
-    robot,
-    simulation,
-)
+from rig_robot.bringup.node_spec import BringupError
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT, RobotOptions, SimOptions
+from rig_robot.bringup.systems import prepare_practice, robot, simulation
+from rig_robot.commands.doctor import run as examine
 from rig_robot.common.output_paths import check_file, check_folder, plain
-from rig_robot.doctor import DoctorOptions
-from rig_robot.doctor import run as examine
+from rig_robot.doctor.options import DoctorOptions
 from rig_robot.learning.arguments import EvalArgs, ExploreArgs, TrainArgs
 from rig_robot.learning.experiments.compare import CompareArgs, compare
 from rig_robot.learning.experiments.parallel_runs import sweep
@@ -152,7 +146,7 @@ def test_an_error_of_the_system_is_told_in_words() -> None:
 
 
 SHOWN = """
-from rig_robot.ros import run
+from rig_robot.ros.node import run
 from rig_sim.goals_node import GoalsNode
 class Shown(GoalsNode):
     def _story(self):

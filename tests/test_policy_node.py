@@ -12,10 +12,11 @@ from ros_harness import Listener, NodeProcess, node_process
 from sensor_msgs.msg import Image
 
 from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.common.message_fields import stamp_ns
+from rig_robot.inference.latent import Latent, none_of
 from rig_robot.inference.numpy_networks import Policy
 from rig_robot.messages import latents as latent
-from rig_robot.messages.latents import Latent
-from rig_robot.ros import node as ros
+from rig_robot.ros.qos import LATCHED, OBSERVATION
 
 FRAME_NS = 33_333_333
 RELIABLE = QoSProfile(depth=50)
@@ -38,8 +39,8 @@ class Bench:
         self.twists = listener.hear(TwistStamped, "rig/policy/twist", RELIABLE)
         self.episodes = listener.hear(DiagnosticStatus, "rig/episode", RELIABLE)
         self.health = listener.hear(DiagnosticArray, "/diagnostics", 10)
-        self.latents = listener.node.create_publisher(Image, "rig/latent", ros.OBSERVATION)
-        self.goals = listener.node.create_publisher(Image, "rig/goal/latent", ros.LATCHED)
+        self.latents = listener.node.create_publisher(Image, "rig/latent", OBSERVATION)
+        self.goals = listener.node.create_publisher(Image, "rig/goal/latent", LATCHED)
         for publisher in (self.latents, self.goals):
             listener.until(publisher.get_subscription_count, f"the policy listens on {publisher.topic_name}")
         listener.until_heard("rig/policy/twist")
@@ -91,7 +92,7 @@ def bench(policy_node, listener, checkpoint) -> Iterator[Bench]:
     bench = Bench(listener, checkpoint)
     yield bench
     bench.set_mode("idle")
-    bench.set_goal(latent.to_message(latent.none_of(bench.vae_id), listener.node.get_clock().now().to_msg()))
+    bench.set_goal(latent.to_message(none_of(bench.vae_id), listener.node.get_clock().now().to_msg()))
 
 
 def test_it_starts_idle_whatever_the_parameters_say_and_a_latched_goal_moves_nothing(bench, policy_node):
@@ -109,16 +110,16 @@ def test_every_third_frame_of_30_hz_is_acted_on_with_the_checkpoints_action(benc
     assert bench.set_mode("reach").successful
     sent = bench.frames(30, jitter_ns=5_000_000)
     assert 9 <= len(bench.twists) <= 11
-    stamps = {ros.stamp_ns(message.header.stamp): message for message in sent}
+    stamps = {stamp_ns(message.header.stamp): message for message in sent}
     policy = Policy(checkpoint)
     for twist in bench.twists:
-        frame = stamps[ros.stamp_ns(twist.header.stamp)]
+        frame = stamps[stamp_ns(twist.header.stamp)]
         action = policy.act(latent.from_message(frame).mean, latent.from_message(goal).mean)
         linear, angular = twist.twist.linear, twist.twist.angular
         np.testing.assert_allclose([linear.x, linear.y], action * 0.02 / 0.1, atol=1e-6)
         assert linear.z == angular.x == angular.y == angular.z == 0.0
         assert twist.header.frame_id == "base"
-    gaps = np.diff([ros.stamp_ns(twist.header.stamp) for twist in bench.twists][2:])
+    gaps = np.diff([stamp_ns(twist.header.stamp) for twist in bench.twists][2:])
     assert gaps.min() > 80e6 and gaps.max() < 120e6
 
 
@@ -130,7 +131,7 @@ def test_an_episode_starts_and_ends_with_the_goal_and_the_mode(bench):
     bench.set_goal(bench.latent(2, second))
     bench.set_mode("idle")
     bench.set_mode("reach")
-    bench.set_goal(latent.to_message(latent.none_of(bench.vae_id), TwistStamped().header.stamp))
+    bench.set_goal(latent.to_message(none_of(bench.vae_id), TwistStamped().header.stamp))
     bench.listener.spin(0.2)
     assert bench.events() == [
         ("start", "reach", str(first)),
@@ -210,7 +211,7 @@ def test_an_unknown_mode_is_refused_by_name(bench):
 def test_ctrl_c_ends_the_episode_and_the_process_with_status_0(listener, checkpoint):
     with node_process("rig_robot.nodes.policy", {"checkpoint": str(checkpoint)}, {"__ns": "/other"}) as process:
         episodes = listener.hear(DiagnosticStatus, "/other/rig/episode", RELIABLE)
-        goals = listener.node.create_publisher(Image, "/other/rig/goal/latent", ros.LATCHED)
+        goals = listener.node.create_publisher(Image, "/other/rig/goal/latent", LATCHED)
         vae_id = read_config(checkpoint).vae_id
         goal = Latent(vae_id, np.zeros(3, np.float32), np.zeros(3, np.float32))
         goals.publish(latent.to_message(goal, listener.node.get_clock().now().to_msg()))

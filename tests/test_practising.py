@@ -22,12 +22,14 @@ from test_checkpoint import LATENT, config, write
 from test_swap import Bench, picture
 
 from rig_robot.checkpoints.checkpoint import CURRENT, activate, read_config, save
+from rig_robot.common.message_fields import stamp_ns
+from rig_robot.inference.latent import Latent
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.rl.actor_critic import Actor
 from rig_robot.learning.vae.vae import Vae
 from rig_robot.messages import latents as latent
-from rig_robot.messages.latents import Latent
-from rig_robot.ros import node as ros
+from rig_robot.messages.diagnostics import OK, diagnostic
+from rig_robot.ros.qos import LATCHED, OBSERVATION, STATE
 
 STEPS = 5
 """of an episode"""
@@ -68,8 +70,8 @@ def frames(bench: Bench, episodes: int, kind: str, most: int = 400) -> None:
 
 
 def test_practice_explores_waits_learns_reaches_imagined_goals_and_lets_a_person_go_first(bench, listener):
-    progress = listener.node.create_publisher(DiagnosticStatus, "rig/trainer/progress", ros.LATCHED)
-    poses = listener.node.create_publisher(PoseStamped, "rig/ee_pose", ros.STATE)
+    progress = listener.node.create_publisher(DiagnosticStatus, "rig/trainer/progress", LATCHED)
+    poses = listener.node.create_publisher(PoseStamped, "rig/ee_pose", STATE)
     assert not listener.node.count_subscribers("rig/ee_pose"), "nobody listens a hundred times a second in vain"
     assert listener.set_parameter("policy", "mode", "practice").successful
     listener.until(poses.get_subscription_count, "the policy listens to the tool's pose while it explores")
@@ -78,10 +80,10 @@ def test_practice_explores_waits_learns_reaches_imagined_goals_and_lets_a_person
     said = events(bench)
     assert {(one["mode"], one["goal_kind"], one["checkpoint"]) for one in said} == {("explore", "none", "untrained")}
     assert [one["steps"] for one in said if one["event"] == "end"] == [str(STEPS)] * 2
-    gaps = np.diff([ros.stamp_ns(twist.header.stamp) for twist in bench.twists][1:])
+    gaps = np.diff([stamp_ns(twist.header.stamp) for twist in bench.twists][1:])
     assert gaps.min() > 80e6, "paced by the stamps of what is seen"
 
-    progress.publish(ros.diagnostic("trainer", ros.OK, "learns", {"explore": "enough"}))
+    progress.publish(diagnostic("trainer", OK, "learns", {"explore": "enough"}))
     frames(bench, 3, "none")
     before = len(bench.twists)
     for seed in range(15):
@@ -115,7 +117,7 @@ def test_practice_explores_waits_learns_reaches_imagined_goals_and_lets_a_person
     goal = encoder.encode(picture(700))[0]
     assert len(bench.twists) > STEPS
     for twist in bench.twists:
-        stamp = ros.stamp_ns(twist.header.stamp)
+        stamp = stamp_ns(twist.header.stamp)
         if stamp in stamps:
             wanted = 0.2 * policy.act(encoder.encode(picture(stamps[stamp]))[0], goal)
             np.testing.assert_allclose([twist.twist.linear.x, twist.twist.linear.y], wanted, atol=1e-5)
@@ -125,9 +127,9 @@ def test_practice_explores_waits_learns_reaches_imagined_goals_and_lets_a_person
     frames(bench, 1, "imagined")
     ended = events(bench)[0]
     assert (ended["event"], ended["goal_kind"], ended["why"]) == ("end", "shown", "goal cleared")
-    assert ended["goal"] == str(ros.stamp_ns(shown.header.stamp))
+    assert ended["goal"] == str(stamp_ns(shown.header.stamp))
 
-    progress.publish(ros.diagnostic("trainer", ros.OK, "a view that is new", {"explore": "wanted"}))
+    progress.publish(diagnostic("trainer", OK, "a view that is new", {"explore": "wanted"}))
     bench.episodes.clear()
     frames(bench, 1, "none")
     assert events(bench)[-1]["mode"] == "explore", "a trained robot explores, too, when its trainer wants it"
@@ -141,8 +143,8 @@ def test_an_encoder_that_comes_back_with_another_checkpoint_does_not_stop_an_epi
     with node_process("rig_robot.nodes.policy", parameters):
         episodes = listener.hear(DiagnosticStatus, "rig/episode", QoSProfile(depth=50))
         answers = listener.hear(DiagnosticStatus, "rig/checkpoint/ready", QoSProfile(depth=50))
-        latents = listener.node.create_publisher(Image, "rig/latent", ros.OBSERVATION)
-        names = listener.node.create_publisher(String, "rig/checkpoint", ros.LATCHED)
+        latents = listener.node.create_publisher(Image, "rig/latent", OBSERVATION)
+        names = listener.node.create_publisher(String, "rig/checkpoint", LATCHED)
         listener.until(lambda: latents.get_subscription_count() and names.get_subscription_count(), "the policy")
         assert listener.set_parameter("policy", "mode", "explore").successful
         listener.until(lambda: episodes, "an episode has started")

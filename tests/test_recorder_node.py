@@ -20,13 +20,14 @@ from small_disk import small_disk
 from std_srvs.srv import SetBool
 
 from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.inference.latent import Latent
 from rig_robot.messages import latents as latent
-from rig_robot.messages.arm_commands import JointPositionInterface, JointTrajectoryInterface, TwistInterface
-from rig_robot.messages.latents import Latent
-from rig_robot.nodes.recorder import COMMANDS
+from rig_robot.messages.arm_commands import COMMANDS, JointPositionInterface, JointTrajectoryInterface, TwistInterface
+from rig_robot.messages.diagnostics import OK, diagnostic
+from rig_robot.messages.images import rgb_to_image
 from rig_robot.recording.episode_reader import find, latent_distances, messages
 from rig_robot.recording.transitions import read_segments
-from rig_robot.ros import node as ros
+from rig_robot.ros.qos import COMMAND, EPISODES, LATCHED, OBSERVATION, STATE
 
 PERIOD = 0.1
 
@@ -38,16 +39,16 @@ class Robot:
         self.listener, self.config = listener, read_config(checkpoint)
         self.health = listener.hear(DiagnosticArray, "/diagnostics", 10)
         node = listener.node
-        self.frames = node.create_publisher(Image, "camera/image_raw", ros.OBSERVATION)
-        self.observations = node.create_publisher(Image, "rig/observation/image", ros.OBSERVATION)
-        self.latents = node.create_publisher(Image, "rig/latent", ros.OBSERVATION)
-        self.goals = node.create_publisher(Image, "rig/goal/image", ros.LATCHED)
-        self.goal_latents = node.create_publisher(Image, "rig/goal/latent", ros.LATCHED)
-        self.twists = node.create_publisher(TwistStamped, "rig/policy/twist", ros.COMMAND)
-        self.poses = node.create_publisher(PoseStamped, "rig/ee_pose", ros.STATE)
-        self.status = node.create_publisher(DiagnosticStatus, "rig/arm/status", ros.LATCHED)
-        self.episodes = node.create_publisher(DiagnosticStatus, "rig/episode", ros.EPISODES)
-        self.status.publish(ros.diagnostic("arm", ros.OK, "moving", {"state": "moving"}))
+        self.frames = node.create_publisher(Image, "camera/image_raw", OBSERVATION)
+        self.observations = node.create_publisher(Image, "rig/observation/image", OBSERVATION)
+        self.latents = node.create_publisher(Image, "rig/latent", OBSERVATION)
+        self.goals = node.create_publisher(Image, "rig/goal/image", LATCHED)
+        self.goal_latents = node.create_publisher(Image, "rig/goal/latent", LATCHED)
+        self.twists = node.create_publisher(TwistStamped, "rig/policy/twist", COMMAND)
+        self.poses = node.create_publisher(PoseStamped, "rig/ee_pose", STATE)
+        self.status = node.create_publisher(DiagnosticStatus, "rig/arm/status", LATCHED)
+        self.episodes = node.create_publisher(DiagnosticStatus, "rig/episode", EPISODES)
+        self.status.publish(diagnostic("arm", OK, "moving", {"state": "moving"}))
         self.stamp = node.get_clock().now()
         self.steps = 0
         self.goal_ns = 0
@@ -60,12 +61,12 @@ class Robot:
     def show(self, seed: int) -> None:
         self.goal_ns = self.listener.node.get_clock().now().nanoseconds
         stamp = Time(nanoseconds=self.goal_ns).to_msg()
-        self.goals.publish(ros.rgb_to_image(self.picture(seed), stamp, "goal"))
+        self.goals.publish(rgb_to_image(self.picture(seed), stamp, "goal"))
         self.goal_latents.publish(latent.to_message(self.latent(0.0), stamp))
 
     def say(self, event: str, name: str, **other: object) -> None:
         values = {"id": name, "event": event, "mode": "reach", "goal": self.goal_ns, "steps": 0, "why": "done"} | other
-        self.episodes.publish(ros.diagnostic("episode", ros.OK, event, values))
+        self.episodes.publish(diagnostic("episode", OK, event, values))
 
     def picture(self, seed: int) -> np.ndarray:
         size = self.config.camera.image_size
@@ -83,8 +84,8 @@ class Robot:
                 stamp = now.to_msg()
                 if camera:
                     height, width = camera
-                    self.frames.publish(ros.rgb_to_image(np.full((height, width, 3), 99, np.uint8), stamp, "camera"))
-                self.observations.publish(ros.rgb_to_image(self.picture(self.steps), stamp, "camera"))
+                    self.frames.publish(rgb_to_image(np.full((height, width, 3), 99, np.uint8), stamp, "camera"))
+                self.observations.publish(rgb_to_image(self.picture(self.steps), stamp, "camera"))
                 self.latents.publish(latent.to_message(self.latent(100.0 - self.steps), stamp))
                 pose = PoseStamped()
                 pose.header.stamp = stamp
@@ -186,7 +187,7 @@ from sensor_msgs.msg import Image
 from rig_robot import ros
 rclpy.init()
 node = rclpy.create_node("said_long_ago")
-publisher = node.create_publisher(Image, "rig/goal/reconstruction", ros.LATCHED)
+publisher = node.create_publisher(Image, "rig/goal/reconstruction", LATCHED)
 publisher.publish(Image(width=7))
 print("said", flush=True)
 time.sleep(600)

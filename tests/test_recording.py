@@ -22,7 +22,7 @@ from small_disk import small_disk
 
 from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.commands.bags import run
-from rig_robot.commands.record_options import BagsOptions
+from rig_robot.commands.options import BagsOptions
 from rig_robot.recording import recovery, topics
 from rig_robot.recording import rosbag2_format as bag
 from rig_robot.recording.bag_images import BagError, read_pictures

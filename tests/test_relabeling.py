@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from test_replay import filled
 
 from rig_robot.learning.arguments import preset
-from rig_robot.learning.rl.relabeling import Prior, Shares, relabel
+from rig_robot.learning.rl.goal_prior import Prior
+from rig_robot.learning.rl.relabeling import Shares, relabel
 
 IMAGINED = Prior(np.full(2, -100.0), np.zeros((2, 2)))
 """a prior that no frame can be taken for"""

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from rig_robot.bringup import console
+from rig_robot.bringup.node_spec import NodeSpec
 from rig_robot.bringup.process_runner import Runner, command
-from rig_robot.bringup.systems import NodeSpec
 
 CHILD = """
 import os, signal, sys, time

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from rig_robot.arm.commands import JointCommand
 from rig_robot.arm.kinematics import SLACK, TOOL_DOWN, Kinematics, Margin
-from rig_robot.arm.safety import FACE_MARGIN, BoundsMissing, JointCommand, Limits, SafetyFilter, TwistFilter
+from rig_robot.arm.safety import FACE_MARGIN, BoundsMissing, Limits, SafetyFilter, TwistFilter
 from rig_sim.trajectory import Point, Trajectory, plan
 from rig_sim.world import HOME, JOINTS, ROBOT, SPEED_LIMITS, WORKSPACE_HIGH, WORKSPACE_LOW, kinematics
 

@@ -14,13 +14,14 @@ from std_msgs.msg import UInt8MultiArray
 from test_checkpoint import write
 
 from rig_robot.checkpoint_delivery import sender as sending
-from rig_robot.checkpoint_delivery.announcer import Outcome
+from rig_robot.checkpoint_delivery.answers import Outcome
 from rig_robot.checkpoint_delivery.chunk_assembler import Arrival
-from rig_robot.checkpoint_delivery.sender import CHUNKS, Sender, chunks, read_piece
+from rig_robot.checkpoint_delivery.chunk_protocol import CHUNKS, chunks, read_piece
+from rig_robot.checkpoint_delivery.sender import Sender
 from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, activate, read_config
 from rig_robot.commands.checkpoints import run
-from rig_robot.commands.checkpoints_options import CheckpointsOptions
-from rig_robot.ros import node as ros
+from rig_robot.commands.options import CheckpointsOptions
+from rig_robot.ros.node import RigNode
 
 
 class Bench:
@@ -29,7 +30,7 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.root = root
         rclpy.init()
-        self.node = ros.RigNode("far_trainer")
+        self.node = RigNode("far_trainer")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self.sender = Sender(self.node)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from rig_robot.bringup.environment import dds_profile, simulation_environment
 from rig_robot.bringup.shared_memory import FOLDER, sweep
-from rig_robot.bringup.systems import dds_profile, simulation_environment
 
 NODE = "import rclpy, time; rclpy.init(); node = rclpy.create_node('n'); print('up', flush=True); rclpy.spin(node)"
 

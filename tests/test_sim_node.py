@@ -11,7 +11,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState, TimeReference
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from rig_robot.ros.node import COMMAND, OBSERVATION, stamp_s
+from rig_robot.common.message_fields import stamp_s
+from rig_robot.ros.qos import COMMAND, OBSERVATION
 from rig_robot.vision.observation import CENTRE_SQUARE, prepare
 
 MODULE = "rig_sim.robot_node"

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from ros_harness import Listener
 
+from rig_robot.bringup.node_spec import NodeSpec, Parameters
+from rig_robot.bringup.options import RobotOptions
 from rig_robot.bringup.process_runner import command
-from rig_robot.bringup.systems import NodeSpec, Parameters, RobotOptions, prepare_practice, robot
+from rig_robot.bringup.systems import prepare_practice, robot
 from rig_robot.commands.tell import SERVICES
 from rig_robot.common.package_files import share
 

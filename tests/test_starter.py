@@ -31,7 +31,7 @@ node.wait()
 
 NODE = """
 import os, pathlib
-from rig_robot.ros import RigNode, run
+from rig_robot.ros.node import RigNode, run
 
 class Plain(RigNode):
     def __init__(self):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from rig_robot.bringup.environment import DDS_VARIABLES, dds_profile
 from rig_robot.bringup.other_users import hint, over_udp, strangers
-from rig_robot.bringup.systems import DDS_VARIABLES, dds_profile
 from rig_robot.doctor.check_result import Level
 from rig_robot.doctor.checks import dds
 

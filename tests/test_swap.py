@@ -23,12 +23,16 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from test_checkpoint import LATENT, config, write
 
-from rig_robot.checkpoint_delivery.announcer import Announcer, Outcome
+from rig_robot.checkpoint_delivery.announcer import Announcer
+from rig_robot.checkpoint_delivery.answers import Outcome
 from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, activate, read_config, read_tensors, save
+from rig_robot.common.message_fields import stamp_ns
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.rl.actor_critic import Actor
 from rig_robot.messages import latents as latent
-from rig_robot.ros import node as ros
+from rig_robot.messages.images import rgb_to_image
+from rig_robot.ros.node import RigNode
+from rig_robot.ros.qos import EPISODES, LATCHED, OBSERVATION
 from rig_robot.vision.image_decoding import from_raw
 
 RELIABLE = QoSProfile(depth=200)
@@ -60,19 +64,19 @@ class Bench:
 
     def __init__(self, listener: Listener, root: Path) -> None:
         self.listener, self.root = listener, root
-        self.node = ros.RigNode("announcer")
+        self.node = RigNode("announcer")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self.announcer = Announcer(self.node, root)
         self.latents = listener.hear(Image, "rig/latent", DEEP)
-        self.goals = listener.hear(Image, "rig/goal/latent", ros.LATCHED)
-        self.pictures = listener.hear(Image, "rig/goal/reconstruction", ros.LATCHED)
+        self.goals = listener.hear(Image, "rig/goal/latent", LATCHED)
+        self.pictures = listener.hear(Image, "rig/goal/reconstruction", LATCHED)
         self.twists = listener.hear(TwistStamped, "rig/policy/twist", RELIABLE)
         self.episodes = listener.hear(DiagnosticStatus, "rig/episode", RELIABLE)
         self.answers = listener.hear(DiagnosticStatus, "rig/checkpoint/ready", RELIABLE)
-        self.observations = listener.node.create_publisher(Image, "rig/observation/image", ros.OBSERVATION)
-        self.goal_images = listener.node.create_publisher(Image, "rig/goal/image", ros.LATCHED)
-        self.names = listener.node.create_publisher(String, "rig/checkpoint", ros.LATCHED)
+        self.observations = listener.node.create_publisher(Image, "rig/observation/image", OBSERVATION)
+        self.goal_images = listener.node.create_publisher(Image, "rig/goal/image", LATCHED)
+        self.names = listener.node.create_publisher(String, "rig/checkpoint", LATCHED)
         for publisher in (self.observations, self.goal_images):
             listener.until(publisher.get_subscription_count, f"the encoder listens on {publisher.topic_name}")
         listener.until(lambda: self.names.get_subscription_count() >= 2, "both listen on rig/checkpoint")
@@ -96,7 +100,7 @@ class Bench:
         return min(found) >= 2
 
     def message(self, image: np.ndarray) -> Image:
-        return ros.rgb_to_image(image, self.listener.node.get_clock().now().to_msg(), "camera")
+        return rgb_to_image(image, self.listener.node.get_clock().now().to_msg(), "camera")
 
     def show(self, seed: int) -> Image:
         """Show a goal picture and wait until it is encoded."""
@@ -115,7 +119,7 @@ class Bench:
         self.listener.until(lambda: len(self.latents) > before, "the observation's latent", 5)
         self._executor.spin_once(timeout_sec=0.0)
         self.listener.spin(max(0.0, 0.033 - (time.monotonic() - begin)))
-        return ros.stamp_ns(sent.header.stamp)
+        return stamp_ns(sent.header.stamp)
 
     def swap(self, name: str, timeout_s: float = 10.0) -> tuple[Outcome, list[int]]:
         """Announce a checkpoint; observations go on until the outcome is there. Gives it and their stamps."""
@@ -180,20 +184,20 @@ def test_swaps_while_observations_stream_lose_none_and_mix_no_two_vaes(bench, ro
         stamps += during + [bench.frame(seed) for seed in range(6)]
     bench.listener.spin(0.2)
 
-    assert [ros.stamp_ns(m.header.stamp) for m in bench.latents] == stamps, "each observation is encoded once, in order"
+    assert [stamp_ns(m.header.stamp) for m in bench.latents] == stamps, "each observation is encoded once, in order"
     by_vae = {read_config(root / name).vae_id: name for name in "ab"}
     encoders, policies = ({name: kind(root / name) for name in "ab"} for kind in (Encoder, Policy))
-    seen = {ros.stamp_ns(m.header.stamp): latent.from_message(m) for m in bench.latents}
+    seen = {stamp_ns(m.header.stamp): latent.from_message(m) for m in bench.latents}
     assert len(bench.twists) >= 12
     acted = set()
     for twist in bench.twists:
-        found = seen[ros.stamp_ns(twist.header.stamp)]
+        found = seen[stamp_ns(twist.header.stamp)]
         name = by_vae[found.vae_id]
         acted.add(name)
         wanted = policies[name].act(found.mean, encoders[name].encode(picture(500))[0]) * 0.02 / 0.1
         np.testing.assert_allclose([twist.twist.linear.x, twist.twist.linear.y], wanted, atol=1e-5)
     assert acted == {"a", "b"}
-    assert {ros.stamp_ns(m.header.stamp) for m in bench.goals} == {ros.stamp_ns(goal.header.stamp)}
+    assert {stamp_ns(m.header.stamp) for m in bench.goals} == {stamp_ns(goal.header.stamp)}
     assert len({m.header.frame_id for m in bench.goals}) == 2
     assert not bench.episodes, "the same goal in the eyes of another VAE begins no new episode"
 
@@ -219,7 +223,7 @@ def test_another_policy_of_the_same_vae_acts_from_then_on(bench, root):
     assert bench.twists
     encoder, policy = Encoder(root / "a"), Policy(root / "refitted")
     for twist in bench.twists:
-        seen = picture(stamps[ros.stamp_ns(twist.header.stamp)])
+        seen = picture(stamps[stamp_ns(twist.header.stamp)])
         wanted = policy.act(encoder.encode(seen)[0], encoder.encode(picture(501))[0]) * 0.2
         np.testing.assert_allclose([twist.twist.linear.x, twist.twist.linear.y], wanted, atol=1e-5)
 
@@ -282,10 +286,10 @@ def test_what_nobody_takes_is_taken_back_but_never_what_a_person_has_chosen_mean
     for seed, name in enumerate(("a", "b", "c")):
         write(tmp_path / name, seed=seed)
     activate(tmp_path / "a")
-    listener.node.create_publisher(DiagnosticStatus, "rig/checkpoint/ready", ros.EPISODES)  # but it never answers
+    listener.node.create_publisher(DiagnosticStatus, "rig/checkpoint/ready", EPISODES)  # but it never answers
     rclpy.init()
     executor = SingleThreadedExecutor()
-    node = ros.RigNode("announcer")
+    node = RigNode("announcer")
     executor.add_node(node)
     announcer = Announcer(node, tmp_path)
 

@@ -122,7 +122,7 @@ def kill_me(name: str, **arguments: object) -> gymnasium.Env:
 
 PROGRAM = """
 import signal, sys, gymnasium; from pathlib import Path
-from rig_robot.learning.arguments import TrainArgs; from rig_robot.learning.sweep import sweep
+from rig_robot.learning.arguments import TrainArgs; from rig_robot.learning.experiments.parallel_runs import sweep
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run in the background
     sweep([TrainArgs(out=Path(sys.argv[1]) / name) for name in "ab"], gymnasium.make)

@@ -17,9 +17,9 @@ import pytest
 from geometry_msgs.msg import PoseStamped
 from ros_harness import Listener
 
+from rig_robot.bringup.environment import DDS_VARIABLES
 from rig_robot.bringup.shared_memory import FOLDER
-from rig_robot.bringup.systems import DDS_VARIABLES
-from rig_robot.ros.node import STATE
+from rig_robot.ros.qos import STATE
 
 
 class System:

@@ -46,7 +46,7 @@ TINY = {
 }
 PROGRAM = """
 import sys; from pathlib import Path; import gymnasium, rig_sim
-from rig_robot.learning.arguments import TrainArgs; from rig_robot.learning.train import train
+from rig_robot.learning.arguments import TrainArgs; from rig_robot.learning.training.train import train
 train(TrainArgs(out=Path(sys.argv[1]), **{tiny!r}), gymnasium.make)
 """
 

@@ -15,13 +15,14 @@ from ros_harness import Listener, node_process
 from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import SetBool, Trigger
 
-from rig_robot.checkpoint_delivery.announcer import answer
-from rig_robot.checkpoint_delivery.sender import CHUNKS, read_piece
+from rig_robot.checkpoint_delivery.answers import answer
+from rig_robot.checkpoint_delivery.chunk_protocol import CHUNKS, read_piece
 from rig_robot.checkpoints.checkpoint import activate, read_config, resolve
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import untrained as blank
+from rig_robot.messages.diagnostics import OK, diagnostic
 from rig_robot.recording import topics
-from rig_robot.ros import node as ros
+from rig_robot.ros.qos import EPISODES, LATCHED
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
@@ -69,9 +70,9 @@ class System:
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
-        self.said = listener.hear(DiagnosticStatus, "rig/trainer/progress", ros.LATCHED)
-        self.announced = listener.hear(String, "rig/checkpoint", ros.LATCHED)
-        self.answers = listener.node.create_publisher(DiagnosticStatus, "rig/checkpoint/ready", ros.EPISODES)
+        self.said = listener.hear(DiagnosticStatus, "rig/trainer/progress", LATCHED)
+        self.announced = listener.hear(String, "rig/checkpoint", LATCHED)
+        self.answers = listener.node.create_publisher(DiagnosticStatus, "rig/checkpoint/ready", EPISODES)
 
     def now(self) -> dict[str, str]:
         values = {item.key: item.value for item in self.said[-1].values} if self.said else {}
@@ -209,6 +210,6 @@ def test_where_no_path_is_shared_checkpoints_go_by_topic_and_become_current_here
         name = read_piece(heard[0]).checkpoint
         assert resolve(tmp_path / "checkpoints").name == "untrained" and not system.announced
         values = {"checkpoint": name, "state": "current"}
-        answers.publish(ros.diagnostic("receiver", ros.OK, "it runs", values))
+        answers.publish(diagnostic("receiver", OK, "it runs", values))
         system.until("it has heard that the robot runs on it", checkpoint=name, phase="waiting")
         assert resolve(tmp_path / "checkpoints").name == name

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import rig_sim  # noqa: F401  (registers the environment)
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.common.package_files import locate
-from rig_robot.vision.view_check import Reference, ViewChange, compare, picture, reference
+from rig_robot.vision.view_check import Reference, ViewChange, compare, reference
+from rig_robot.vision.view_plot import picture
 
 POSES = 30
 

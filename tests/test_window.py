@@ -16,10 +16,12 @@ from ros_harness import Listener, node_process
 from sensor_msgs.msg import Image
 from test_cli import rig
 
-from rig_robot.bringup.systems import SimOptions, simulation
+from rig_robot.bringup.options import SimOptions
+from rig_robot.bringup.systems import simulation
 from rig_robot.common import display
+from rig_robot.messages.images import rgb_to_image
 from rig_robot.messages.imagined_goals import IMAGINED
-from rig_robot.ros import node as ros
+from rig_robot.ros.qos import LATCHED, OBSERVATION
 from rig_sim.goals_node import GoalsNode
 
 RED, BLUE, GREEN = (200, 30, 30), (20, 40, 210), (20, 220, 60)
@@ -78,19 +80,19 @@ def share(picture: np.ndarray, colour: tuple[int, int, int]) -> float:
 @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="Xvfb is not installed here")
 def test_the_window_shows_the_camera_and_the_goal_side_by_side(tmp_path: Path, listener: Listener) -> None:
     with screen(tmp_path) as file, node_process("rig_sim.window_node"):
-        camera = listener.node.create_publisher(Image, "camera/image_raw", ros.OBSERVATION)
-        goals = listener.node.create_publisher(Image, "rig/goal/image", ros.LATCHED)
+        camera = listener.node.create_publisher(Image, "camera/image_raw", OBSERVATION)
+        goals = listener.node.create_publisher(Image, "rig/goal/image", LATCHED)
         stamp = listener.node.get_clock().now().to_msg()
 
         def shown(goal: tuple[int, int, int]) -> bool:
-            camera.publish(ros.rgb_to_image(np.full((480, 640, 3), RED, np.uint8), stamp, "camera"))
+            camera.publish(rgb_to_image(np.full((480, 640, 3), RED, np.uint8), stamp, "camera"))
             listener.spin(0.1)
             now = pixels(file)
             return share(now, RED) > 0.3 and share(now, goal) > 0.2
 
-        goals.publish(ros.rgb_to_image(np.full((48, 48, 3), BLUE, np.uint8), stamp, "goal"))
+        goals.publish(rgb_to_image(np.full((48, 48, 3), BLUE, np.uint8), stamp, "goal"))
         listener.until(lambda: shown(BLUE), "camera and goal")
-        goals.publish(ros.rgb_to_image(np.full((48, 48, 3), GREEN, np.uint8), stamp, IMAGINED))
+        goals.publish(rgb_to_image(np.full((48, 48, 3), GREEN, np.uint8), stamp, IMAGINED))
         listener.until(lambda: shown(GREEN), "the next goal")
 
 
@@ -102,12 +104,12 @@ def test_the_start_picture_is_a_frame_from_after_the_question_and_never_black(
         node = GoalsNode("goals_under_test")
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        camera = listener.node.create_publisher(Image, "camera/image_raw", ros.OBSERVATION)
+        camera = listener.node.create_publisher(Image, "camera/image_raw", OBSERVATION)
         listener.until(camera.get_subscription_count, "the goals node listens")
 
         def frame(level: int) -> None:
             picture = np.full((480, 640, 3), level, np.uint8)
-            camera.publish(ros.rgb_to_image(picture, listener.node.get_clock().now().to_msg(), "camera"))
+            camera.publish(rgb_to_image(picture, listener.node.get_clock().now().to_msg(), "camera"))
 
         def seen(level: int) -> None:
             end = time.monotonic() + 10

@@ -23,7 +23,7 @@ import pyrealsense2 as rs
 
 from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.nodes.camera import CameraNode
-from rig_robot.ros import node as ros
+from rig_robot.ros.node import run
 from rig_sim.world import CAMERA_SIZE, HOME, Camera, World
 from standin.clock import sleep
 from standin.ground_truth import GroundTruth
@@ -98,7 +98,7 @@ def main() -> None:
     context = rs.context()
     device = Device(GroundTruth.open(), os.environ.get(VIEW, "camera"))
     device.plug_in(context)
-    ros.run(lambda: CameraNode(realsense_context=context))
+    run(lambda: CameraNode(realsense_context=context))
 
 
 if __name__ == "__main__":

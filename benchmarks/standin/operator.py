@@ -18,7 +18,8 @@ from std_srvs.srv import SetBool, Trigger
 
 from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.common.package_files import locate
-from rig_robot.ros.node import COMMAND, LATCHED, rgb_to_image
+from rig_robot.messages.images import rgb_to_image
+from rig_robot.ros.qos import COMMAND, LATCHED
 from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics, view
 
 PATIENCE = 60.0

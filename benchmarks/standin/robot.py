@@ -19,7 +19,8 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.arm.kinematics import TOOL_DOWN
-from rig_robot.ros.node import RigNode, run, stamp_ns
+from rig_robot.common.message_fields import stamp_ns
+from rig_robot.ros.node import RigNode, run
 from rig_sim.world import HOME, JOINTS, SPEED_LIMITS, kinematics
 from standin.arm import Arm
 from standin.clock import sleep

@@ -22,8 +22,10 @@ from pathlib import Path
 
 import psutil
 
+from rig_robot.bringup.node_spec import NodeSpec
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT, RobotOptions
 from rig_robot.bringup.process_runner import Runner, command
-from rig_robot.bringup.systems import SHIPPED_CHECKPOINT, NodeSpec, RobotOptions, robot
+from rig_robot.bringup.systems import robot
 from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.common.package_files import locate
 from rig_sim.world import view

@@ -14,11 +14,10 @@ from pathlib import Path
 import mink
 import mujoco
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from rig_robot.arm.base_frame import BaseFrame
-
-Vector = NDArray[np.float64]
+from rig_robot.arm.commands import Vector
 
 TOOL_DOWN: Vector = np.array([0.0, 1.0, 0.0, 0.0])
 """Orientation (quaternion w x y z) of a tool that points down, its x axis along the base's."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rig_robot.arm.kinematics import Vector
+from rig_robot.arm.commands import Vector
 from rig_robot.common.message_age import Arrival, Period
 
 WINDOW = 0.25

@@ -18,7 +18,8 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rig_robot.arm.kinematics import Kinematics, NotReached, Vector
+from rig_robot.arm.commands import JointCommand, TwistCommand, Vector
+from rig_robot.arm.kinematics import Kinematics, NotReached
 
 FACE_MARGIN = 2e-3
 """How far inside the box the tool is stopped [m]: for the inverse kinematics' error and the swing of a real arm."""
@@ -101,40 +102,6 @@ class Limits:
         down = self.approach_rate * np.maximum(position - low, 0.0)
         end = position + np.clip(velocity, -down, up) * dt
         return (np.clip(end, np.minimum(low, position), np.maximum(high, position)) - position) / dt
-
-
-@dataclass(frozen=True)
-class JointCommand:
-    """What may be sent to an arm that takes joint positions.
-
-    Attributes:
-        position: Joint positions, [n] rad.
-        velocity: Joint velocities there, [n] rad/s.
-        note: What the filter changed or dropped and why; empty if nothing.
-        rest: Where the joints come to rest when nothing follows and all brake together from there, [n] rad.
-        braking: How long that takes [s]; 0 where they are at rest.
-    """
-
-    position: Vector
-    velocity: Vector
-    note: str
-    rest: Vector
-    braking: float
-
-
-@dataclass(frozen=True)
-class TwistCommand:
-    """What may be sent to an arm that takes tool velocities.
-
-    Attributes:
-        linear: Velocity of the tool in the base frame, [3] m/s.
-        angular: Its angular velocity there, [3] rad/s.
-        note: What the filter changed or dropped and why; empty if nothing.
-    """
-
-    linear: Vector
-    angular: Vector
-    note: str = ""
 
 
 class _Eased:
@@ -509,7 +476,6 @@ class TwistFilter:
 
 
 Filter = SafetyFilter | TwistFilter
-Command = JointCommand | TwistCommand
 
 
 def _shorten(vector: Vector, length: float) -> Vector:

@@ -13,9 +13,9 @@ from enum import Enum
 
 import numpy as np
 
-from rig_robot.arm.kinematics import Vector
+from rig_robot.arm.commands import Command, JointCommand, Vector
 from rig_robot.arm.measured_joints import MeasuredJoints
-from rig_robot.arm.safety import BoundsMissing, Command, Filter, JointCommand
+from rig_robot.arm.safety import BoundsMissing, Filter
 from rig_robot.common.message_age import Arrival, ClockJump, Period
 
 TWIST_PERIODS, SHORTEST_MOTION = 1.1, 0.02

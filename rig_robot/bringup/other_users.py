@@ -12,8 +12,8 @@ import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
+from rig_robot.bringup.environment import BUILTIN_TRANSPORTS, DDS_VARIABLES, DISCOVERY, dds_profile
 from rig_robot.bringup.shared_memory import FOLDER, live_ports
-from rig_robot.bringup.systems import BUILTIN_TRANSPORTS, DDS_VARIABLES, DISCOVERY, dds_profile
 from rig_robot.common.node_name_claim import domain
 
 FIRST_PORT, PORTS = 7400, 250

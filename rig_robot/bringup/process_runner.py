@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from typing import IO
 
 from rig_robot.bringup.console import Console
+from rig_robot.bringup.node_spec import NodeSpec
 from rig_robot.bringup.shared_memory import sweep
-from rig_robot.bringup.systems import NodeSpec
 from rig_robot.common.starter import starter_environment
 
 GRACE = 3.0

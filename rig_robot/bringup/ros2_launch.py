@@ -16,19 +16,13 @@ from launch_ros.actions import Node
 
 # mypy takes the folder launch/ for the package where that is not installed.
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity  # type: ignore[attr-defined]
+from rig_robot.bringup.environment import simulation_environment
+from rig_robot.bringup.node_spec import NodeSpec
+from rig_robot.bringup.options import RobotOptions, SimOptions
 from rig_robot.bringup.process_runner import reason
 from rig_robot.bringup.second_system import refuse_company
 from rig_robot.bringup.shared_memory import sweep
-from rig_robot.bringup.systems import (
-    NodeSpec,
-    RobotOptions,
-    SimOptions,
-    prepare_practice,
-    robot,
-    robot_notice,
-    simulation,
-    simulation_environment,
-)
+from rig_robot.bringup.systems import prepare_practice, robot, robot_notice, simulation
 from rig_robot.common.starter import starter_environment
 
 Options = TypeVar("Options")

@@ -11,7 +11,8 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from rig_robot.bringup.systems import BringupError, NodeSpec, dds_profile
+from rig_robot.bringup.environment import dds_profile
+from rig_robot.bringup.node_spec import BringupError, NodeSpec
 from rig_robot.common.node_name_claim import domain, is_claimed, other_domain
 
 LOOK = 3.5

@@ -3,144 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
 
 import yaml
 
 from rig_robot.bringup import practice_directory as practice_data
+from rig_robot.bringup.arm_presets import ARM_MUST_SAY, arm_parameters, presets
+from rig_robot.bringup.node_spec import BringupError, NodeSpec, Parameters
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT, RobotOptions, SimOptions
 from rig_robot.bringup.task_config import SECTION, read_task
 from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, read_config, resolve
 from rig_robot.common import display
 from rig_robot.common.output_paths import check_file, check_folder
-from rig_robot.common.package_files import SCHEME, locate, share
-
-SHIPPED_CHECKPOINT = "package://rig_robot/models/sawyer_reach_xy"
-SIMULATION_DOMAIN = "77"
-"""ROS domain of simulations, unless the user has set ROS_DOMAIN_ID: they must not meet a real robot's topics."""
+from rig_robot.common.package_files import locate, share
 
 ROBOT_NODES = ("camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver")
 NODES = ("sim", *ROBOT_NODES, "sim_goals", "sim_practice", "sim_window")
-
-ARM_MUST_SAY = (
-    *("description", "joints", "tool", "rest", "workspace_low", "workspace_high"),
-    *("table_height", "collision_margin", "tool_speed", "tool_acceleration", "turn_speed", "posture_speed"),
-    *("approach_rate", "joint_speed", "joint_acceleration", "tracking_error", "singularity_slow", "singularity_stop"),
-)
-"""What an arm's preset or configuration must say: there is no default for a bound."""
-
-DDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-"""Where Fast DDS 3 (Kilted) and 2 (Jazzy) look for their profile."""
-BUILTIN_TRANSPORTS, DISCOVERY = "FASTDDS_BUILTIN_TRANSPORTS", "ROS_AUTOMATIC_DISCOVERY_RANGE"
-"""By which transports Fast DDS sends where no profile says so; whom ROS 2 looks for."""
-
-Parameters = dict[str, Any]
-Scene = Literal["plain", "shifted"]
-
-
-class BringupError(ValueError):
-    """A system cannot be put together as asked; the text names what is wrong and what would be right."""
-
-
-@dataclass(frozen=True)
-class NodeSpec:
-    """One node of a system.
-
-    Attributes:
-        name: ROS node name, and the executable's.
-        module: Python module that `python -m` runs.
-        parameters: What it is told beyond its defaults.
-        namespace: ROS namespace.
-        vital: Whether the system ends when it does; all others are started anew.
-        finishes: Whether its exit with status 0 means that all is done.
-        sends_frames: Whether it publishes camera frames, which need a large shared-memory segment.
-    """
-
-    name: str
-    module: str
-    parameters: Parameters = field(default_factory=dict)
-    namespace: str = ""
-    vital: bool = False
-    finishes: bool = False
-    sends_frames: bool = False
-
-    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
-        """Return the variables to add to the user's environment `given` for this node."""
-        return {**quiet_threads(given), **dds_profile("camera" if self.sends_frames else "small", given)}
-
-    def security(self, given: Mapping[str, str]) -> list[str]:
-        """Return the ROS arguments that name this node's enclave where the environment `given` turns SROS2 on."""
-        return ["--enclave", f"/rig/{self.name}"] if given.get("ROS_SECURITY_ENABLE") == "true" else []
-
-
-def quiet_threads(given: Mapping[str, str]) -> dict[str, str]:
-    """Return variables that give each process one thread for its arithmetic: more would starve the other nodes."""
-    wanted = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    return {name: value for name, value in wanted.items() if name not in given}
-
-
-def dds_profile(name: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable that names a Fast DDS profile: `camera`, `small` or `udp`.
-
-    None where the user has set one, or has said by which transports to send, which a profile would override.
-    """
-    if any(variable in given for variable in (*DDS_VARIABLES, BUILTIN_TRANSPORTS)):
-        return {}
-    return {_dds_variable(): str(share("config", "dds", f"{name}.xml"))}
-
-
-def _dds_variable() -> str:
-    """Return where this ROS 2's Fast DDS looks for its profile: version 3 reads both, but complains of the old one."""
-    try:
-        jazzy = int(version("rclpy").split(".")[0]) < 9
-    except PackageNotFoundError:
-        jazzy = False
-    return DDS_VARIABLES[jazzy]
-
-
-def simulation_environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return variables that keep a simulation to this machine and in a domain of its own, where the user set none."""
-    given = os.environ if given is None else given
-    wanted = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_DOMAIN_ID": SIMULATION_DOMAIN}
-    return {name: value for name, value in wanted.items() if name not in given}
-
-
-@dataclass(frozen=True)
-class SimOptions:
-    """What a simulated system can be asked for."""
-
-    checkpoint: str = ""
-    """Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH. Empty: the one that comes with the
-    package; with --practice none at all, the robot learns from scratch."""
-    config: Path | None = None
-    """Parameters of the nodes; the package's config/sim.yaml when not given."""
-    namespace: str = ""
-    """ROS namespace of all nodes."""
-    practice: bool = False
-    """Explore, learn to see, practise imagined goals and get better, with nobody there."""
-    data: Path = Path("practice")
-    """Directory of a practice: its checkpoints, recorded episodes and training state. It goes on where it was."""
-    steps: int = 0
-    """Robot steps of practice before it ends and `goals` are shown; 0: until Ctrl-C."""
-    record: Path | None = None
-    """Folder for recorded episodes (a practice has its own); nothing is recorded when not given."""
-    scene: Scene = "plain"
-    """What the camera sees beside the arm; shifted: the camera looks 5 degrees lower, another table, less light."""
-    goals: int = 0
-    """Random goal images to show before ending with a summary; 0: until Ctrl-C, -1: none, you send the goals."""
-    seed: int = 0
-    """Seed of the random goals."""
-    headless: bool = True
-    """No window. `--no-headless` shows camera and goal side by side; it needs a display."""
-    json: Path | None = None
-    """File for the figures, written at the end."""
-    images: Path | None = None
-    """Folder for one picture a goal: start, goal, end."""
 
 
 def simulation(options: SimOptions) -> list[NodeSpec]:
@@ -187,27 +67,6 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
     if not options.headless:
         nodes.append(node("sim_window", "rig_sim.window_node"))
     return nodes
-
-
-@dataclass(frozen=True)
-class RobotOptions:
-    """What a real robot must be told: nothing here has a default that moves an arm."""
-
-    config: Path
-    """Parameters of the nodes: your edited copy of config/robot.yaml."""
-    checkpoint: str = ""
-    """Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH. Only a practice may do without:
-    it then goes on from its own, or learns from scratch."""
-    namespace: str = ""
-    """ROS namespace of all nodes."""
-    practice: bool = False
-    """Record and learn on the job; `rig tell practice` begins."""
-    data: Path = Path("practice")
-    """Directory of a practice: its checkpoints, recorded episodes and training state. It goes on where it was."""
-    train: bool = True
-    """Train on this computer. With --no-train the trainer node runs on another one of the same ROS domain."""
-    record: Path | None = None
-    """Folder for recorded episodes (a practice has its own); nothing is recorded when not given."""
 
 
 def robot(options: RobotOptions) -> list[NodeSpec]:
@@ -350,54 +209,6 @@ def robot_notice(nodes: list[NodeSpec], given: Mapping[str, str]) -> list[str]:
         f"  arm:   ROS_DOMAIN_ID={domain} rig tell arm{namespace}",
         f"  stop:  ROS_DOMAIN_ID={domain} rig tell stop{namespace}, or Ctrl-C here",
     ]
-
-
-def presets() -> list[str]:
-    """Return the names of the arms that come with the package."""
-    return sorted(file.stem for file in share("config", "arms").glob("*.yaml"))
-
-
-def arm_parameters(given: Parameters, file: Path) -> Parameters:
-    """Return an arm's parameters: what the preset that it names says, replaced by what it says itself.
-
-    Args:
-        given: The arm's entry of the configuration.
-        file: The configuration; a preset or description with a relative path is looked for beside the file that
-            names it.
-
-    Raises:
-        BringupError: If there is no such preset.
-    """
-    said = _with_description(given, file)
-    if (preset := said.pop("preset", None)) is None:
-        return said
-    source = _preset_file(str(preset), file)
-    try:
-        content = yaml.safe_load(source.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise BringupError(f"arm preset {source}: {error}") from None
-    if not isinstance(content, dict):
-        raise BringupError(f"arm preset {source}: must be a mapping of the arm's parameters")
-    return _with_description(content, source) | said
-
-
-def _preset_file(preset: str, file: Path) -> Path:
-    if preset.endswith((".yaml", ".yml")):
-        return file.parent / preset
-    if preset not in presets():
-        raise BringupError(
-            f"configuration {file}: there is no arm preset {preset!r}; there are {', '.join(presets())}, "
-            "or the path of your own YAML file"
-        )
-    return share("config", "arms", f"{preset}.yaml")
-
-
-def _with_description(parameters: Parameters, file: Path) -> Parameters:
-    """Return a copy in which a description with a relative path has become one that is found from anywhere."""
-    description = parameters.get("description")
-    if not isinstance(description, str) or description == "topic" or description.startswith(SCHEME):
-        return dict(parameters)
-    return parameters | {"description": str((file.parent / Path(description).expanduser()).absolute())}
 
 
 def _checkpoint(options: SimOptions | RobotOptions) -> tuple[str, tuple[str, ...]]:

@@ -5,24 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 
+from rig_robot.checkpoint_delivery.answers import Outcome
 from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, activate
 from rig_robot.checkpoints.compatibility import named
 from rig_robot.inference.numpy_networks import Encoder, Policy
-from rig_robot.ros import node as ros
-
-
-class Outcome(NamedTuple):
-    """What came of an announcement."""
-
-    accepted: bool
-    text: str
+from rig_robot.ros.node import RigNode
+from rig_robot.ros.qos import LATCHED
 
 
 class _Waiting(NamedTuple):
@@ -55,10 +50,10 @@ class Announcer:
     a late listener still hears, never undoes a newer choice.
     """
 
-    def __init__(self, node: ros.RigNode, root: Path) -> None:
+    def __init__(self, node: RigNode, root: Path) -> None:
         self._node, self._root = node, root
         self._waiting: _Waiting | None = None
-        self._publisher = node.publisher(String, "rig/checkpoint", ros.LATCHED)
+        self._publisher = node.publisher(String, "rig/checkpoint", LATCHED)
         # Volatile: what was answered before this node came is no answer to what it announces.
         node.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_answer, QoSProfile(depth=10))
         node.every(0.2, self._look)
@@ -119,9 +114,3 @@ class Announcer:
         assert self._waiting is not None
         done, self._waiting = self._waiting.done, None
         done(outcome)
-
-
-def answer(node: str, state: str, name: str, vae_id: str, text: str) -> Any:
-    """Make the message with which a node answers an announcement; state: ready, active or refused."""
-    level = ros.ERROR if state == "refused" else ros.OK
-    return ros.diagnostic(node, level, text, {"checkpoint": name, "vae": vae_id, "state": state})

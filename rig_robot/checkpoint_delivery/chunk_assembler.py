@@ -6,16 +6,10 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from rig_robot.checkpoint_delivery.sender import CHUNK, Piece
-from rig_robot.checkpoints.checkpoint import (
-    CONFIG_FILE,
-    CheckpointError,
-    read_config,
-    read_entries,
-    sync_directory,
-    write_synced,
-)
+from rig_robot.checkpoint_delivery.chunk_protocol import CHUNK, Piece
+from rig_robot.checkpoints.checkpoint import CONFIG_FILE, CheckpointError, read_config, read_entries
 from rig_robot.checkpoints.compatibility import named
+from rig_robot.common.durable_files import sync_directory, write_synced
 
 MOST = 1024 * 1024 * 1024
 """Largest file that is taken [bytes]."""

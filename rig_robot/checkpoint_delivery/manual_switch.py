@@ -9,8 +9,9 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from rig_robot.checkpoint_delivery.announcer import Announcer, Outcome
-from rig_robot.ros import node as ros
+from rig_robot.checkpoint_delivery.announcer import Announcer
+from rig_robot.checkpoint_delivery.answers import Outcome
+from rig_robot.ros.node import RigNode
 
 MEETING = 1.5
 """Time that a running system gets to be discovered [s]."""
@@ -31,7 +32,7 @@ def switch(root: Path, name: str, namespace: str, timeout: float) -> Outcome:
     arguments = ["--ros-args", "--remap", f"__ns:=/{namespace.strip('/')}"] if namespace.strip("/") else []
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is the command line's
     try:
-        node = ros.RigNode("rig_checkpoints_command")
+        node = RigNode("rig_checkpoints_command")
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         announcer = Announcer(node, root)

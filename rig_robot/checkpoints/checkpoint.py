@@ -16,7 +16,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 import secrets
 import shutil
 import types
@@ -27,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from rig_robot.common.durable_files import sync_directory, write_synced
 
 FORMAT = 1
 CONFIG_FILE = "config.json"
@@ -289,23 +290,6 @@ def verified_bytes(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) 
     if found != entry.sha256:
         raise CheckpointError(f"{path}: sha256 is {found}, {CONFIG_FILE} says {entry.sha256}")
     return content
-
-
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a file and wait until the disk has it."""
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_directory(directory: Path) -> None:
-    """Wait until the disk has a directory's entries: a new or renamed file is there after a power loss."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check(config: CheckpointConfig, where: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rig_robot.commands.record_options import BagsOptions
+from rig_robot.commands.options import BagsOptions
 from rig_robot.recording import topics
 from rig_robot.recording.episode_reader import EpisodeError, EpisodeInfo, find, latent_distances
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointConfig, CheckpointError, read_config
-from rig_robot.commands.checkpoints_options import CheckpointsOptions
+from rig_robot.commands.options import CheckpointsOptions
 from rig_robot.common.package_files import SCHEME, locate
 
 _HEAD = ("", "checkpoint", "from", "made (UTC)", "samples", "VAE", "figures")

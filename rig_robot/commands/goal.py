@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage
 
 from rig_robot.bringup.other_users import hint
 from rig_robot.commands.ros_session import Visit
-from rig_robot.ros.node import COMMAND, LATCHED
+from rig_robot.ros.qos import COMMAND, LATCHED
 from rig_robot.vision.image_decoding import from_compressed
 
 

@@ -10,9 +10,10 @@ from typing import Any, cast
 import numpy as np
 from rclpy.parameter import Parameter
 
-from rig_robot.arm.kinematics import Kinematics, Vector
+from rig_robot.arm.commands import Vector
+from rig_robot.arm.kinematics import Kinematics
 from rig_robot.arm.safety import Limits
-from rig_robot.bringup.systems import Parameters
+from rig_robot.bringup.node_spec import Parameters
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
 from rig_robot.doctor.examined_system import Patient
 from rig_robot.ros.arm_parameters import declare_approach_rate, declare_kinematics, declare_limits, declare_park

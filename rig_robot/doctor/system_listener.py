@@ -175,7 +175,8 @@ def listen(
     from sensor_msgs.msg import CompressedImage, Image, JointState
     from std_msgs.msg import String
 
-    from rig_robot.ros.node import LATCHED, OBSERVATION, STATE, stamp_s
+    from rig_robot.common.message_fields import stamp_s
+    from rig_robot.ros.qos import LATCHED, OBSERVATION, STATE
 
     heard = Heard(implementation=rclpy.get_rmw_implementation_identifier())
     context = rclpy.Context()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rig_robot.inference.latent import Latent
 from rig_robot.inference.numpy_networks import Policy
-from rig_robot.messages.latents import Latent
 
 
 @dataclass

@@ -9,7 +9,8 @@ import torch
 
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.representations import Latent, Log, make
-from rig_robot.learning.rl.relabeling import Prior, Shares, relabel
+from rig_robot.learning.rl.goal_prior import Prior
+from rig_robot.learning.rl.relabeling import Shares, relabel
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
 from rig_robot.learning.rl.td3 import Batch, Td3
 

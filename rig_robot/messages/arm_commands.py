@@ -12,8 +12,7 @@ from rclpy.duration import Duration
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from rig_robot.arm.kinematics import Vector
-from rig_robot.arm.safety import Command, JointCommand, TwistCommand
+from rig_robot.arm.commands import Command, JointCommand, TwistCommand, Vector
 
 
 class Interface(ABC):
@@ -90,3 +89,11 @@ class TwistInterface(Interface):
         linear.x, linear.y, linear.z = command.linear.tolist()
         angular.x, angular.y, angular.z = command.angular.tolist()
         return message
+
+
+COMMANDS = {
+    "joint_trajectory": ("joint_trajectory_controller/joint_trajectory", "trajectory_msgs/msg/JointTrajectory"),
+    "joint_position": ("forward_position_controller/commands", "std_msgs/msg/Float64MultiArray"),
+    "twist": ("servo_node/delta_twist_cmds", "geometry_msgs/msg/TwistStamped"),
+}
+"""Usual topic and type of each interface's commands, as `controllers.py` has them; that needs MuJoCo."""

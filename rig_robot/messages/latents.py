@@ -4,34 +4,15 @@ An image because it is a standard message that every tool can record and show. 0
 """
 
 import array
-from typing import NamedTuple
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
+from rig_robot.inference.latent import Latent
 from rig_robot.messages.imagined_goals import IMAGINED
 
 FRAME_PREFIX = "vae/"
-
-
-class Latent(NamedTuple):
-    """A point in the latent space of one VAE."""
-
-    vae_id: str
-    """first 8 hex digits of the sha256 of the VAE that it comes from"""
-    mean: NDArray[np.float32]
-    """[L]; [0] where there is none (a cleared goal)"""
-    log_variance: NDArray[np.float32]
-    """[L]"""
-    imagined: bool = False
-    """of a goal that nobody has shown"""
-
-
-def none_of(vae_id: str) -> Latent:
-    """The latent that says: no goal."""
-    return Latent(vae_id, np.empty(0, np.float32), np.empty(0, np.float32))
 
 
 def to_message(latent: Latent, stamp: Time) -> Image:

@@ -16,11 +16,13 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
-from rig_robot.arm.kinematics import TOOL_DOWN, Vector
-from rig_robot.arm.safety import Command, Filter, Limits, SafetyFilter, TwistFilter
+from rig_robot.arm.commands import Command, Vector
+from rig_robot.arm.kinematics import TOOL_DOWN
+from rig_robot.arm.safety import Filter, Limits, SafetyFilter, TwistFilter
 from rig_robot.arm.supervisor import ArmState, ArmSupervisor, Refused
 from rig_robot.checkpoints.checkpoint import ActionEntry, read_config
 from rig_robot.common.message_age import Arrival, ClockJump, FromTheFuture
+from rig_robot.common.message_fields import stamp_ns, stamp_s
 from rig_robot.common.package_files import locate
 from rig_robot.messages.arm_commands import (
     Interface,
@@ -28,6 +30,7 @@ from rig_robot.messages.arm_commands import (
     JointTrajectoryInterface,
     TwistInterface,
 )
+from rig_robot.messages.diagnostics import ERROR, OK, WARN, diagnostic
 from rig_robot.ros.arm_parameters import (
     declare_approach_rate,
     declare_kinematics,
@@ -37,20 +40,8 @@ from rig_robot.ros.arm_parameters import (
 )
 from rig_robot.ros.estop import LOOK_EVERY, EstopTopic
 from rig_robot.ros.graph import TwoSources, callers, publisher_of, publishers
-from rig_robot.ros.node import (
-    COMMAND,
-    ERROR,
-    LATCHED,
-    OK,
-    STATE,
-    WARN,
-    BadParameter,
-    RigNode,
-    diagnostic,
-    run,
-    stamp_ns,
-    stamp_s,
-)
+from rig_robot.ros.node import BadParameter, RigNode, run
+from rig_robot.ros.qos import COMMAND, LATCHED, STATE
 from rig_robot.ros.rejection_log import Refusals
 
 AXES = "xyz"

@@ -20,10 +20,14 @@ from rig_robot.checkpoints.checkpoint import read_config, resolve
 from rig_robot.checkpoints.compatibility import named
 from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.common.message_age import Arrival
+from rig_robot.common.message_fields import stamp_s
 from rig_robot.common.package_files import locate
 from rig_robot.messages.camera_info import describe
-from rig_robot.ros import node as ros
+from rig_robot.messages.diagnostics import ERROR, OK, WARN
+from rig_robot.messages.images import rgb_to_image
 from rig_robot.ros.frame_loss import FrameLoss, cure
+from rig_robot.ros.node import BadParameter, RigNode, run
+from rig_robot.ros.qos import EPISODES, OBSERVATION
 from rig_robot.ros.rejection_log import Refusals
 from rig_robot.vision.image_decoding import from_compressed, from_raw
 from rig_robot.vision.observation import ASPECT_TOLERANCE, Crop, prepare
@@ -39,7 +43,7 @@ SLOW = 0.7
 """Share of the rate asked for below which a camera is slow."""
 
 
-class CameraNode(ros.RigNode):
+class CameraNode(RigNode):
     """A driver or `camera/image_raw` -> `rig/observation/image`.
 
     Args:
@@ -80,7 +84,7 @@ class CameraNode(ros.RigNode):
         self._comparable = self._size == camera.image_size
         self._view: ViewWatch | None = None
         self._watch(reference(directory))
-        self.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_checkpoint, ros.EPISODES)
+        self.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_checkpoint, EPISODES)
         self._aspect = camera.width * camera.crop[2] / (camera.height * camera.crop[3])
         self._trained = f"{camera.width}x{camera.height}"
         self._period = config.action.period_s
@@ -90,7 +94,7 @@ class CameraNode(ros.RigNode):
         self._age = float("nan")
         self._loss, self._loss_said = FrameLoss(), False
         self._resolution, self._resolutions, self._changed = "", 0, ""
-        self._observations = self.publisher(Image, "rig/observation/image", ros.OBSERVATION)
+        self._observations = self.publisher(Image, "rig/observation/image", OBSERVATION)
         self._frame_id = self.declare("frame_id", "camera", "Frame of the pictures of a camera that this node owns.")
         self._where = topic = self.declare("topic", "camera/image_raw", "Source topic, or topic of a bag.")
         transport = self.declare(
@@ -100,15 +104,15 @@ class CameraNode(ros.RigNode):
         self._capture: Capture | None = None
         if driver is not None:
             self._where, self._expected_rate = source, driver.fps
-            self._frames = self.publisher(Image, "camera/image_raw", ros.OBSERVATION)
-            self._infos = self.publisher(CameraInfo, "camera/camera_info", ros.OBSERVATION)
+            self._frames = self.publisher(Image, "camera/image_raw", OBSERVATION)
+            self._infos = self.publisher(CameraInfo, "camera/camera_info", OBSERVATION)
             self._capture = Capture(driver, self._take, self._say, self._rotation)
             self._capture.start()
         elif transport == "compressed":
             self._where = f"{topic}/compressed"
-            self.subscribe(CompressedImage, self._where, self._on_compressed, ros.OBSERVATION, self._loss.missed)
+            self.subscribe(CompressedImage, self._where, self._on_compressed, OBSERVATION, self._loss.missed)
         else:
-            self.subscribe(Image, topic, self._on_frame, ros.OBSERVATION, self._loss.missed)
+            self.subscribe(Image, topic, self._on_frame, OBSERVATION, self._loss.missed)
 
     def _on_checkpoint(self, message: DiagnosticStatus) -> None:
         """The running checkpoint has changed, and with it the view that is the right one."""
@@ -146,7 +150,7 @@ class CameraNode(ros.RigNode):
             from rig_robot.cameras.playback import FileCamera
 
             if not path:
-                raise ros.BadParameter("parameter path must be given: a video, a folder of pictures, or a rosbag2")
+                raise BadParameter("parameter path must be given: a video, a folder of pictures, or a rosbag2")
             return FileCamera(Path(locate(path)), fps, topic, loop, self._now_ns)
         if AUTOMATIC in (exposure, white):
             self.get_logger().warning(
@@ -161,7 +165,7 @@ class CameraNode(ros.RigNode):
             # It brings a Fast DDS of its own: loaded before rclpy's, it makes the process crash when it exits.
             from rig_robot.cameras.realsense import RealSense
         except ImportError as error:
-            raise ros.BadParameter(f"source realsense needs pyrealsense2: pip install pyrealsense2 ({error})") from None
+            raise BadParameter(f"source realsense needs pyrealsense2: pip install pyrealsense2 ({error})") from None
         return RealSense(serial, *settings, realsense_context)
 
     def stop(self) -> None:
@@ -177,7 +181,7 @@ class CameraNode(ros.RigNode):
         return self.get_clock().now().nanoseconds
 
     def _on_frame(self, message: Image) -> None:
-        self._loss.came(ros.stamp_s(message.header.stamp))
+        self._loss.came(stamp_s(message.header.stamp))
         try:
             self._check_age(message.header.stamp)
             picture = turned(from_raw(message), self._rotation)
@@ -187,7 +191,7 @@ class CameraNode(ros.RigNode):
         self._observe(picture, message.header.stamp, message.header.frame_id)
 
     def _on_compressed(self, message: CompressedImage) -> None:
-        self._loss.came(ros.stamp_s(message.header.stamp))
+        self._loss.came(stamp_s(message.header.stamp))
         try:
             self._check_age(message.header.stamp)
             picture = turned(from_compressed(bytes(message.data)), self._rotation)
@@ -205,7 +209,7 @@ class CameraNode(ros.RigNode):
             self._refuse(error)
             return
         self._observe(frame.image, stamp, self._frame_id)
-        whole = ros.rgb_to_image(frame.image, stamp, self._frame_id)
+        whole = rgb_to_image(frame.image, stamp, self._frame_id)
         assert self._capture is not None
         info = describe(self._capture.driver.lens, frame.image.shape, self._rotation)
         info.header = whole.header
@@ -222,7 +226,7 @@ class CameraNode(ros.RigNode):
         except ValueError as error:
             self._refuse(error)
             return
-        self._observations.publish(ros.rgb_to_image(observation, stamp, frame_id))
+        self._observations.publish(rgb_to_image(observation, stamp, frame_id))
         self._refusals.accept()
         self._passed += 1
         self._rate.note()
@@ -233,7 +237,7 @@ class CameraNode(ros.RigNode):
         self._refusals.refuse(f"{self._where}: a frame is not used: {error}")
 
     def _check_age(self, stamp: Time) -> None:
-        self._age = Arrival.of(ros.stamp_s(stamp), self.now()).age
+        self._age = Arrival.of(stamp_s(stamp), self.now()).age
         if self._age > self._max_age:
             raise ValueError(
                 f"it is older than {self._max_age:g} s: is the driver late, or is use_sim_time set wrongly?"
@@ -281,32 +285,32 @@ class CameraNode(ros.RigNode):
         if (capture := self._capture) is not None:
             values |= {"frames lost by the camera's count": capture.lost, "reconnections": capture.reconnections}
             if capture.ended:
-                return ros.WARN, capture.problem or "", values
+                return WARN, capture.problem or "", values
             if not capture.alive():
-                return ros.ERROR, "the camera's thread has ended: restart this node", values
+                return ERROR, "the camera's thread has ended: restart this node", values
             if capture.problem:
-                return ros.ERROR, capture.problem, values
+                return ERROR, capture.problem, values
         if self._refusals.reason:
-            return ros.WARN, self._refusals.reason, values
+            return WARN, self._refusals.reason, values
         if lost is not None:
-            return ros.WARN, lost[1], values
+            return WARN, lost[1], values
         if rate == 0:
             if self._capture is None and self.count_publishers(self._where):
                 why = f"{self._where} is published, but no frame arrives: {cure(get_rmw_implementation_identifier())}"
-                return ros.WARN, why, values
-            return ros.WARN, f"no frames on {self._where}: is the driver running?", values
+                return WARN, why, values
+            return WARN, f"no frames on {self._where}: is the driver running?", values
         if changed:
-            return ros.WARN, changed, values
+            return WARN, changed, values
         needed = max(1 / self._period, SLOW * self._expected_rate)
         if rate < 0.9 * needed:
             return (
-                ros.WARN,
+                WARN,
                 f"{rate:.1f} frames a second; at least {needed:.0f} are needed: slow camera or cable?",
                 values,
             )
         if view is not None and view.problems:
-            return ros.WARN, f"not the checkpoint's view: {'; '.join(view.problems)}", values
-        return ros.OK, "frames are passed on", values
+            return WARN, f"not the checkpoint's view: {'; '.join(view.problems)}", values
+        return OK, "frames are passed on", values
 
     def _lost(self) -> tuple[float, str] | None:
         """Return which share of another driver's frames does not arrive, and what to do; say it once."""
@@ -328,7 +332,7 @@ def _wrong_crop(crop: Any) -> str | None:
 
 def main() -> None:
     keep_large_blocks()
-    ros.run(CameraNode)
+    run(CameraNode)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,17 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from std_msgs.msg import UInt8MultiArray
 
-from rig_robot.checkpoint_delivery.announcer import Announcer, Outcome, answer
+from rig_robot.checkpoint_delivery.announcer import Announcer
+from rig_robot.checkpoint_delivery.answers import Outcome, answer
 from rig_robot.checkpoint_delivery.chunk_assembler import Arrival
-from rig_robot.checkpoint_delivery.sender import ANSWERS, TOPIC, WINDOW, read_piece
+from rig_robot.checkpoint_delivery.chunk_protocol import ANSWERS, TOPIC, WINDOW, read_piece
 from rig_robot.checkpoints.checkpoint import read_config
-from rig_robot.ros import node as ros
+from rig_robot.messages.diagnostics import OK, WARN
+from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.qos import EPISODES
 
 
-class ReceiverNode(ros.RigNode):
+class ReceiverNode(RigNode):
     """`rig/checkpoint/chunk` -> a directory below the root, `rig/checkpoint`, `rig/checkpoint/received`."""
 
     def __init__(self) -> None:
@@ -30,9 +33,9 @@ class ReceiverNode(ros.RigNode):
         self._refused = ""
         """the checkpoint that the rest is on its way of, to no avail"""
         self._last = "nothing has arrived yet"
-        self._level = ros.OK
+        self._level = OK
         self._announcer = Announcer(self, self._root)
-        self._answers = self.publisher(DiagnosticStatus, ANSWERS, ros.EPISODES)
+        self._answers = self.publisher(DiagnosticStatus, ANSWERS, EPISODES)
         # Deeper than what is under way: acknowledged means received, not yet taken while the disk is slow.
         self.subscribe(UInt8MultiArray, TOPIC, self._on_chunk, QoSProfile(depth=4 * WINDOW))
 
@@ -40,7 +43,7 @@ class ReceiverNode(ros.RigNode):
         try:
             piece = read_piece(message)
         except ValueError as error:
-            self._say(ros.WARN, f"{TOPIC}: {error}")
+            self._say(WARN, f"{TOPIC}: {error}")
             return
         begins = piece.offset == 0 and piece.file == "config.json"
         if piece.checkpoint == self._refused and not begins:
@@ -72,11 +75,11 @@ class ReceiverNode(ros.RigNode):
             vae_id = read_config(self._root / name).vae_id
         state = "current" if outcome.accepted else "refused"
         self._answers.publish(answer("receiver", state, name, vae_id, outcome.text))
-        self._say(ros.OK if outcome.accepted else ros.WARN, outcome.text)
+        self._say(OK if outcome.accepted else WARN, outcome.text)
 
     def _say(self, level: bytes, text: str) -> None:
         self._level, self._last = level, text
-        if level == ros.OK:
+        if level == OK:
             self.get_logger().info(text)
         else:
             self.get_logger().warning(text)
@@ -91,7 +94,7 @@ class ReceiverNode(ros.RigNode):
 
 
 def main() -> None:
-    ros.run(ReceiverNode)
+    run(ReceiverNode)
 
 
 if __name__ == "__main__":

@@ -15,15 +15,19 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from rig_robot.checkpoint_delivery.announcer import answer
+from rig_robot.checkpoint_delivery.answers import answer
 from rig_robot.checkpoints.checkpoint import CheckpointError, resolve
 from rig_robot.checkpoints.compatibility import Stale, admit, announced
+from rig_robot.common.message_fields import stamp_ns, stamp_s
 from rig_robot.common.package_files import locate
+from rig_robot.inference.latent import Latent, none_of
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.messages import latents as latent
+from rig_robot.messages.diagnostics import OK, WARN
+from rig_robot.messages.images import rgb_to_image
 from rig_robot.messages.imagined_goals import IMAGINED, comes_too_soon
-from rig_robot.messages.latents import Latent
-from rig_robot.ros import node as ros
+from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.qos import EPISODES, LATCHED, OBSERVATION
 from rig_robot.ros.rejection_log import Refusals
 from rig_robot.vision.image_decoding import from_raw
 
@@ -41,10 +45,10 @@ class Goal(NamedTuple):
     """by a person or a program; otherwise imagined"""
 
     def text(self) -> str:
-        return f"{'picture of' if self.shown else 'imagined at'} {ros.stamp_s(self.stamp):.3f} s"
+        return f"{'picture of' if self.shown else 'imagined at'} {stamp_s(self.stamp):.3f} s"
 
 
-class EncoderNode(ros.RigNode):
+class EncoderNode(RigNode):
     """`rig/observation/image` -> `rig/latent`; `rig/goal/image` -> `rig/goal/latent`, `rig/goal/reconstruction`."""
 
     def __init__(self) -> None:
@@ -63,14 +67,14 @@ class EncoderNode(ros.RigNode):
         self._encoded = 0
         self._encoded_before = 0
         self._goal: Goal | None = None
-        self._latents = self.publisher(Image, "rig/latent", ros.OBSERVATION)
-        self._goal_latents = self.publisher(Image, "rig/goal/latent", ros.LATCHED)
-        self._reconstructions = self.publisher(Image, "rig/goal/reconstruction", ros.LATCHED)
-        self._answers = self.publisher(DiagnosticStatus, "rig/checkpoint/ready", ros.EPISODES)
+        self._latents = self.publisher(Image, "rig/latent", OBSERVATION)
+        self._goal_latents = self.publisher(Image, "rig/goal/latent", LATCHED)
+        self._reconstructions = self.publisher(Image, "rig/goal/reconstruction", LATCHED)
+        self._answers = self.publisher(DiagnosticStatus, "rig/checkpoint/ready", EPISODES)
         self.subscribe(Image, "rig/observation/image", self._on_observation, FRAMES)
-        self.subscribe(Image, "rig/goal/image", self._on_goal, ros.LATCHED)
-        self.subscribe(String, "rig/checkpoint", self._on_checkpoint, ros.LATCHED)
-        self.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_ready, ros.EPISODES)
+        self.subscribe(Image, "rig/goal/image", self._on_goal, LATCHED)
+        self.subscribe(String, "rig/checkpoint", self._on_checkpoint, LATCHED)
+        self.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_ready, EPISODES)
         self.create_service(Trigger, "~/imagine_goal", self._imagine_goal)
         self._answer("active", self._name, "encodes")
 
@@ -90,12 +94,12 @@ class EncoderNode(ros.RigNode):
         An imagined one is mostly this node's own, in force already. Others matter after this node was started anew.
         """
         stamp, shown = message.header.stamp, message.header.frame_id != IMAGINED
-        if not shown and self._goal is not None and ros.stamp_ns(stamp) <= ros.stamp_ns(self._goal.stamp):
+        if not shown and self._goal is not None and stamp_ns(stamp) <= stamp_ns(self._goal.stamp):
             return
         if message.width == 0 and message.height == 0:
             self._goal = None
-            self._goal_latents.publish(latent.to_message(latent.none_of(self._encoder.vae_id), stamp))
-            self._reconstructions.publish(ros.rgb_to_image(np.empty((0, 0, 3), np.uint8), stamp, "goal"))
+            self._goal_latents.publish(latent.to_message(none_of(self._encoder.vae_id), stamp))
+            self._reconstructions.publish(rgb_to_image(np.empty((0, 0, 3), np.uint8), stamp, "goal"))
             return
         try:
             picture = from_raw(message)
@@ -110,14 +114,14 @@ class EncoderNode(ros.RigNode):
         """A goal that nobody has shown: a sample of the latent prior (RIG, Algorithm 1, line 4)."""
         stamp = self.get_clock().now().to_msg()
         present = self._goal
-        if present is not None and present.shown and comes_too_soon(ros.stamp_s(stamp), ros.stamp_s(present.stamp)):
+        if present is not None and present.shown and comes_too_soon(stamp_s(stamp), stamp_s(present.stamp)):
             response.success, response.message = False, "a goal was shown just now"  # whoever asks cannot know it yet
             return response
         imagined = self._encoder.imagine(self._rng)
         picture = self._encoder.decode(imagined)
         self._goal = Goal(picture, stamp, shown=False)
         self._publish_goal(self._goal, self._encode(picture)._replace(mean=imagined), picture)
-        response.success, response.message = True, str(ros.stamp_ns(stamp))
+        response.success, response.message = True, str(stamp_ns(stamp))
         return response
 
     def _on_checkpoint(self, message: String) -> None:
@@ -171,7 +175,7 @@ class EncoderNode(ros.RigNode):
         """reconstruction: uint8 [S, S, 3] RGB, what the VAE makes of the goal: what the policy can know of it."""
         self._goal_latents.publish(latent.to_message(encoded._replace(imagined=not goal.shown), goal.stamp))
         frame_id = "goal" if goal.shown else IMAGINED
-        self._reconstructions.publish(ros.rgb_to_image(reconstruction, goal.stamp, frame_id))
+        self._reconstructions.publish(rgb_to_image(reconstruction, goal.stamp, frame_id))
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
         """Say whether images come and are encoded."""
@@ -185,10 +189,10 @@ class EncoderNode(ros.RigNode):
             "vae": self._encoder.vae_id,
         }
         if self._refusals.reason:
-            return ros.WARN, self._refusals.reason, values
+            return WARN, self._refusals.reason, values
         if rate == 0:
-            return ros.WARN, "no images on rig/observation/image: is the camera node running?", values
-        return ros.OK, "images are encoded", values
+            return WARN, "no images on rig/observation/image: is the camera node running?", values
+        return OK, "images are encoded", values
 
 
 def _load(directory: Any) -> Encoder:
@@ -200,7 +204,7 @@ def _load(directory: Any) -> Encoder:
 
 
 def main() -> None:
-    ros.run(EncoderNode)
+    run(EncoderNode)
 
 
 if __name__ == "__main__":

@@ -19,11 +19,15 @@ from std_srvs.srv import Trigger
 from rig_robot.checkpoints.checkpoint import resolve
 from rig_robot.checkpoints.compatibility import named
 from rig_robot.common.message_age import Arrival
+from rig_robot.common.message_fields import stamp_ns, stamp_s
 from rig_robot.common.package_files import locate
 from rig_robot.inference.numpy_networks import Encoder
+from rig_robot.messages.diagnostics import ERROR, OK, WARN, diagnostic
+from rig_robot.messages.images import rgb_to_image
 from rig_robot.messages.imagined_goals import IMAGINED, comes_too_soon
-from rig_robot.ros import node as ros
 from rig_robot.ros.duplicate_filter import Deduplicator
+from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.qos import COMMAND, EPISODES, LATCHED, OBSERVATION
 from rig_robot.ros.rejection_log import Refusals
 from rig_robot.vision.goal_check import GoalCheck, Verdict
 from rig_robot.vision.image_decoding import PictureRefused, from_compressed, from_raw
@@ -33,7 +37,7 @@ CAPTURE_MAX_AGE_PERIODS = 3
 """An observation older than so many action periods is not captured as a goal."""
 
 
-class GoalNode(ros.RigNode):
+class GoalNode(RigNode):
     """`rig/goal/image_in` and `rig/goal/image_in/compressed` -> `rig/goal/image`, `rig/goal/status`."""
 
     def __init__(self) -> None:
@@ -66,11 +70,11 @@ class GoalNode(ros.RigNode):
         self._doubt = ""  # about that picture
         self._observation: tuple[Image, Arrival] | None = None
 
-        self._goals = self.publisher(Image, "rig/goal/image", ros.LATCHED)
-        self._status = self.publisher(DiagnosticStatus, "rig/goal/status", ros.LATCHED)
-        self.subscribe(Image, "rig/observation/image", self._on_observation, ros.OBSERVATION)
-        self.subscribe(Image, "rig/goal/reconstruction", self._on_reconstruction, ros.LATCHED)
-        self.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_ready, ros.EPISODES)
+        self._goals = self.publisher(Image, "rig/goal/image", LATCHED)
+        self._status = self.publisher(DiagnosticStatus, "rig/goal/status", LATCHED)
+        self.subscribe(Image, "rig/observation/image", self._on_observation, OBSERVATION)
+        self.subscribe(Image, "rig/goal/reconstruction", self._on_reconstruction, LATCHED)
+        self.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_ready, EPISODES)
         self._subscribe_twice(Image, "rig/goal/image_in", _content_raw, self._on_raw)
         self._subscribe_twice(CompressedImage, "rig/goal/image_in/compressed", _content_compressed, self._on_compressed)
         self.create_service(Trigger, "~/capture", self._capture)
@@ -83,7 +87,7 @@ class GoalNode(ros.RigNode):
     ) -> None:
         """Hear any publisher: a best-effort one never reaches a reliable subscription, a reliable one reaches both."""
         deduplicator = Deduplicator()
-        for side, qos in enumerate((ros.COMMAND, ros.OBSERVATION)):
+        for side, qos in enumerate((COMMAND, OBSERVATION)):
 
             def deliver(message: Any, side: int = side) -> None:
                 if deduplicator.is_new(side, content(message), time.monotonic()):
@@ -112,7 +116,7 @@ class GoalNode(ros.RigNode):
             old = "there is still no goal" if self._goal == "none" else "the old goal stays"
             reason = f"goal picture refused, {old}: {error or 'there is not enough memory for it'}"
             self._refusals.refuse(reason)
-            self._tell(ros.ERROR, reason, what | {"accepted": False, "goal": self._goal})
+            self._tell(ERROR, reason, what | {"accepted": False, "goal": self._goal})
             return
         what["size"] = f"{picture.shape[1]}x{picture.shape[0]}"
         self._set(observation, what | _figures(verdict), [warning or "", verdict.text])
@@ -135,31 +139,31 @@ class GoalNode(ros.RigNode):
             doubts: About the picture, or why there is no goal any more; empty ones do not count.
         """
         stamp = self.get_clock().now().to_msg()
-        self._goals.publish(ros.rgb_to_image(observation, stamp, "goal"))
+        self._goals.publish(rgb_to_image(observation, stamp, "goal"))
         self._refusals.accept()
         self._accepted += 1
-        self._since = ros.stamp_s(stamp)
-        self._goal, self._picture = (str(ros.stamp_ns(stamp)), observation) if observation.size else ("none", None)
+        self._since = stamp_s(stamp)
+        self._goal, self._picture = (str(stamp_ns(stamp)), observation) if observation.size else ("none", None)
         text = f"new goal from {what['source']}" if observation.size else "no goal any more"
         self._doubt = "; ".join(filter(None, doubts))
         self.get_logger().info(text)
         if self._doubt:
             text += f"{', but' if observation.size else ':'} {self._doubt}"
             self.get_logger().warning(self._doubt)
-        level = ros.WARN if self._doubt else ros.OK
+        level = WARN if self._doubt else OK
         self._tell(level, text, what | {"accepted": True, "goal": self._goal})
 
     def _on_reconstruction(self, message: Image) -> None:
         """Tell everybody of a goal that the encoder has imagined, where they see the others."""
-        stamp = ros.stamp_s(message.header.stamp)
+        stamp = stamp_s(message.header.stamp)
         if message.header.frame_id != IMAGINED or stamp <= self._since:
             return
         if self._picture is not None and comes_too_soon(stamp, self._since):
             return  # the encoder, too, goes over to what is shown
         self._goals.publish(message)
-        self._goal, self._since = str(ros.stamp_ns(message.header.stamp)), stamp
+        self._goal, self._since = str(stamp_ns(message.header.stamp)), stamp
         self._picture, self._doubt = None, ""
-        self._tell(ros.OK, "imagined goal", {"source": IMAGINED, "accepted": True, "goal": self._goal})
+        self._tell(OK, "imagined goal", {"source": IMAGINED, "accepted": True, "goal": self._goal})
 
     # The VAE that goals are judged by
 
@@ -194,15 +198,15 @@ class GoalNode(ros.RigNode):
             return
         self._doubt = verdict.text
         text = f"the same goal, by VAE {self._check.vae_id}" + (f", but {verdict.text}" if verdict.text else "")
-        level = ros.WARN if verdict.text else ros.OK
+        level = WARN if verdict.text else OK
         self._tell(level, text, what | {"accepted": True, "goal": self._goal})
 
     def _tell(self, level: bytes, text: str, values: dict[str, Any]) -> None:
-        self._status.publish(ros.diagnostic("goal", level, text, values))
+        self._status.publish(diagnostic("goal", level, text, values))
 
     def _on_observation(self, message: Image) -> None:
         try:
-            self._observation = message, Arrival.of(ros.stamp_s(message.header.stamp), self.now())
+            self._observation = message, Arrival.of(stamp_s(message.header.stamp), self.now())
         except ValueError:
             self._observation = None
 
@@ -218,9 +222,7 @@ class GoalNode(ros.RigNode):
                 "is the camera still running?"
             )
             return response
-        self._take(
-            {"source": "capture", "capture_stamp": ros.stamp_ns(message.header.stamp)}, lambda: from_raw(message)
-        )
+        self._take({"source": "capture", "capture_stamp": stamp_ns(message.header.stamp)}, lambda: from_raw(message))
         response.success = self._refusals.reason is None
         doubt = f", but {self._doubt}" if self._doubt else ""
         response.message = self._refusals.reason or f"the current view is the goal {self._goal}{doubt}"
@@ -236,10 +238,10 @@ class GoalNode(ros.RigNode):
         """Say what the goal is and how the last picture fared."""
         values = {"goal": self._goal, "accepted": self._accepted, "refused": self._refusals.count}
         if self._refusals.reason:
-            return ros.WARN, self._refusals.reason, values
+            return WARN, self._refusals.reason, values
         if self._doubt and self._picture is not None:
-            return ros.WARN, f"the goal is {self._goal}, but {self._doubt}", values
-        return ros.OK, "no goal" if self._goal == "none" else f"the goal is {self._goal}", values
+            return WARN, f"the goal is {self._goal}, but {self._doubt}", values
+        return OK, "no goal" if self._goal == "none" else f"the goal is {self._goal}", values
 
 
 def _figures(verdict: Verdict) -> dict[str, str]:
@@ -259,7 +261,7 @@ def _content_compressed(message: CompressedImage) -> Hashable:
 
 
 def main() -> None:
-    ros.run(GoalNode)
+    run(GoalNode)
 
 
 if __name__ == "__main__":

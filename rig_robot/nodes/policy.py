@@ -26,18 +26,21 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from rig_robot.checkpoint_delivery.announcer import answer
+from rig_robot.checkpoint_delivery.answers import answer
 from rig_robot.checkpoints.checkpoint import CheckpointError, resolve
 from rig_robot.checkpoints.compatibility import Stale, admit, announced
 from rig_robot.common.message_age import Arrival
+from rig_robot.common.message_fields import stamp_ns, stamp_s
 from rig_robot.common.package_files import locate
 from rig_robot.inference.exploration import Explorer
+from rig_robot.inference.latent import Latent
 from rig_robot.inference.numpy_networks import Policy
 from rig_robot.inference.pacer import Pacer
 from rig_robot.inference.policy_pairs import Pairs
 from rig_robot.messages import latents as latent
-from rig_robot.messages.latents import Latent
-from rig_robot.ros import node as ros
+from rig_robot.messages.diagnostics import OK, WARN, diagnostic
+from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.qos import COMMAND, EPISODES, LATCHED, OBSERVATION, STATE
 from rig_robot.ros.rejection_log import Refusals
 
 MODES = ("idle", "explore", "practice", "reach")
@@ -64,7 +67,7 @@ class Episode:
     steps: int = 0
 
 
-class PolicyNode(ros.RigNode):
+class PolicyNode(RigNode):
     """`rig/latent`, `rig/goal/latent` -> `rig/policy/twist`, `rig/episode`."""
 
     def __init__(self) -> None:
@@ -121,13 +124,13 @@ class PolicyNode(ros.RigNode):
         self._actions = 0
         self._age = float("nan")
 
-        self._twists = self.publisher(TwistStamped, "rig/policy/twist", ros.COMMAND)
-        self._episodes = self.publisher(DiagnosticStatus, "rig/episode", ros.EPISODES)
-        self._answers = self.publisher(DiagnosticStatus, "rig/checkpoint/ready", ros.EPISODES)
-        self.subscribe(Image, "rig/goal/latent", self._on_goal, ros.LATCHED)
-        self.subscribe(Image, "rig/latent", self._on_latent, ros.OBSERVATION)
-        self.subscribe(String, "rig/checkpoint", self._on_checkpoint, ros.LATCHED)
-        self.subscribe(DiagnosticStatus, "rig/trainer/progress", self._on_progress, ros.LATCHED)
+        self._twists = self.publisher(TwistStamped, "rig/policy/twist", COMMAND)
+        self._episodes = self.publisher(DiagnosticStatus, "rig/episode", EPISODES)
+        self._answers = self.publisher(DiagnosticStatus, "rig/checkpoint/ready", EPISODES)
+        self.subscribe(Image, "rig/goal/latent", self._on_goal, LATCHED)
+        self.subscribe(Image, "rig/latent", self._on_latent, OBSERVATION)
+        self.subscribe(String, "rig/checkpoint", self._on_checkpoint, LATCHED)
+        self.subscribe(DiagnosticStatus, "rig/trainer/progress", self._on_progress, LATCHED)
         self._imagine: Any = self.create_client(Trigger, "encoder/imagine_goal")
         self.add_post_set_parameters_callback(self._on_parameters)
         self._answer("ready", directory.name, "acts")
@@ -136,7 +139,7 @@ class PolicyNode(ros.RigNode):
     # What is seen, and what is done about it
 
     def _on_latent(self, message: Image) -> None:
-        stamp, vae_id = ros.stamp_s(message.header.stamp), message.header.frame_id.removeprefix(latent.FRAME_PREFIX)
+        stamp, vae_id = stamp_s(message.header.stamp), message.header.frame_id.removeprefix(latent.FRAME_PREFIX)
         if self._untold is not None and vae_id == self._untold[1].vae_id and not self._pairs.holds(vae_id):
             self._end_episode("the encoder was started anew, with another checkpoint")
             self._tell_ready(*self._untold)
@@ -192,19 +195,19 @@ class PolicyNode(ros.RigNode):
     def _listen_to_pose(self, wanted: bool) -> None:
         """Hear the tool's pose while exploring, and not otherwise: it comes a hundred times a second."""
         if wanted and self._poses is None:
-            self._poses = self.subscribe(PoseStamped, "rig/ee_pose", self._on_pose, ros.STATE)
+            self._poses = self.subscribe(PoseStamped, "rig/ee_pose", self._on_pose, STATE)
         elif not wanted and self._poses is not None:
             self.destroy_subscription(self._poses)
             self._poses = self._place = None
 
     def _on_pose(self, message: PoseStamped) -> None:
         place = message.pose.position
-        self._place = ros.stamp_s(message.header.stamp), np.array([place.x, place.y, place.z])
+        self._place = stamp_s(message.header.stamp), np.array([place.x, place.y, place.z])
 
     # Goals
 
     def _on_goal(self, message: Image) -> None:
-        self._goal_message, stamp = message, ros.stamp_ns(message.header.stamp)
+        self._goal_message, stamp = message, stamp_ns(message.header.stamp)
         if not message.width:
             self._pairs.forget_goal()
             self._goal_stamp, self._goal_kind, self._shown = 0, "none", False
@@ -359,7 +362,7 @@ class PolicyNode(ros.RigNode):
             "steps": episode.steps,
             "why": why,
         }
-        self._episodes.publish(ros.diagnostic("episode", ros.OK, event, values))
+        self._episodes.publish(diagnostic("episode", OK, event, values))
 
     def stop(self) -> None:
         """Close the episode: what was recorded of it is whole."""
@@ -378,8 +381,8 @@ class PolicyNode(ros.RigNode):
             "vae": self._pairs.present.policy.vae_id,
         }
         if self._refusals.reason:
-            return ros.WARN, self._refusals.reason, values
-        return ros.OK, self._doing(), values
+            return WARN, self._refusals.reason, values
+        return OK, self._doing(), values
 
     def _doing(self) -> str:
         if self._mode == "reach" and not self._goal_stamp:
@@ -402,7 +405,7 @@ def _load(directory: Path) -> Policy:
 
 
 def main() -> None:
-    ros.run(PolicyNode)
+    run(PolicyNode)
 
 
 if __name__ == "__main__":

@@ -25,24 +25,21 @@ from std_srvs.srv import SetBool
 
 from rig_robot.checkpoints.checkpoint import read_config, resolve
 from rig_robot.common.malloc_tuning import keep_large_blocks
+from rig_robot.common.message_fields import values
 from rig_robot.common.output_paths import check_folder
 from rig_robot.common.package_files import locate
+from rig_robot.messages.arm_commands import COMMANDS
+from rig_robot.messages.diagnostics import ERROR, OK, WARN
 from rig_robot.recording import recovery, topics
-from rig_robot.recording.episode_reader import BROKEN, FORMAT, values
+from rig_robot.recording.episode_reader import BROKEN, FORMAT
 from rig_robot.recording.episode_writer import open_name
 from rig_robot.recording.jpeg import COMPRESSED, RAW, compress
 from rig_robot.recording.preroll import Heard, Preroll
 from rig_robot.recording.topics import Manner, Topic
 from rig_robot.recording.write_queue import Spool
-from rig_robot.ros import node as ros
+from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.rejection_log import Refusals
 
-COMMANDS = {
-    "joint_trajectory": ("joint_trajectory_controller/joint_trajectory", "trajectory_msgs/msg/JointTrajectory"),
-    "joint_position": ("forward_position_controller/commands", "std_msgs/msg/Float64MultiArray"),
-    "twist": ("servo_node/delta_twist_cmds", "geometry_msgs/msg/TwistStamped"),
-}
-"""Usual topic and type of each interface's commands, as `controllers.py` has them; that needs MuJoCo."""
 SILENCE = 10.0
 """An episode without a twist for so long [s] is closed: its policy is gone or blind. Should it go on, it becomes -2."""
 PATIENCE = 5.0
@@ -52,7 +49,7 @@ _DEPTHS: dict[Manner, int] = {"stream": 10, "state": 100, "command": 100, "latch
 """Deeper than others listen: a recorder may be late, but should miss nothing."""
 
 
-class RecorderNode(ros.RigNode):
+class RecorderNode(RigNode):
     """All topics of the stack -> a directory an episode."""
 
     def __init__(self) -> None:
@@ -286,18 +283,18 @@ class RecorderNode(ros.RigNode):
             "directory": self._root,
         }
         if spool.trouble:
-            return ros.ERROR, spool.trouble, details
+            return ERROR, spool.trouble, details
         if missing:
-            return ros.WARN, f"{missing} messages were not recorded: the disk or this computer is too slow", details
+            return WARN, f"{missing} messages were not recorded: the disk or this computer is too slow", details
         if self._refusals.reason:
-            return ros.WARN, self._refusals.reason, details
+            return WARN, self._refusals.reason, details
         if not self._recording:
-            return ros.OK, "nothing is recorded: recording is switched off", details
-        return ros.OK, f"records episode {self._open}" if self._open else "waits for an episode", details
+            return OK, "nothing is recorded: recording is switched off", details
+        return OK, f"records episode {self._open}" if self._open else "waits for an episode", details
 
 
 def main() -> None:
-    ros.run(RecorderNode)
+    run(RecorderNode)
 
 
 if __name__ == "__main__":

@@ -14,17 +14,21 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
-from rig_robot.checkpoint_delivery.announcer import Announcer, Outcome
+from rig_robot.checkpoint_delivery.announcer import Announcer
+from rig_robot.checkpoint_delivery.answers import Outcome
 from rig_robot.checkpoint_delivery.sender import Sender
 from rig_robot.checkpoints.checkpoint import activate, read_config
 from rig_robot.learning.practice.frame_store import read_buffer
 from rig_robot.learning.practice.learner import Interrupted, Learner
-from rig_robot.learning.practice.phases import Progress, Settings
+from rig_robot.learning.practice.phases import Progress
+from rig_robot.learning.practice.settings import Settings
 from rig_robot.learning.rl.replay_buffer import ABOUT
+from rig_robot.messages.diagnostics import OK, WARN, diagnostic
 from rig_robot.recording.bag_images import BagError, read_pictures
 from rig_robot.recording.episode_reader import EpisodeError, EpisodeInfo, find, settled
 from rig_robot.recording.transitions import read_segments
-from rig_robot.ros import node as ros
+from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.qos import LATCHED
 from rig_robot.vision.observation import Crop
 
 LOOK_S = 1.0
@@ -36,7 +40,7 @@ PICTURE_EVERY_S = 0.5
 MOST_PICTURES = 20_000
 
 
-class TrainerNode(ros.RigNode):
+class TrainerNode(RigNode):
     """Recorded episodes -> checkpoints, `rig/checkpoint`, `rig/trainer/progress`."""
 
     def __init__(self) -> None:
@@ -90,7 +94,7 @@ class TrainerNode(ros.RigNode):
         self._looked = 0.0
         self._missing: set[Path] = set()
 
-        self._progress_topic = self.publisher(DiagnosticStatus, "rig/trainer/progress", ros.LATCHED)
+        self._progress_topic = self.publisher(DiagnosticStatus, "rig/trainer/progress", LATCHED)
         self.create_service(SetBool, "~/train", self._on_train)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/fine_tune", self._on_fine_tune)
@@ -142,8 +146,8 @@ class TrainerNode(ros.RigNode):
             "explore": progress.explore,
             **{name: f"{value:.4g}" for name, value in progress.losses.items()},
         }
-        level = ros.WARN if self._trouble else ros.OK
-        self._progress_topic.publish(ros.diagnostic("trainer", level, self._trouble or progress.text, values))
+        level = WARN if self._trouble else OK
+        self._progress_topic.publish(diagnostic("trainer", level, self._trouble or progress.text, values))
 
     def _deliver(self, directory: Path) -> None:
         if self._announcer is not None:
@@ -173,7 +177,7 @@ class TrainerNode(ros.RigNode):
     def health(self) -> tuple[bytes, str, dict[str, object]]:
         """Say what it learns, and what is in its way."""
         if self._progress is None:
-            return ros.OK, self._trouble or "starts", {}
+            return OK, self._trouble or "starts", {}
         values: dict[str, object] = {
             "phase": self._phase(self._progress),
             "checkpoint": self._progress.checkpoint,
@@ -181,8 +185,8 @@ class TrainerNode(ros.RigNode):
             "robot steps": self._progress.steps,
         }
         if self._trouble:
-            return ros.WARN, self._trouble, values
-        return ros.OK, f"{values['phase']}: {self._progress.text}", values
+            return WARN, self._trouble, values
+        return OK, f"{values['phase']}: {self._progress.text}", values
 
     # --- the learner's side
 
@@ -308,7 +312,7 @@ def be_nobodys_trouble() -> None:
 
 
 def main() -> None:
-    ros.run(TrainerNode)
+    run(TrainerNode)
 
 
 if __name__ == "__main__":

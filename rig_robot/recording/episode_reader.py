@@ -23,6 +23,7 @@ from rig_robot.checkpoints.checkpoint import (
     WorkspaceEntry,
     parse,
 )
+from rig_robot.common.message_fields import header_ns
 from rig_robot.recording import rosbag2_format as bag
 from rig_robot.recording import topics
 
@@ -224,16 +225,6 @@ def messages(
         raise
     except Exception as error:  # rosbags raises a dozen kinds of exception on broken files; all mean the same here
         raise EpisodeError(f"{info.file} is broken: {error}") from error
-
-
-def header_ns(message: Any) -> int:
-    """Return the stamp in a message's header [ns]."""
-    return int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
-
-
-def values(status: Any) -> dict[str, str]:
-    """Return the values of a `diagnostic_msgs/DiagnosticStatus`."""
-    return {entry.key: entry.value for entry in status.values}
 
 
 def latent_distances(info: EpisodeInfo) -> tuple[float, float] | None:

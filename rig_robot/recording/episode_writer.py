@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mcap.writer import CompressionType, Writer
 
-from rig_robot.checkpoints.checkpoint import sync_directory
+from rig_robot.common.durable_files import sync_directory
 from rig_robot.recording import rosbag2_format as bag
 from rig_robot.recording.topics import Topic
 

@@ -38,7 +38,7 @@ from mcap.records import (
 from mcap.stream_reader import breakup_chunk
 from mcap.writer import MCAP0_MAGIC
 
-from rig_robot.checkpoints.checkpoint import sync_directory
+from rig_robot.common.durable_files import sync_directory
 from rig_robot.recording import rosbag2_format as bag
 from rig_robot.recording.episode_reader import BROKEN
 from rig_robot.recording.episode_writer import CUSTOM, QOS, ROSBAG2, SERIALIZED, TYPE_HASH, open_name, publish

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 from rosbags.typesys import Stores, get_typestore
 
-from rig_robot.checkpoints.checkpoint import write_synced
+from rig_robot.common.durable_files import write_synced
 from rig_robot.recording.topics import Manner
 
 METADATA_FILE = "metadata.yaml"

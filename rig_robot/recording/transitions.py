@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rig_robot.common.message_fields import header_ns, values
 from rig_robot.recording import topics
-from rig_robot.recording.episode_reader import EpisodeError, EpisodeInfo, header_ns, messages, values
+from rig_robot.recording.episode_reader import EpisodeError, EpisodeInfo, messages
 from rig_robot.vision.image_decoding import PictureRefused, from_raw
 
 SHORTEST, GAP = 0.5, 1.5

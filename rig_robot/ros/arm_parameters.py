@@ -9,12 +9,14 @@ from rclpy.parameter import Parameter
 from rclpy.wait_for_message import wait_for_message
 from std_msgs.msg import String
 
-from rig_robot.arm.kinematics import Kinematics, Margin, Vector
+from rig_robot.arm.commands import Vector
+from rig_robot.arm.kinematics import Kinematics, Margin
 from rig_robot.arm.safety import Limits
 from rig_robot.arm.supervisor import Timing
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
 from rig_robot.common.package_files import locate
-from rig_robot.ros.node import LATCHED, BadParameter, RigNode
+from rig_robot.ros.node import BadParameter, RigNode
+from rig_robot.ros.qos import LATCHED
 
 DESCRIPTION_TIMEOUT = 10.0
 """Time to wait for `robot_description` [s]."""

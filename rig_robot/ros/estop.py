@@ -18,7 +18,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
 
 from rig_robot.ros.graph import UNNAMED, publisher_of, publishers
-from rig_robot.ros.node import COMMAND, LATCHED
+from rig_robot.ros.qos import COMMAND, LATCHED
 
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LOOK_EVERY = 0.1

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rig_robot.bringup.systems import dds_profile
+from rig_robot.bringup.environment import dds_profile
 
 WORTH_A_WORD = 0.05
 """Share of the driver's frames that may be lost without a word."""

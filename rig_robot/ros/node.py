@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import atexit
 import contextlib
 import difflib
@@ -17,9 +16,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NoReturn
 
-import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
@@ -27,80 +25,21 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
-from sensor_msgs.msg import Image
 
 from rig_robot.common import starter
 from rig_robot.common.node_name_claim import claim
 from rig_robot.common.output_paths import plain
-
-OBSERVATION = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Images of a stream and what is made of them: only the newest counts.
-
-Not depth 1: Fast DDS then never gives back the memory of a sample that arrives while the one before is being taken.
-On a busy computer, a node that takes in camera frames grew by a megabyte a second; at depth 2 it does not, and fewer
-are lost.
-"""
-STATE = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Arm state (sensor data)."""
-COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-"""Twists, trajectories, heartbeat: each must arrive, none may queue."""
-LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-"""Goal, episode, status: who comes late hears the last one."""
-
-EPISODES = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-"""Episodes, and answers to a new checkpoint: the end of one and the start of the next come back to back."""
+from rig_robot.messages.diagnostics import ERROR, OK, WARN, diagnostic
 
 NEWCOMER = 5.0
 """A node that discovers another one of its name, on another machine, within so long after its start ends [s]."""
 
-OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-
 
 class BadParameter(ValueError):
     """A parameter has a value that the node cannot start with; the text names it, its value and what would be right."""
-
-
-def stamp_ns(stamp: Any) -> int:
-    """Return a `builtin_interfaces/Time` in nanoseconds."""
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
-
-
-def stamp_s(stamp: Any) -> float:
-    """Return a `builtin_interfaces/Time` in seconds."""
-    return stamp.sec + 1e-9 * stamp.nanosec
-
-
-def to_bytes(values: np.ndarray) -> array.array:
-    """Return an array's bytes as `Image.data` takes them; a list or ndarray would be checked byte by byte."""
-    return array.array("B", np.ascontiguousarray(values).tobytes())
-
-
-def rgb_to_image(rgb: np.ndarray, stamp: Any, frame_id: str) -> Image:
-    """Make an rgb8 message of a picture.
-
-    Args:
-        rgb: uint8 [H, W, 3].
-        stamp: `builtin_interfaces/Time`, the capture stamp.
-        frame_id: The camera's optical frame.
-    """
-    message = Image(height=rgb.shape[0], width=rgb.shape[1], encoding="rgb8", step=3 * rgb.shape[1])
-    message.header.stamp = stamp
-    message.header.frame_id = frame_id
-    message.data = to_bytes(rgb)
-    return message
-
-
-def diagnostic(name: str, level: bytes, message: str, values: dict[str, Any] | None = None) -> DiagnosticStatus:
-    """Make a `DiagnosticStatus` with its values as text."""
-    return DiagnosticStatus(
-        level=level,
-        name=name,
-        message=message,
-        values=[KeyValue(key=key, value=str(value)) for key, value in (values or {}).items()],
-    )
 
 
 class RigNode(Node):

@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, qos_check_compatible
 
-from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, NotReached, Vector
+from rig_robot.arm.commands import Vector
+from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, NotReached
 from rig_robot.arm.safety import Limits
 from rig_robot.common.message_age import FUTURE_LIMIT
 from rig_robot.doctor.check_result import Finding, fail, ok, warn
 from rig_robot.doctor.configured_arm import kinematics, limits, measured, park
 from rig_robot.doctor.examined_system import Patient
 from rig_robot.doctor.system_listener import CONTROLLER_SETTINGS, Endpoint, full_name
-from rig_robot.ros.node import COMMAND, OBSERVATION, STATE
+from rig_robot.ros.qos import COMMAND, OBSERVATION, STATE
 
 TURNED = 0.1
 """Angle from the orientation that the policy was trained with that is worth a word [rad]."""

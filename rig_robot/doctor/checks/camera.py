@@ -16,7 +16,7 @@ from rig_robot.ros.frame_loss import cure
 from rig_robot.vision.image_decoding import from_compressed, from_raw
 from rig_robot.vision.observation import ASPECT_TOLERANCE, Crop, prepare
 from rig_robot.vision.view_check import compare, reference
-from rig_robot.vision.view_check import picture as draw
+from rig_robot.vision.view_plot import picture as draw
 
 LOOKED_AT = 120
 """Side of the picture in which sharpness is judged [pixels]: two to three times an observation. A blur that does not

@@ -8,9 +8,10 @@ import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
 
+from rig_robot.bringup.environment import BUILTIN_TRANSPORTS, DDS_VARIABLES, SIMULATION_DOMAIN, dds_profile
+from rig_robot.bringup.node_spec import NodeSpec
 from rig_robot.bringup.other_users import CURE, cause, over_udp, strangers
 from rig_robot.bringup.shared_memory import FOLDER, orphans
-from rig_robot.bringup.systems import BUILTIN_TRANSPORTS, DDS_VARIABLES, SIMULATION_DOMAIN, NodeSpec, dds_profile
 from rig_robot.doctor.check_result import Finding, fail, ok, warn
 from rig_robot.doctor.examined_system import Patient, domain
 from rig_robot.doctor.system_listener import full_name

@@ -21,7 +21,7 @@ from rig_robot.checkpoints.checkpoint import (
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.representations import Latent
 from rig_robot.learning.rig import Rig
-from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 from rig_robot.learning.rl.td3 import Td3
 from rig_robot.vision.goal_check import known_by

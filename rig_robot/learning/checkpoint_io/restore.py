@@ -12,7 +12,7 @@ from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io.export import LATE, MOVES
 from rig_robot.learning.representations import Latent
 from rig_robot.learning.rig import Rig
-from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.td3 import Td3
 from rig_robot.learning.vae.vae_trainer import VaeTrainer
 

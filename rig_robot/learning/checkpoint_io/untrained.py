@@ -14,7 +14,7 @@ from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, Workspace
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import export
 from rig_robot.learning.representations import Latent, make
-from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.td3 import Td3
 
 

@@ -3,8 +3,6 @@
 No torch and no drawing here: the command line reads this file for its arguments.
 """
 
-import csv
-import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +10,9 @@ from pathlib import Path
 from rig_robot.common.interrupts import INTERRUPTED
 from rig_robot.common.output_paths import check_file, check_folder
 from rig_robot.learning.arguments import Method, Scene, TrainArgs, preset
-from rig_robot.learning.experiments.parallel_runs import Ended, MakeEnv, sweep
+from rig_robot.learning.experiments.comparison_results import METHODS, Key, table, write_csv
+from rig_robot.learning.experiments.parallel_runs import MakeEnv, sweep
 
-METHODS: dict[Method, str] = {"pixels": "HER, L2 of images", "rig": "RIG", "oracle": "oracle"}
-"""Preset -> what people read; from worst to best, as the paper finds them."""
-FIGURES = ("step", "samples", "goals", "mean_mm", "median_mm", "p90_mm", "within_10mm", "within_20mm", "within_60mm")
-"""Columns of the CSV, after scene, method and seed."""
 EPISODE, EXPLORATION = 50, 5
 """Steps of an episode of the environments; of all steps of a run, the first in so many are random ones."""
 EVALUATIONS = 10
@@ -78,10 +73,6 @@ def compare(args: CompareArgs, make_env: MakeEnv) -> int:
     return 1 if any(end.error for end in ended.values()) else 0
 
 
-Key = tuple[Scene, Method, int]
-"""Scene, method, seed."""
-
-
 def keys(args: CompareArgs) -> Iterator[Key]:
     """All runs; whole comparisons first, so that one that is stopped early has something of everything."""
     for seed in range(args.seeds):
@@ -103,27 +94,3 @@ def train_args(args: CompareArgs, scene: Scene, method: Method, seed: int) -> Tr
         online_steps=online,
         evaluate_every=max(1, online // EVALUATIONS),
     )
-
-
-def write_csv(path: Path, ended: dict[Key, Ended]) -> None:
-    """Every evaluation of every run."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["scene", "method", "seed", *FIGURES])
-        for key, end in ended.items():
-            writer.writerows([*key, *(entry[name] for name in FIGURES)] for entry in end.history)
-
-
-def table(ended: dict[Key, Ended]) -> Iterator[str]:
-    """Final distances, a line for each method in each scene."""
-    yield "final distance [mm] over held-out goals: mean over seeds (each seed)"
-    for scene, method in dict.fromkeys((scene, method) for scene, method, _ in ended):
-        means = [history[-1]["mean_mm"] for history in histories(ended, scene, method)]
-        if means:
-            each = ", ".join(f"{mean:.1f}" for mean in means)
-            yield f"  {scene:10} {METHODS[method]:18} {statistics.mean(means):6.1f} ({each})"
-
-
-def histories(ended: dict[Key, Ended], scene: Scene, method: Method) -> list[list[dict]]:
-    """Of the seeds that came to their end."""
-    return [end.history for key, end in ended.items() if key[:2] == (scene, method) and end.history]

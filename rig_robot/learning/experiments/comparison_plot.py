@@ -8,7 +8,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from rig_robot.learning.arguments import Method, Scene
-from rig_robot.learning.experiments.compare import METHODS, Key, histories
+from rig_robot.learning.experiments.comparison_results import METHODS, Key, histories
 from rig_robot.learning.experiments.parallel_runs import Ended
 
 COLOURS = {"pixels": "tab:orange", "rig": "tab:red", "oracle": "tab:blue"}

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from rig_robot.learning.rl.actor_critic import Actor
-from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.vae.vae import Vae, to_pixels
 from rig_robot.learning.vae.vae_trainer import loss
 

@@ -34,12 +34,12 @@ from rig_robot.learning.practice.phases import (
     TUNE,
     WAITING,
     Progress,
-    Settings,
 )
+from rig_robot.learning.practice.settings import Settings
 from rig_robot.learning.practice.state import HELD_OUT_EVERY, State
 from rig_robot.learning.representations import UNIT, Log
 from rig_robot.learning.rig import REHEARSAL_UNIT
-from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.recording.transitions import Segment
 
 LOGS = "tensorboard"

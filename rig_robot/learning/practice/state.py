@@ -17,7 +17,8 @@ from rig_robot.checkpoints import checkpoint
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
 from rig_robot.learning.checkpoint_io import restore
 from rig_robot.learning.practice.frame_store import Shelf
-from rig_robot.learning.practice.phases import GATHER, PRACTISE, Notes, Settings
+from rig_robot.learning.practice.phases import GATHER, PRACTISE, Notes
+from rig_robot.learning.practice.settings import Settings
 from rig_robot.learning.representations import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer

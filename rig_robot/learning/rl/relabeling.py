@@ -1,43 +1,16 @@
 """Goals for transitions after the fact: what was reached later, what is imagined, what was seen elsewhere."""
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import accumulate
 from typing import Literal
 
 import numpy as np
 
+from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer, Transitions
 
 Strategy = Literal["final", "future", "episode", "random"]
 """HER's ways of choosing the frame whose achieved goal replaces the goal (Andrychowicz et al. 2017, section 4.5)"""
-
-
-@dataclass(frozen=True)
-class Prior:
-    """p(z): a Gaussian fitted to encoder means, the source of imagined goals."""
-
-    mean: np.ndarray
-    """float64 [L]"""
-    covariance: np.ndarray
-    """float64 [L, L]"""
-
-    @classmethod
-    def fit(cls, latents: np.ndarray) -> "Prior":
-        """latents: float32 [N, L]."""
-        latents = latents.astype(np.float64)
-        return cls(latents.mean(axis=0), np.atleast_2d(np.cov(latents, rowvar=False)))
-
-    def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """`count` imagined goals, z ~ p(z): float32 [count, L]."""
-        return (self.mean + rng.standard_normal((count, len(self.mean))) @ self.root.T).astype(np.float32)
-
-    @cached_property
-    def root(self) -> np.ndarray:
-        """R with R R^T = covariance: float64 [L, L]."""
-        # By eigenvectors, not Cholesky: a latent that the VAE does not use has next to no variance.
-        variances, axes = np.linalg.eigh(self.covariance)
-        return axes * np.sqrt(variances.clip(min=0))
 
 
 @dataclass(frozen=True)

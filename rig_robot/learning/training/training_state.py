@@ -17,7 +17,7 @@ from torch import nn
 
 from rig_robot.learning.representations import Latent
 from rig_robot.learning.rig import Rig
-from rig_robot.learning.rl.relabeling import Prior
+from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 
 STATE_FILE = "state.safetensors"

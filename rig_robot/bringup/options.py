@@ -1,0 +1,65 @@
+"""Options of the two systems, in simulation and on a robot: what `rig sim`, `rig robot` and the launch files take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+SHIPPED_CHECKPOINT = "package://rig_robot/models/sawyer_reach_xy"
+
+Scene = Literal["plain", "shifted"]
+
+
+@dataclass(frozen=True)
+class SimOptions:
+    """What a simulated system can be asked for."""
+
+    checkpoint: str = ""
+    """Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH. Empty: the one that comes with the
+    package; with --practice none at all, the robot learns from scratch."""
+    config: Path | None = None
+    """Parameters of the nodes; the package's config/sim.yaml when not given."""
+    namespace: str = ""
+    """ROS namespace of all nodes."""
+    practice: bool = False
+    """Explore, learn to see, practise imagined goals and get better, with nobody there."""
+    data: Path = Path("practice")
+    """Directory of a practice: its checkpoints, recorded episodes and training state. It goes on where it was."""
+    steps: int = 0
+    """Robot steps of practice before it ends and `goals` are shown; 0: until Ctrl-C."""
+    record: Path | None = None
+    """Folder for recorded episodes (a practice has its own); nothing is recorded when not given."""
+    scene: Scene = "plain"
+    """What the camera sees beside the arm; shifted: the camera looks 5 degrees lower, another table, less light."""
+    goals: int = 0
+    """Random goal images to show before ending with a summary; 0: until Ctrl-C, -1: none, you send the goals."""
+    seed: int = 0
+    """Seed of the random goals."""
+    headless: bool = True
+    """No window. `--no-headless` shows camera and goal side by side; it needs a display."""
+    json: Path | None = None
+    """File for the figures, written at the end."""
+    images: Path | None = None
+    """Folder for one picture a goal: start, goal, end."""
+
+
+@dataclass(frozen=True)
+class RobotOptions:
+    """What a real robot must be told: nothing here has a default that moves an arm."""
+
+    config: Path
+    """Parameters of the nodes: your edited copy of config/robot.yaml."""
+    checkpoint: str = ""
+    """Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH. Only a practice may do without:
+    it then goes on from its own, or learns from scratch."""
+    namespace: str = ""
+    """ROS namespace of all nodes."""
+    practice: bool = False
+    """Record and learn on the job; `rig tell practice` begins."""
+    data: Path = Path("practice")
+    """Directory of a practice: its checkpoints, recorded episodes and training state. It goes on where it was."""
+    train: bool = True
+    """Train on this computer. With --no-train the trainer node runs on another one of the same ROS domain."""
+    record: Path | None = None
+    """Folder for recorded episodes (a practice has its own); nothing is recorded when not given."""

@@ -1,0 +1,167 @@
+"""`rig doctor`: looks at everything that is easily forgotten, and says what to do about it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rig_robot.bringup.environment import (
+    BUILTIN_TRANSPORTS,
+    DDS_VARIABLES,
+    DISCOVERY,
+    dds_profile,
+    simulation_environment,
+)
+from rig_robot.bringup.node_spec import BringupError, Parameters
+from rig_robot.bringup.systems import ROBOT_NODES
+from rig_robot.common.output_paths import check_file
+from rig_robot.doctor.check_result import Finding, Level, fail, ok, warn
+from rig_robot.doctor.options import DoctorOptions
+
+if TYPE_CHECKING:
+    from rig_robot.doctor.examined_system import Patient
+
+Check = Callable[[str, Callable[[], Finding]], None]
+"""Reports what a look finds, or what keeps it from finding anything, under a name."""
+
+
+def run(options: DoctorOptions) -> int:
+    """Print what is found; return 1 where anything fails, else 0."""
+    if not 0 < options.seconds < math.inf:
+        raise ValueError(f"seconds is {options.seconds}: must be greater than 0")
+    check_file("json", options.json)
+    check_file("picture", options.picture)
+    findings: list[Finding] = []
+
+    def report(finding: Finding) -> None:
+        findings.append(finding)
+        print(finding.line(colour=sys.stdout.isatty()), flush=True)
+
+    given = dict(os.environ)
+    if options.sim:
+        os.environ.update(simulation_environment())
+    try:
+        _examine(options, report)
+    finally:
+        os.environ.clear()
+        os.environ.update(given)
+    counts = {level: sum(finding.level is level for finding in findings) for level in Level}
+    print(f"{counts[Level.OK]} ok, {counts[Level.WARN]} to look at, {counts[Level.FAIL]} wrong")
+    if options.json is not None:
+        options.json.write_text(json.dumps([finding.values() for finding in findings], indent=1) + "\n")
+    return 1 if counts[Level.FAIL] else 0
+
+
+def _examine(options: DoctorOptions, report: Callable[[Finding], None]) -> None:
+    # The checks import MuJoCo and ROS: only here, so that `rig --help` is quick, and one that cannot is a finding.
+    from rig_robot.doctor.checks import dds, machine
+    from rig_robot.doctor.examined_system import Patient, configured
+
+    def check(name: str, look: Callable[[], Finding]) -> None:
+        try:
+            report(look())
+        except Exception as error:  # whatever it is, the other checks go on
+            report(fail(name, f"{type(error).__name__}: {error}", "this is what stood in the way of the check"))
+
+    check("versions", machine.versions)
+    check("orphaned memory", dds.left_behind)
+    arm: Parameters = {}
+    count = len(ROBOT_NODES)
+    try:
+        patient = Patient(options, configured(options))
+        report(_configuration(options))
+    except (BringupError, ValueError, OSError) as error:
+        report(fail("configuration", str(error), "mend this first: what rests on it cannot be looked at without it"))
+    else:
+        _examine_system(_listen(patient, check), check)
+        arm, count = patient.arm, len(patient.nodes)
+    check("processor", lambda: machine.cores(count))
+    check("scheduling", lambda: machine.wakefulness(float(arm.get("rate", 100.0))))
+    check("real-time priority", lambda: machine.realtime(int(arm.get("realtime_priority", 0))))
+    check("rendering (GL)", lambda: machine.rendering(options.sim))
+
+
+def _examine_system(patient: Patient, check: Check) -> None:
+    from rig_robot.doctor.checks import arm, camera, checkpoint, dds
+    from rig_robot.doctor.checks import nodes as running
+
+    for name, look in {
+        "users": dds.users,
+        "ROS domain": dds.neighbours,
+        "nodes": running.nodes,
+        "use_sim_time": dds.simulated_time,
+        "DDS profile": dds.profile,
+        "shared memory": dds.room,
+        "QoS": arm.qualities,
+        "checkpoint": checkpoint.loads,
+        "workspace": checkpoint.fits,
+        "inference": checkpoint.latency,
+        "camera": camera.frames,
+        "exposure": camera.exposure,
+        "focus": camera.focus,
+        "view": camera.view,
+        "arm's description": arm.description,
+        "rest and park": arm.postures,
+        "joint states": arm.joint_states,
+        "present pose": arm.pose,
+        "controller": arm.commands,
+        "clocks": arm.clocks,
+    }.items():
+        check(name, lambda look=look: look(patient))  # type: ignore[misc]
+
+
+def _configuration(options: DoctorOptions) -> Finding:
+    name = "configuration"
+    if options.config is not None:
+        return ok(name, str(options.config))
+    if options.sim:
+        return ok(name, "the package's config/sim.yaml")
+    return warn(
+        name, "the package's config/robot.yaml: nobody's robot", "copy it, edit what is marked EDIT, and give --config"
+    )
+
+
+def _listen(patient: Patient, check: Check) -> Patient:
+    """Return the patient with what was heard of it; what keeps one from listening is reported."""
+    from rig_robot.bringup.other_users import over_udp, strangers
+    from rig_robot.doctor.system_listener import Heard, Topics, listen
+    from rig_robot.doctor.temporary_camera import CAMERA_START, borrowed_camera
+
+    heard = patient.heard
+    topics = Topics(
+        joints=patient.joint_states_topic,
+        frames=patient.image_topic,
+        commands=patient.command_topic,
+        nodes=[node.name for node in patient.nodes],
+        description=patient.arm.get("description") == "topic",
+        sim_time=bool(patient.arm.get("use_sim_time", False)),
+    )
+    changed = (*DDS_VARIABLES, BUILTIN_TRANSPORTS, DISCOVERY)
+    asked = {variable: os.environ[variable] for variable in changed if variable in os.environ}
+    # Before rclpy is loaded: the DDS reads its profile when it starts. A listener needs no large segment.
+    os.environ.update(over_udp(os.environ) if strangers(os.environ) else dds_profile("small", os.environ))
+
+    def look() -> Finding:
+        nonlocal heard
+        heard = listen(topics, patient.options.namespace, patient.options.seconds)
+        if lent := borrowed_camera(patient, heard):
+            with lent as process:
+
+                def tells(heard: Heard) -> bool:
+                    broken = any(name.endswith("/camera") and level > 1 for name, (level, _) in heard.health.items())
+                    return bool(heard.frames.arrivals) or broken or process.poll() is not None
+
+                seen = listen(topics, patient.options.namespace, patient.options.seconds, tells, CAMERA_START)
+            heard = dataclasses.replace(heard, frames=seen.frames, health=heard.health | seen.health, borrowed=True)
+        return ok("listening", f"{patient.options.seconds:g} s, {len(heard.nodes)} nodes heard")
+
+    check("listening", look)
+    for variable in changed:
+        os.environ.pop(variable, None)
+    os.environ.update(asked)
+    return dataclasses.replace(patient, heard=heard)

@@ -1,0 +1,44 @@
+"""Results of a comparison: the figures of each run, as a table and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+from rig_robot.learning.arguments import Method, Scene
+from rig_robot.learning.experiments.parallel_runs import Ended
+
+METHODS: dict[Method, str] = {"pixels": "HER, L2 of images", "rig": "RIG", "oracle": "oracle"}
+"""Preset -> what people read; from worst to best, as the paper finds them."""
+
+FIGURES = ("step", "samples", "goals", "mean_mm", "median_mm", "p90_mm", "within_10mm", "within_20mm", "within_60mm")
+"""Columns of the CSV, after scene, method and seed."""
+
+Key = tuple[Scene, Method, int]
+"""Scene, method, seed."""
+
+
+def write_csv(path: Path, ended: dict[Key, Ended]) -> None:
+    """Every evaluation of every run."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["scene", "method", "seed", *FIGURES])
+        for key, end in ended.items():
+            writer.writerows([*key, *(entry[name] for name in FIGURES)] for entry in end.history)
+
+
+def table(ended: dict[Key, Ended]) -> Iterator[str]:
+    """Final distances, a line for each method in each scene."""
+    yield "final distance [mm] over held-out goals: mean over seeds (each seed)"
+    for scene, method in dict.fromkeys((scene, method) for scene, method, _ in ended):
+        means = [history[-1]["mean_mm"] for history in histories(ended, scene, method)]
+        if means:
+            each = ", ".join(f"{mean:.1f}" for mean in means)
+            yield f"  {scene:10} {METHODS[method]:18} {statistics.mean(means):6.1f} ({each})"
+
+
+def histories(ended: dict[Key, Ended], scene: Scene, method: Method) -> list[list[dict]]:
+    """Of the seeds that came to their end."""
+    return [end.history for key, end in ended.items() if key[:2] == (scene, method) and end.history]

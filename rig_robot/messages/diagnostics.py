@@ -1,0 +1,19 @@
+"""Make `diagnostic_msgs/DiagnosticStatus` messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+def diagnostic(name: str, level: bytes, message: str, values: dict[str, Any] | None = None) -> DiagnosticStatus:
+    """Make a `DiagnosticStatus` with its values as text."""
+    return DiagnosticStatus(
+        level=level,
+        name=name,
+        message=message,
+        values=[KeyValue(key=key, value=str(value)) for key, value in (values or {}).items()],
+    )
