@@ -383,9 +383,13 @@ FAULTS = {
         for name, what, lie in (
             ("zeros", "all zero", Lie.ZEROS),
             ("nine", "all 9 rad", Lie.NINE),
-            ("off", "one joint 0.2 rad off", Lie.OFF),
+            ("off", "one joint 0.3 rad off", Lie.OFF),
         )
     },
+    # Nothing tells it from the truth of an arm that lags; it moves nothing.
+    "joint_states_near": Fault(
+        "joint states false for 40 ms: one joint off by the tracking error, 0.2 rad", _lie(Lie.NEAR, 0.04), stops=False
+    ),
     "joint_states_frozen": Fault(
         "joint states frozen: the same again and again, with fresh stamps", _lie(Lie.FROZEN), _lie(Lie.NONE)
     ),

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rig_robot.bringup import systems as bringup
+from rig_robot.bringup import environment
 from rig_robot.bringup.node_spec import BringupError, NodeSpec
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT, RobotOptions, SimOptions
 from rig_robot.bringup.process_runner import command
@@ -349,7 +349,7 @@ def test_the_real_launch_describes_the_same_nodes(checkpoint: Path) -> None:
 def test_only_processes_that_send_frames_get_the_large_segment(checkpoint: Path) -> None:
     profiles = {
         spec.name: {
-            Path(value).name for name, value in spec.environment({}).items() if name in bringup.DDS_VARIABLES
+            Path(value).name for name, value in spec.environment({}).items() if name in environment.DDS_VARIABLES
         }.pop()
         for spec in simulation(SimOptions(str(checkpoint)))
     }
@@ -359,9 +359,9 @@ def test_only_processes_that_send_frames_get_the_large_segment(checkpoint: Path)
 
 def test_what_the_user_has_set_stays() -> None:
     mine = {"FASTDDS_DEFAULT_PROFILES_FILE": "mine.xml", "ROS_DOMAIN_ID": "5", "OMP_NUM_THREADS": "4"}
-    assert bringup.dds_profile("camera", mine) == {}
-    assert bringup.simulation_environment(mine) == {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    assert "OMP_NUM_THREADS" not in bringup.quiet_threads(mine)
+    assert environment.dds_profile("camera", mine) == {}
+    assert environment.simulation_environment(mine) == {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    assert "OMP_NUM_THREADS" not in environment.quiet_threads(mine)
 
 
 @pytest.mark.parametrize(
@@ -404,6 +404,8 @@ def test_a_damaged_checkpoint_is_refused_before_anything_starts(checkpoint: Path
 def test_a_checkpoint_under_its_name_of_the_version_before_is_found_and_the_new_name_is_told() -> None:
     with pytest.warns(FutureWarning, match="package://rig_robot/models/sawyer_reach_xy"):
         assert locate("package://rig_robot/checkpoints/sawyer_reach_xy") == locate(SHIPPED_CHECKPOINT)
+    with pytest.warns(FutureWarning, match="package://rig_robot/models"):
+        assert locate("package://rig_robot/checkpoints") == locate(SHIPPED_CHECKPOINT).parent
 
 
 def test_files_of_the_packages_are_found() -> None:

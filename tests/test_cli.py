@@ -104,7 +104,7 @@ def test_every_command_explains_its_arguments(command: str) -> None:
 
 
 def test_a_checkpoint_of_a_package_is_understood_everywhere() -> None:
-    done = rig("checkpoints", "package://rig_robot/checkpoints")
+    done = rig("checkpoints", "package://rig_robot/models")
     assert done.returncode == 0 and "sawyer_reach_xy" in done.stdout
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.experiments import compare as module
 from rig_robot.learning.experiments.compare import CompareArgs, compare, keys, train_args
+from rig_robot.learning.experiments.comparison_results import FIGURES
 from rig_robot.learning.experiments.parallel_runs import Ended
 
 PATH = Path(__file__).parents[1] / "benchmarks" / "sample_efficiency.py"
@@ -74,7 +75,7 @@ def test_every_evaluation_is_in_the_csv_and_a_failed_run_in_the_exit_status(
     with (tmp_path / "figure7.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * (12 - 2), "two evaluations of each run but the failed ones, one in each scene"
-    assert list(rows[0]) == ["scene", "method", "seed", *module.FIGURES]
+    assert list(rows[0]) == ["scene", "method", "seed", *FIGURES]
     means = {(row["scene"], row["method"], row["seed"]): float(row["mean_mm"]) for row in rows}
     assert means == {
         key: number + 1

@@ -13,6 +13,7 @@ from ros_harness import node_process
 from std_msgs.msg import UInt8MultiArray
 from test_checkpoint import write
 
+from rig_robot.checkpoint_delivery import chunk_protocol
 from rig_robot.checkpoint_delivery import sender as sending
 from rig_robot.checkpoint_delivery.answers import Outcome
 from rig_robot.checkpoint_delivery.chunk_assembler import Arrival
@@ -87,7 +88,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def test_a_checkpoint_in_chunks_is_whole_and_current_at_the_other_end_or_refused(bench, tmp_path, monkeypatch):
-    monkeypatch.setattr(sending, "CHUNK", 5000)  # so that each file is many
+    monkeypatch.setattr(chunk_protocol, "CHUNK", 5000)  # so that each file is many
     far = tmp_path / "far"
     for seed, name in enumerate(("second", "third", "first"), start=2):
         write(far / name, seed=seed)

@@ -32,8 +32,10 @@ class Lie(IntEnum):
     NINE = 2
     """Each joint at 9 rad."""
     OFF = 3
-    """The third joint off by 0.2 rad."""
-    FROZEN = 4
+    """The third joint off by 0.3 rad: more than the tracking error, less than would be a jump of a driver."""
+    NEAR = 4
+    """The third joint off by 0.2 rad, the tracking error itself."""
+    FROZEN = 5
     """The last truth again and again, with fresh stamps."""
 
 

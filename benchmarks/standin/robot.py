@@ -144,6 +144,8 @@ class StandInRobot(RigNode):
             case Lie.NINE:
                 return np.full_like(position, 9.0)
             case Lie.OFF:
+                return position + 0.3 * np.eye(len(position))[2]
+            case Lie.NEAR:
                 return position + 0.2 * np.eye(len(position))[2]
             case Lie.FROZEN:
                 return None

@@ -18,7 +18,7 @@ from rig_robot.arm.measured_joints import MeasuredJoints
 from rig_robot.arm.safety import BoundsMissing, Filter
 from rig_robot.common.message_age import Arrival, ClockJump, Period
 
-TWIST_PERIODS, SHORTEST_MOTION = 1.1, 0.02
+TWIST_PERIODS, SHORTEST_MOTION = 1.05, 0.02
 """How long one twist moves the arm, once their rate is known: in periods of theirs, and at the least [s]."""
 YOUNG = 0.05
 """Age up to which a joint state tells where the arm is now [s]."""

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 SCHEME = "package://"
-RENAMED = {"rig_robot/checkpoints/": "rig_robot/models/"}
+RENAMED = {"rig_robot/checkpoints": "rig_robot/models"}
 """Folders of packages under their names of version 0.1, which go on for one version."""
 
 
@@ -44,7 +44,7 @@ def locate(place: str) -> Path:
     else:
         inside = place.removeprefix(SCHEME)
         for old, new in RENAMED.items():
-            if inside.startswith(old):
+            if (inside + "/").startswith(old + "/"):
                 inside = new + inside.removeprefix(old)
                 warnings.warn(
                     f"{place} is now {SCHEME}{inside}; the old name ends with 0.2", FutureWarning, stacklevel=2

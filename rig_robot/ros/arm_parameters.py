@@ -165,7 +165,7 @@ def declare_timing(node: RigNode, watchdog: float) -> Timing:
         motion_time=node.declare(
             "motion_time",
             0.13,
-            "How long one twist moves the arm at most when no other follows [s]; 1.1 periods of theirs once known.",
+            "How long one twist moves the arm at most when no other follows [s]; 1.05 periods of theirs once known.",
             low=0.01,
             high=1.0,
         ),
