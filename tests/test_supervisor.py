@@ -12,9 +12,10 @@ from test_safety import ARM, CENTRE, FREE, LIMITS, SEQUENCES, WIDE, check_place,
 
 from rig_robot.arm.commands import JointCommand
 from rig_robot.arm.kinematics import TOOL_DOWN
+from rig_robot.arm.liveness import Timing
 from rig_robot.arm.measured_joints import ADOPTED, DOUBT, SETTLED, WINDOW
 from rig_robot.arm.safety import BoundsMissing, Limits
-from rig_robot.arm.supervisor import ArmState, ArmSupervisor, Refused, Timing
+from rig_robot.arm.supervisor import ArmState, ArmSupervisor, Refused
 from rig_robot.common.message_age import Arrival, ClockJump
 from rig_sim.world import HOME, SPEED_LIMITS, WORKSPACE_HIGH, WORKSPACE_LOW
 
@@ -133,7 +134,7 @@ def test_one_twist_moves_the_arm_no_longer_than_the_next_one_takes(period: float
     arm.tell_twist()
     arm.time -= 1e-3  # not on the edge of a tick
     told = arm.time
-    while arm.moving() and arm.safety.velocity.any() and arm.supervisor._wanted(arm.time)[0].any():
+    while arm.moving() and arm.safety.velocity.any() and not arm.supervisor._twists.late(arm.time):
         pass
     assert seconds <= arm.time - told <= seconds + PERIOD
 
@@ -643,7 +644,7 @@ def test_a_park_motion_that_is_aborted_leaves_the_arm_still(how: str) -> None:
     if how == "joints":
         arm.joints_alive = False
     elif how == "heartbeat":
-        arm.supervisor._timing = Timing(heartbeat=0.1)
+        arm.supervisor._liveness.timing = Timing(heartbeat=0.1)
     else:
         getattr(arm.supervisor, how)("aborted")
     arm.tick(0.6)

@@ -120,6 +120,21 @@ class MeasuredJoints:
         soon = len(self._refused) == 2 and self._refused[1] - self._refused[0] < DOUBT
         return self._why if self._in_a_row >= 2 or (self._in_a_row and soon) else None
 
+    def elsewhere(self, sent: Vector | None) -> str | None:
+        """Return why an arm must not be armed that is elsewhere than it was sent and was not seen to go there.
+
+        Args:
+            sent: The last joint command, [n] rad; None if there was none.
+        """
+        position = self.position
+        if sent is None or position is None or not self.unseen or (np.abs(position - sent) <= self._slack).all():
+            return None
+        return (
+            f"the joint states say {np.round(position, 3).tolist()} rad; the last command was "
+            f"{np.round(sent, 3).tolist()}, and the arm was not seen to move between them: look at the arm. If "
+            "it is truly there, say disarm once more (`rig tell disarm`), then arm it"
+        )
+
     def accept_place(self) -> None:
         """Take the word of a person that the arm is where the joint states say."""
         self.unseen = False

@@ -11,8 +11,8 @@ from std_msgs.msg import String
 
 from rig_robot.arm.commands import Vector
 from rig_robot.arm.kinematics import Kinematics, Margin
+from rig_robot.arm.liveness import Timing
 from rig_robot.arm.safety import Limits
-from rig_robot.arm.supervisor import Timing
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
 from rig_robot.common.package_files import locate
 from rig_robot.ros.node import BadParameter, RigNode
