@@ -16,11 +16,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from rig_robot.cameras.capture import QUARTERS, Capture, Rate, turned
 from rig_robot.cameras.driver import AUTOMATIC, Driver, Frame
+from rig_robot.checkpoint_delivery.answers import AnswerState
 from rig_robot.checkpoints.checkpoint import read_config, resolve
 from rig_robot.checkpoints.compatibility import named
 from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.common.message_age import Arrival
-from rig_robot.common.message_fields import stamp_s
+from rig_robot.common.message_fields import stamp_s, values
 from rig_robot.common.package_files import locate
 from rig_robot.messages.camera_info import describe
 from rig_robot.messages.diagnostics import ERROR, OK, WARN
@@ -116,9 +117,9 @@ class CameraNode(RigNode):
 
     def _on_checkpoint(self, message: DiagnosticStatus) -> None:
         """The running checkpoint has changed, and with it the view that is the right one."""
-        values = {item.key: item.value for item in message.values}
-        if values.get("state") == "active":
-            self.beside(lambda: reference(named(self._root, values["checkpoint"])), self._watch)
+        said = values(message)
+        if said.get("state") == AnswerState.ACTIVE:
+            self.beside(lambda: reference(named(self._root, said["checkpoint"])), self._watch)
 
     def _watch(self, scene: Reference | Exception | None) -> None:
         """Compare with this scene from now on."""

@@ -23,14 +23,13 @@ from rclpy.duration import Duration
 from rclpy.parameter import Parameter
 from rclpy.task import Future
 from sensor_msgs.msg import Image
-from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from rig_robot.checkpoint_delivery.answers import answer
-from rig_robot.checkpoints.checkpoint import CheckpointError, resolve
-from rig_robot.checkpoints.compatibility import Stale, admit, announced
+from rig_robot.checkpoint_delivery.answers import AnswerState
+from rig_robot.checkpoint_delivery.swap_follower import Loaded, SwapFollower
+from rig_robot.checkpoints.checkpoint import resolve
 from rig_robot.common.message_age import Arrival
-from rig_robot.common.message_fields import stamp_ns, stamp_s
+from rig_robot.common.message_fields import stamp_ns, stamp_s, values
 from rig_robot.common.package_files import locate
 from rig_robot.inference.exploration import Explorer
 from rig_robot.inference.latent import Latent
@@ -96,7 +95,6 @@ class PolicyNode(RigNode):
             self.set_parameters([Parameter("mode", value="idle")])
 
         directory = resolve(locate(checkpoint))
-        self._root = directory.parent
         policy = _load(directory)
         self._pairs = Pairs(directory.name, policy)
         config = policy.config
@@ -106,8 +104,6 @@ class PolicyNode(RigNode):
         self._refusals = Refusals(self.get_logger())
         self._rng = np.random.default_rng()
         self._explorer = Explorer(config.action, config.workspace, STICKY, self._rng)
-        self._announced = directory.name
-        self._untold: tuple[str, Policy] | None = None  # loaded; it and the encoder come to it between episodes
         self._told = 0.0
         self._mode = "idle"
         self._episode: Episode | None = None
@@ -115,7 +111,7 @@ class PolicyNode(RigNode):
         self._goal_stamp = 0
         self._goal_kind = "none"
         self._shown = False
-        self._imagined = 0
+        self._goal_awaited = False
         self._request: Future | None = None
         self._asked = 0.0
         self._trainer_wants = ""
@@ -126,23 +122,25 @@ class PolicyNode(RigNode):
 
         self._twists = self.publisher(TwistStamped, "rig/policy/twist", COMMAND)
         self._episodes = self.publisher(DiagnosticStatus, "rig/episode", EPISODES)
-        self._answers = self.publisher(DiagnosticStatus, "rig/checkpoint/ready", EPISODES)
         self.subscribe(Image, "rig/goal/latent", self._on_goal, LATCHED)
         self.subscribe(Image, "rig/latent", self._on_latent, OBSERVATION)
-        self.subscribe(String, "rig/checkpoint", self._on_checkpoint, LATCHED)
+        self._swaps = SwapFollower(
+            self, directory.parent, self._running, _load, self._on_candidate, AnswerState.READY, "acts"
+        )
         self.subscribe(DiagnosticStatus, "rig/trainer/progress", self._on_progress, LATCHED)
         self._imagine: Any = self.create_client(Trigger, "encoder/imagine_goal")
         self.add_post_set_parameters_callback(self._on_parameters)
-        self._answer("ready", directory.name, "acts")
+        self._swaps.answer(AnswerState.READY, directory.name, "acts")
         self.every(0.1, self._go_on)
 
     # What is seen, and what is done about it
 
     def _on_latent(self, message: Image) -> None:
         stamp, vae_id = stamp_s(message.header.stamp), message.header.frame_id.removeprefix(latent.FRAME_PREFIX)
-        if self._untold is not None and vae_id == self._untold[1].vae_id and not self._pairs.holds(vae_id):
+        candidate = self._swaps.candidate
+        if candidate is not None and vae_id == candidate.network.vae_id and not self._pairs.holds(vae_id):
             self._end_episode("the encoder was started anew, with another checkpoint")
-            self._tell_ready(*self._untold)
+            self._take_candidate()
         self._pairs.see(vae_id)
         due, episode = self._pacer.due(stamp), self._episode
         if not due or episode is None:
@@ -228,7 +226,7 @@ class PolicyNode(RigNode):
             pair.goal = goal
             return
         self._pairs.forget_goal()
-        pair.goal, self._goal_stamp = goal, stamp
+        pair.goal, self._goal_stamp, self._goal_awaited = goal, stamp, False
         self._goal_kind = "imagined" if goal.imagined else "shown"
         self._refusals.accept()
         if self._mode == "reach":
@@ -250,58 +248,38 @@ class PolicyNode(RigNode):
 
     def _ask_for_goal(self) -> None:
         """Ask the encoder to imagine one (line 4)."""
-        waited = time.monotonic() - self._asked
-        if waited < PATIENCE and (self._request is not None or self._imagined > self._goal_stamp):
+        if self._goal_awaited and time.monotonic() - self._asked < PATIENCE:
             return
-        self._asked = time.monotonic()
+        self._goal_awaited, self._asked = True, time.monotonic()
         self._request = request = self._imagine.call_async(Trigger.Request())
         request.add_done_callback(lambda future: self._on_imagined(future))
 
     def _on_imagined(self, request: Future) -> None:
-        """Note which goal is on its way, or that none is: because a person has just shown one."""
-        if request is not self._request:  # it came too late: another was asked for
+        """Note where no goal is on its way, because a person has just shown one; one that is comes as a latent."""
+        if request is not self._request:  # the answer is late: the encoder was asked again
             return
-        self._request = None
         response = request.result()
-        if response is not None and response.success:
-            self._imagined = int(response.message)
+        if response is None or not response.success:
+            self._goal_awaited = False
 
     # Checkpoints
 
-    def _on_checkpoint(self, message: String) -> None:
-        name, running = message.data, self._pairs.present.policy.config
-        try:
-            announced(self._root, name)
-        except (Stale, CheckpointError) as error:  # what is being loaded goes on
-            self._loaded(name, error)
-            return
-        self._announced, self._untold = name, None
-        if name == self._pairs.present.name:
-            self._answer("ready", name, "acts already")
-            return
-        self.beside(lambda: _load(admit(self._root, name, running)), lambda result: self._loaded(name, result))
+    def _on_candidate(self) -> None:
+        """Load a new pair at once where no episode with a limit would be broken in two by it."""
+        if self._episode is None or self._episode.limit is None:
+            self._take_candidate()
 
-    def _loaded(self, name: str, result: Policy | Exception) -> None:
-        if isinstance(result, Stale):
-            self.get_logger().info(str(result))
-        elif isinstance(result, Exception):
-            self.get_logger().error(f"{result}; {self._pairs.present.name} goes on")
-            self._answer("refused", name, str(result))
-        elif name == self._announced:
-            self._untold = name, result
-            if self._episode is None or self._episode.limit is None:
-                self._tell_ready(name, result)
-
-    def _tell_ready(self, name: str, policy: Policy) -> None:
-        """Hold the new pair as well, and let the encoder go over to it."""
+    def _take_candidate(self) -> None:
+        """Hold the new pair as well, and let the encoder activate it."""
+        name, policy = self._swaps.take()
         self._pairs.add(name, policy)
-        self._untold, self._told = None, time.monotonic()
+        self._told = time.monotonic()
         if self._goal_message is not None and not self._goal_stamp:
             self._on_goal(self._goal_message)  # it may have been of this VAE
-        self._answer("ready", name, "has loaded the pair", policy.vae_id)
+        self._swaps.answer(AnswerState.READY, name, "has loaded the pair", policy.vae_id)
 
-    def _answer(self, state: str, name: str, text: str, vae_id: str = "") -> None:
-        self._answers.publish(answer("policy", state, name, vae_id or self._pairs.present.policy.vae_id, text))
+    def _running(self) -> Loaded[Policy]:
+        return Loaded(self._pairs.present.name, self._pairs.present.policy)
 
     # Episodes
 
@@ -309,9 +287,9 @@ class PolicyNode(RigNode):
         """Between episodes: let a new checkpoint in, then begin what comes next."""
         if self._episode is not None:
             return
-        if self._untold is not None:
-            self._tell_ready(*self._untold)
-        switching = self._pairs.present.name != self._announced and time.monotonic() - self._told < PATIENCE
+        if self._swaps.candidate is not None:
+            self._take_candidate()
+        switching = self._pairs.present.name != self._swaps.announced and time.monotonic() - self._told < PATIENCE
         if switching or self._mode not in ("explore", "practice") or self._shown:
             return
         trained = self._pairs.present.policy.config.trained
@@ -322,8 +300,7 @@ class PolicyNode(RigNode):
             self._ask_for_goal()
 
     def _on_progress(self, message: DiagnosticStatus) -> None:
-        values = {item.key: item.value for item in message.values}
-        self._trainer_wants = values.get("explore", "")
+        self._trainer_wants = values(message).get("explore", "")
 
     def _on_parameters(self, parameters: Sequence[Parameter]) -> None:
         for parameter in parameters:
@@ -351,7 +328,7 @@ class PolicyNode(RigNode):
             self._episode = None
 
     def _tell_episode(self, episode: Episode, event: str, why: str) -> None:
-        values = {
+        told = {
             "id": episode.id,
             "event": event,
             "mode": episode.mode,
@@ -362,7 +339,7 @@ class PolicyNode(RigNode):
             "steps": episode.steps,
             "why": why,
         }
-        self._episodes.publish(diagnostic("episode", OK, event, values))
+        self._episodes.publish(diagnostic("episode", OK, event, told))
 
     def stop(self) -> None:
         """Close the episode: what was recorded of it is whole."""
@@ -371,7 +348,7 @@ class PolicyNode(RigNode):
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
         """Say what it is doing, and why not where it should but cannot."""
-        values = {
+        details = {
             "mode": self._mode,
             "goal": self._goal_stamp or "none",
             "actions": self._actions,
@@ -381,8 +358,8 @@ class PolicyNode(RigNode):
             "vae": self._pairs.present.policy.vae_id,
         }
         if self._refusals.reason:
-            return WARN, self._refusals.reason, values
-        return OK, self._doing(), values
+            return WARN, self._refusals.reason, details
+        return OK, self._doing(), details
 
     def _doing(self) -> str:
         if self._mode == "reach" and not self._goal_stamp:
