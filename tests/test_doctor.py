@@ -112,7 +112,15 @@ def listen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
     def now(until: Callable[[listening.Heard], Any], seconds: float = 0.6) -> Patient:
         name = request.node.originalname
         patient = well(namespace=name)
-        topics = listening.Topics("joint_states", OWN_TOPIC, patient.command_topic, ["driver", "arm"], False, False)
+        topics = listening.Topics(
+            "joint_states",
+            OWN_TOPIC,
+            patient.command_topic,
+            patient.controller_settings,
+            ["driver", "arm"],
+            False,
+            False,
+        )
         while not until(heard := listening.listen(topics, name, seconds)) and seconds < 10.0:
             seconds *= 2.0  # a busy machine is slow to discover
         return dataclasses.replace(patient, heard=heard)

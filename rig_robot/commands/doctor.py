@@ -137,6 +137,7 @@ def _listen(patient: Patient, check: Check) -> Patient:
         joints=patient.joint_states_topic,
         frames=patient.image_topic,
         commands=patient.command_topic,
+        settings=patient.controller_settings,
         nodes=[node.name for node in patient.nodes],
         description=patient.arm.get("description") == "topic",
         sim_time=bool(patient.arm.get("use_sim_time", False)),

@@ -117,8 +117,6 @@ class Heard:
 
 SLICE = 0.1
 """Longest wait for a message at a time [s]: Ctrl-C is heard in between."""
-CONTROLLER_SETTINGS = ("interpolate_from_desired_state",)
-"""What a joint_trajectory_controller must be told to follow one point after the other."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +127,7 @@ class Topics:
         joints: Topic of the joint states.
         frames: Topic of the camera's frames.
         commands: Topic of the arm's commands.
+        settings: Parameters of the controller that are asked for.
         nodes: Names of the system's nodes.
         description: Whether to wait for robot_description.
         sim_time: Whether the system goes by /clock.
@@ -137,6 +136,7 @@ class Topics:
     joints: str
     frames: str
     commands: str
+    settings: Sequence[str]
     nodes: Sequence[str]
     description: bool
     sim_time: bool
@@ -251,7 +251,7 @@ def listen(
         asked: dict[str, Sequence[str]] = {full_name(name, namespace): ("use_sim_time",) for name in topics.nodes}
         asked = {name: wanted for name, wanted in asked.items() if name in heard.nodes}
         for taker in heard.subscribers[topics.commands]:
-            asked[taker.node] = (*asked.get(taker.node, ()), *CONTROLLER_SETTINGS)
+            asked[taker.node] = (*asked.get(taker.node, ()), *topics.settings)
         for name, parameters in asked.items():
             heard.parameters[name] = _ask(node, executor, name, parameters)
     finally:

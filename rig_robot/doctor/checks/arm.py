@@ -14,7 +14,7 @@ from rig_robot.common.message_age import FUTURE_LIMIT
 from rig_robot.doctor.check_result import Finding, fail, ok, warn
 from rig_robot.doctor.configured_arm import kinematics, limits, measured, park
 from rig_robot.doctor.examined_system import Patient
-from rig_robot.doctor.system_listener import CONTROLLER_SETTINGS, Endpoint, full_name
+from rig_robot.doctor.system_listener import Endpoint, full_name
 from rig_robot.ros.qos import COMMAND, OBSERVATION, STATE
 
 TURNED = 0.1
@@ -237,7 +237,7 @@ def commands(patient: Patient) -> Finding:
         key: value
         for taker in takers
         for key, value in heard.parameters.get(taker.node, {}).items()
-        if key in CONTROLLER_SETTINGS
+        if key in patient.controller_settings
     }
     if off := [key for key, value in settings.items() if value is False]:
         return fail(
