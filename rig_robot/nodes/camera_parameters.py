@@ -10,7 +10,6 @@ from rig_robot.cameras.driver import AUTOMATIC, Driver
 from rig_robot.common.package_files import locate
 from rig_robot.ros.node import BadParameter, RigNode
 
-
 SOURCES = ("topic", "realsense", "v4l2", "file")
 """Values of the parameter `source`."""
 
