@@ -12,8 +12,8 @@ from rig_robot.bringup.options import RobotOptions, SimOptions
 from rig_robot.bringup.systems import robot, simulation
 from rig_robot.checkpoints.checkpoint import CheckpointConfig, read_config
 from rig_robot.common.package_files import share
+from rig_robot.doctor.heard import Heard
 from rig_robot.doctor.options import DoctorOptions
-from rig_robot.doctor.system_listener import Heard
 from rig_robot.messages.arm_commands import find_interface
 
 OWN_TOPIC = "camera/image_raw"
@@ -21,7 +21,7 @@ OWN_TOPIC = "camera/image_raw"
 
 
 @dataclass(frozen=True)
-class Patient:
+class ExaminedSystem:
     """A configured system.
 
     Attributes:
