@@ -22,7 +22,7 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
 from rig_robot.checkpoints.checkpoint import read_config
-from rig_robot.common.message_fields import stamp_ns
+from rig_robot.common.message_fields import stamp_ns, values
 from rig_robot.common.output_paths import check_file, check_folder
 from rig_robot.common.package_files import locate
 from rig_robot.learning.training.metrics import sentence, summary
@@ -131,7 +131,7 @@ class GoalsNode(RigNode):
         assert self._status is not None
         if self._status.level == DiagnosticStatus.ERROR:
             raise NotReady(f"the goal was refused: {self._status.message}")
-        name = next((item.value for item in self._status.values if item.key == "goal"), "")
+        name = values(self._status).get("goal", "")
         yield from self._wait_for(lambda: str(self._goal_latent) == name, "latent of the goal")
         # An arm that rests because it has not heard of the goal yet has not arrived.
         yield lambda: self._acted_on > self._goal_latent or self._time_is_over()
@@ -220,15 +220,15 @@ class GoalsNode(RigNode):
 
     def _take_status(self, message: DiagnosticStatus) -> None:
         """Keep the answer to a picture; goals that the encoder imagines, and later news of a goal, are none."""
-        if "image_in" in (item.value for item in message.values if item.key == "source"):
+        if values(message).get("source") == "image_in":
             self._status = message
 
     def _take_goal_latent(self, message: Image) -> None:
         self._goal_latent = stamp_ns(message.header.stamp)
 
     def _take_arm_status(self, message: DiagnosticStatus) -> None:
-        values = {item.key: item.value for item in message.values}
-        self._arm_status, self._acted_on = values["state"], int(values["rests_on"])
+        said = values(message)
+        self._arm_status, self._acted_on = said["state"], int(said["rests_on"])
 
     def _take_view(self, message: Image) -> None:
         self._view = message

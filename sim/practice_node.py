@@ -7,6 +7,7 @@ import time
 from diagnostic_msgs.msg import DiagnosticStatus
 from std_srvs.srv import SetBool, Trigger
 
+from rig_robot.common.message_fields import values
 from rig_robot.ros.node import run
 from rig_robot.ros.qos import EPISODES, LATCHED
 from rig_sim.goals_node import GoalsNode, Story
@@ -65,16 +66,16 @@ class PracticeNode(GoalsNode):
         return bool(self._limit) and self._done >= self._limit
 
     def _take_episode(self, message: DiagnosticStatus) -> None:
-        values = {item.key: item.value for item in message.values}
-        practised = values["event"] == "end" and values["mode"] in ("explore", "practice")
-        if practised and values["id"] not in self._counted:
-            self._counted.add(values["id"])
-            self._done += int(values["steps"])
+        said = values(message)
+        practised = said["event"] == "end" and said["mode"] in ("explore", "practice")
+        if practised and said["id"] not in self._counted:
+            self._counted.add(said["id"])
+            self._done += int(said["steps"])
 
     def _take_progress(self, message: DiagnosticStatus) -> None:
-        values = {item.key: item.value for item in message.values}
-        self._behind = values["phase"] != "waiting"
-        self._unseen = values["explore"] == "wanted"
+        said = values(message)
+        self._behind = said["phase"] != "waiting"
+        self._unseen = said["explore"] == "wanted"
 
 
 def main() -> None:

@@ -9,7 +9,9 @@ ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "nodes.md").read_text()
 SOURCES = [
     *sorted((ROOT / "rig_robot" / "nodes").glob("[a-z]*.py")),
+    ROOT / "rig_robot" / "checkpoint_delivery" / "swap_follower.py",
     ROOT / "rig_robot" / "ros" / "arm_parameters.py",
+    ROOT / "rig_robot" / "ros" / "realtime_priority.py",
     ROOT / "sim" / "robot_node.py",
     ROOT / "sim" / "goals_node.py",
     ROOT / "sim" / "window_node.py",

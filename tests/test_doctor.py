@@ -35,7 +35,8 @@ from rig_robot.doctor import system_listener as listening
 from rig_robot.doctor.check_result import Finding, Level
 from rig_robot.doctor.checks import arm, camera, checkpoint, dds, machine
 from rig_robot.doctor.checks import nodes as running
-from rig_robot.doctor.examined_system import OWN_TOPIC, Patient, configured
+from rig_robot.doctor.examined_system import OWN_TOPIC, ExaminedSystem, configured
+from rig_robot.doctor.heard import Heard, Stream, Topics
 from rig_robot.doctor.options import DoctorOptions
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
@@ -105,25 +106,33 @@ def robot(request: pytest.FixtureRequest) -> Iterator[Callable[..., Robot]]:
 
 
 @pytest.fixture
-def listen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Patient]:
+def listen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ExaminedSystem]:
     """Listens in the test's namespace, as `rig doctor` does."""
     monkeypatch.setattr(listening, "PATIENCE", 0.0)  # the test's nodes say nothing of their health
 
-    def now(until: Callable[[listening.Heard], Any], seconds: float = 0.6) -> Patient:
+    def now(until: Callable[[Heard], Any], seconds: float = 0.6) -> ExaminedSystem:
         name = request.node.originalname
-        patient = well(namespace=name)
-        topics = listening.Topics("joint_states", OWN_TOPIC, patient.command_topic, ["driver", "arm"], False, False)
+        system = well(namespace=name)
+        topics = Topics(
+            "joint_states",
+            OWN_TOPIC,
+            system.command_topic,
+            system.controller_settings,
+            ["driver", "arm"],
+            False,
+            False,
+        )
         while not until(heard := listening.listen(topics, name, seconds)) and seconds < 10.0:
             seconds *= 2.0  # a busy machine is slow to discover
-        return dataclasses.replace(patient, heard=heard)
+        return dataclasses.replace(system, heard=heard)
 
     return now
 
 
-def well(namespace: str = "", **arm_parameters: Any) -> Patient:
+def well(namespace: str = "", **arm_parameters: Any) -> ExaminedSystem:
     """The simulated system, which nothing is wrong with, but for these parameters of its arm (None: not given)."""
-    nodes = configured(DoctorOptions(sim=True, namespace=namespace))
-    return Patient(DoctorOptions(sim=True, namespace=namespace), [with_arm(node, arm_parameters) for node in nodes])
+    options = DoctorOptions(sim=True, namespace=namespace)
+    return ExaminedSystem(options, [with_arm(node, arm_parameters) for node in configured(options)])
 
 
 def with_arm(node: NodeSpec, parameters: dict[str, Any]) -> NodeSpec:
@@ -133,20 +142,20 @@ def with_arm(node: NodeSpec, parameters: dict[str, Any]) -> NodeSpec:
     return dataclasses.replace(node, parameters=merged)
 
 
-def with_camera(patient: Patient, **parameters: Any) -> Patient:
+def with_camera(system: ExaminedSystem, **parameters: Any) -> ExaminedSystem:
     nodes = [
         dataclasses.replace(node, parameters=node.parameters | parameters) if node.name == "camera" else node
-        for node in patient.nodes
+        for node in system.nodes
     ]
-    return dataclasses.replace(patient, nodes=nodes)
+    return dataclasses.replace(system, nodes=nodes)
 
 
-def shown(picture: np.ndarray) -> Patient:
-    """A patient of whom one frame was seen."""
-    patient = well()
+def shown(picture: np.ndarray) -> ExaminedSystem:
+    """A system of whom one frame was seen."""
+    system = well()
     message = rgb_to_image(picture, rclpy.clock.Clock().now().to_msg(), "camera")
-    stream = listening.Stream(arrivals=[0.0, 1 / 30], last=message, kept=[message])
-    return dataclasses.replace(patient, heard=listening.Heard(frames=stream))
+    stream = Stream(arrivals=[0.0, 1 / 30], last=message, kept=[message])
+    return dataclasses.replace(system, heard=Heard(frames=stream))
 
 
 @pytest.fixture(scope="module")
@@ -193,9 +202,9 @@ def test_a_clock_that_is_off_is_found_either_way(robot, listen, late: float, wor
 
 def test_slow_joint_states_and_no_controller_are_found(robot, listen) -> None:
     robot().tell_joints(rate=10.0)
-    patient = listen(lambda heard: len(heard.joints.arrivals) > 5)
-    assert_found(arm.joint_states(patient), Level.WARN, "10 Hz")
-    assert_found(arm.commands(patient), Level.FAIL, f"nobody subscribes to {COMMANDS}")
+    system = listen(lambda heard: len(heard.joints.arrivals) > 5)
+    assert_found(arm.joint_states(system), Level.WARN, "10 Hz")
+    assert_found(arm.commands(system), Level.FAIL, f"nobody subscribes to {COMMANDS}")
 
 
 def test_a_controller_of_another_type_is_found(robot, listen) -> None:
@@ -222,9 +231,9 @@ def test_another_commander_and_a_qos_that_passes_nothing_are_found(robot, listen
     driver = robot()
     driver.node.create_subscription(JointTrajectory, COMMANDS, lambda _: None, LATCHED)
     driver.node.create_publisher(JointTrajectory, COMMANDS, COMMAND)
-    patient = listen(lambda heard: heard.subscribers[COMMANDS] and heard.publishers[COMMANDS])
-    assert_found(arm.commands(patient), Level.FAIL, "another commander", "driver")
-    assert_found(arm.qualities(patient), Level.FAIL, COMMANDS, "driver")
+    system = listen(lambda heard: heard.subscribers[COMMANDS] and heard.publishers[COMMANDS])
+    assert_found(arm.commands(system), Level.FAIL, "another commander", "driver")
+    assert_found(arm.qos(system), Level.FAIL, COMMANDS, "driver")
 
 
 def test_an_arm_outside_the_box_is_found(robot, listen) -> None:
@@ -239,26 +248,26 @@ def test_frames_of_another_aspect_are_found(robot, listen, frame: np.ndarray) ->
 
 def test_nodes_that_go_by_different_clocks_are_found(robot, listen) -> None:
     robot(use_sim_time=True)
-    patient = listen(lambda heard: any(heard.parameters.values()))
-    told = patient.heard.parameters | {"/x/arm": {"use_sim_time": False}}
-    mixed = dataclasses.replace(patient, heard=dataclasses.replace(patient.heard, parameters=told))
+    system = listen(lambda heard: any(heard.parameters.values()))
+    told = system.heard.parameters | {"/x/arm": {"use_sim_time": False}}
+    mixed = dataclasses.replace(system, heard=dataclasses.replace(system.heard, parameters=told))
     assert_found(dds.simulated_time(mixed), Level.FAIL, "/x/arm", "driver")
-    assert_found(dds.simulated_time(patient), Level.FAIL, "nobody publishes /clock")
-    assert_found(running.nodes(patient), Level.WARN, "not running")
+    assert_found(dds.simulated_time(system), Level.FAIL, "nobody publishes /clock")
+    assert_found(running.nodes(system), Level.WARN, "not running")
 
 
 def test_a_node_that_is_there_twice_is_found(robot, listen) -> None:
     robot()
     robot()
-    assert_found(dds.neighbours(listen(lambda heard: len(heard.nodes) > 1)), Level.FAIL, "more than once", "driver")
+    assert_found(dds.domain_nodes(listen(lambda heard: len(heard.nodes) > 1)), Level.FAIL, "more than once", "driver")
 
 
 # Frames
 
 
 def test_a_good_frame_is_called_good(frame: np.ndarray) -> None:
-    patient = shown(frame)
-    assert camera.focus(patient).level is Level.OK and camera.exposure(patient).level is Level.OK
+    system = shown(frame)
+    assert camera.focus(system).level is Level.OK and camera.exposure(system).level is Level.OK
 
 
 def test_a_blurred_frame_is_found_however_noisy(frame: np.ndarray) -> None:
@@ -286,9 +295,9 @@ def test_a_lens_cap_and_too_much_light_are_found(frame: np.ndarray) -> None:
 
 def test_a_camera_that_was_pushed_is_found_and_drawn(frame: np.ndarray, tmp_path: Path) -> None:
     assert camera.view(shown(frame)).level is Level.OK
-    patient = shown(np.roll(frame, 40, axis=0))
-    patient = dataclasses.replace(patient, options=dataclasses.replace(patient.options, picture=tmp_path / "view.png"))
-    assert_found(camera.view(patient), Level.WARN, "down", "view.png")
+    system = shown(np.roll(frame, 40, axis=0))
+    system = dataclasses.replace(system, options=dataclasses.replace(system.options, picture=tmp_path / "view.png"))
+    assert_found(camera.view(system), Level.WARN, "down", "view.png")
     assert cv2.imread(str(tmp_path / "view.png")).shape[1] > 3 * 48
 
 
@@ -296,26 +305,26 @@ def test_a_camera_that_nobody_has_opened_is_opened_and_given_back(frame: np.ndar
     for number in range(90):
         cv2.imwrite(str(tmp_path / f"{number:03}.png"), frame[..., ::-1])
     namespace = "test_a_camera_that_nobody_has_opened_is_opened_and_given_back"
-    patient = with_camera(well(namespace), source="file", path=str(tmp_path), loop=True)
-    patient = dataclasses.replace(patient, options=dataclasses.replace(patient.options, seconds=1.0))
-    patient = listen_to(patient, lambda name, look: look())
-    assert camera.frames(patient).level is Level.OK and "opened for this" in camera.frames(patient).found
+    system = with_camera(well(namespace), source="file", path=str(tmp_path), loop=True)
+    system = dataclasses.replace(system, options=dataclasses.replace(system.options, seconds=1.0))
+    system = listen_to(system, lambda name, look: look())
+    assert camera.frames(system).level is Level.OK and "opened for this" in camera.frames(system).found
     gone = listen(lambda heard: f"/{namespace}/camera" not in heard.nodes)
     assert f"/{namespace}/camera" not in gone.heard.nodes
 
 
 def test_a_camera_that_cannot_be_opened_says_why() -> None:
-    heard = listening.Heard(health={"/camera": (2, "no RealSense is connected")})
-    patient = dataclasses.replace(with_camera(well(), source="realsense"), heard=heard)
-    assert_found(camera.frames(patient), Level.FAIL, "no RealSense")
+    heard = Heard(health={"/camera": (2, "no RealSense is connected")})
+    system = dataclasses.replace(with_camera(well(), source="realsense"), heard=heard)
+    assert_found(camera.frames(system), Level.FAIL, "no RealSense")
 
 
 def test_messages_without_a_stamp_and_a_gap_longer_than_the_watchdog_are_found() -> None:
     told = dict.fromkeys(JOINTS, 0.0)
-    stream = listening.Stream(arrivals=[0.0, 0.01, 0.4], ages=[0.001], unstamped=2, positions=told)
-    patient = dataclasses.replace(well(), heard=listening.Heard(joints=stream))
-    assert_found(arm.clocks(patient), Level.FAIL, "no stamp")
-    assert_found(arm.joint_states(patient), Level.FAIL, "390 ms", "watchdog")
+    stream = Stream(arrivals=[0.0, 0.01, 0.4], ages=[0.001], unstamped=2, positions=told)
+    system = dataclasses.replace(well(), heard=Heard(joints=stream))
+    assert_found(arm.clocks(system), Level.FAIL, "no stamp")
+    assert_found(arm.joint_states(system), Level.FAIL, "390 ms", "watchdog")
 
 
 # Configuration and checkpoint
@@ -373,14 +382,14 @@ def test_orphaned_shared_memory_is_found(tmp_path: Path) -> None:
     for name in ("fastdds_0123456789abcdef", "fastdds_0123456789abcdef_el"):
         (tmp_path / name).write_bytes(bytes(2**20))
         os.utime(tmp_path / name, (0, 0))
-    assert_found(dds.left_behind(tmp_path), Level.WARN, "2 MiB", "rig_robot.bringup.shared_memory")
+    assert_found(dds.orphaned_memory(tmp_path), Level.WARN, "2 MiB", "rig_robot.bringup.shared_memory")
     assert len(list(tmp_path.iterdir())) == 2, "the doctor looks and does not touch"
 
 
 def test_too_little_shared_memory_is_found() -> None:
-    patient = well()
-    many = dataclasses.replace(patient, nodes=patient.nodes * 10**5)
-    assert_found(dds.room(many), Level.FAIL, "--shm-size")
+    system = well()
+    many = dataclasses.replace(system, nodes=system.nodes * 10**5)
+    assert_found(dds.shared_memory(many), Level.FAIL, "--shm-size")
 
 
 @pytest.mark.parametrize(
@@ -407,7 +416,7 @@ def test_a_lazy_governor_is_found(tmp_path: Path) -> None:
 def test_a_starved_process_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     sleep = time.sleep
     monkeypatch.setattr(machine.time, "sleep", lambda seconds: sleep(seconds + 0.02))
-    assert_found(machine.wakefulness(100.0, seconds=0.2), Level.WARN, "jerks")
+    assert_found(machine.scheduling_latency(100.0, seconds=0.2), Level.WARN, "jerks")
 
 
 def test_a_priority_that_is_not_allowed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -420,9 +429,9 @@ def test_a_priority_that_is_not_allowed_is_found(monkeypatch: pytest.MonkeyPatch
 
 def test_a_robot_in_the_domain_of_simulations_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROS_DOMAIN_ID", "77")
-    patient = dataclasses.replace(well(), options=DoctorOptions())
-    heard = listening.Heard(nodes=["/arm"])
-    assert_found(dds.neighbours(dataclasses.replace(patient, heard=heard)), Level.WARN, "domain of simulations")
+    system = dataclasses.replace(well(), options=DoctorOptions())
+    heard = Heard(nodes=["/arm"])
+    assert_found(dds.domain_nodes(dataclasses.replace(system, heard=heard)), Level.WARN, "domain of simulations")
 
 
 def test_a_renderer_that_is_not_there_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -469,7 +478,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFix
 def test_a_check_that_breaks_is_a_finding_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(_: Patient) -> Finding:
+    def broken(_: ExaminedSystem) -> Finding:
         raise ZeroDivisionError("of all things")
 
     monkeypatch.setattr(camera, "focus", broken)

@@ -20,6 +20,7 @@ from rig_robot.bringup.environment import DDS_VARIABLES
 from rig_robot.doctor import system_listener as listening
 from rig_robot.doctor.check_result import Level
 from rig_robot.doctor.checks import camera
+from rig_robot.doctor.heard import Topics
 from rig_robot.ros.frame_loss import FrameLoss, Loss, cure, judge
 
 RATES = st.sampled_from([15.0, 30.0, 60.0])
@@ -113,7 +114,7 @@ def test_a_driver_without_the_profile_is_said_once_with_the_line_that_cures_it(c
     with node_process("rig_robot.nodes.camera", {"checkpoint": str(checkpoint)}) as node:
         with driver({}):
             listener.until(lambda: "frames a second arrive" in node.output(), "the loss is said")
-            topics = listening.Topics("joint_states", "camera/image_raw", "commands", [], False, False)
+            topics = Topics("joint_states", "camera/image_raw", "commands", (), [], False, False)
             heard = listening.listen(topics, "", 3.0, lambda heard: bool(heard.frames.arrivals), 5.0)
             finding = camera.frames(dataclasses.replace(well(), heard=heard))
             # Where next to nothing arrives, it may be nothing.

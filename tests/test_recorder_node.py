@@ -22,7 +22,7 @@ from std_srvs.srv import SetBool
 from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.inference.latent import Latent
 from rig_robot.messages import latents as latent
-from rig_robot.messages.arm_commands import COMMANDS, JointPositionInterface, JointTrajectoryInterface, TwistInterface
+from rig_robot.messages.arm_commands import INTERFACES
 from rig_robot.messages.diagnostics import OK, diagnostic
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.recording.episode_reader import find, latent_distances, messages
@@ -314,12 +314,12 @@ def test_a_disk_that_is_nearly_full_stops_the_recording_as_an_error_and_the_robo
             assert process.running() and "Traceback" not in process.output()
 
 
-def test_the_usual_command_topics_are_those_of_the_arm_node():
-    interfaces = {
-        "joint_trajectory": JointTrajectoryInterface,
-        "joint_position": JointPositionInterface,
-        "twist": TwistInterface,
+def test_the_usual_command_topics_are_those_of_the_arms_controllers():
+    assert {name: (interface.topic, interface.type_name()) for name, interface in INTERFACES.items()} == {
+        "joint_trajectory": (
+            "joint_trajectory_controller/joint_trajectory",
+            "trajectory_msgs/msg/JointTrajectory",
+        ),
+        "joint_position": ("forward_position_controller/commands", "std_msgs/msg/Float64MultiArray"),
+        "twist": ("servo_node/delta_twist_cmds", "geometry_msgs/msg/TwistStamped"),
     }
-    for name, interface in interfaces.items():
-        package = interface.message.__module__.split(".")[0]
-        assert COMMANDS[name] == (interface.topic, f"{package}/msg/{interface.message.__name__}")

@@ -15,7 +15,7 @@ from ros_harness import Listener, node_process
 from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import SetBool, Trigger
 
-from rig_robot.checkpoint_delivery.answers import answer
+from rig_robot.checkpoint_delivery.answers import AnswerState, answer
 from rig_robot.checkpoint_delivery.chunk_protocol import CHUNKS, read_piece
 from rig_robot.checkpoints.checkpoint import activate, read_config, resolve
 from rig_robot.learning.arguments import TrainArgs
@@ -133,7 +133,7 @@ def test_what_is_recorded_becomes_a_checkpoint_that_the_system_is_asked_to_take(
         config = read_config(directory)
         assert config.parent == "untrained" and config.training["samples"] == 8 * STEPS
         assert config.figures["active_units"] >= 2
-        system.answers.publish(answer("encoder", "active", name, config.vae_id, "switched"))
+        system.answers.publish(answer("encoder", AnswerState.ACTIVE, name, config.vae_id, "switched"))
         system.until("it has heard that the system runs on it", checkpoint=name, phase="waiting")
 
         # One that the running system refuses: the one before is current again.
@@ -142,7 +142,7 @@ def test_what_is_recorded_becomes_a_checkpoint_that_the_system_is_asked_to_take(
         listener.until(lambda: system.announced or "not published" in process.output(), "another one", 60)
         if system.announced:
             later = system.announced[-1].data
-            system.answers.publish(answer("policy", "refused", later, "", "a test says no"))
+            system.answers.publish(answer("policy", AnswerState.REFUSED, later, "", "a test says no"))
             listener.until(lambda: "a test says no" in process.output(), "the trainer has heard it", 10)
             system.until("goes on from the one before", checkpoint=name, phase="waiting")
         assert resolve(tmp_path / "checkpoints").name == name

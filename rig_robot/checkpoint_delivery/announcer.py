@@ -12,9 +12,10 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 
-from rig_robot.checkpoint_delivery.answers import Outcome
+from rig_robot.checkpoint_delivery.answers import AnswerState, Outcome
 from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, activate
 from rig_robot.checkpoints.compatibility import named
+from rig_robot.common.message_fields import values
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.ros.node import RigNode
 from rig_robot.ros.qos import LATCHED
@@ -82,12 +83,12 @@ class Announcer:
         self._waiting = _Waiting(name, former, time.monotonic() + timeout_s, done)
 
     def _on_answer(self, message: DiagnosticStatus) -> None:
-        waiting, values = self._waiting, {item.key: item.value for item in message.values}
-        if waiting is None or values.get("checkpoint") != waiting.name:
+        waiting, said = self._waiting, values(message)
+        if waiting is None or said.get("checkpoint") != waiting.name:
             return
-        if values.get("state") == "active":
+        if said.get("state") == AnswerState.ACTIVE:
             self._end(Outcome(True, f"{waiting.name} is running"))
-        elif values.get("state") == "refused":
+        elif said.get("state") == AnswerState.REFUSED:
             self._take_back(f"{message.name} refused {waiting.name}: {message.message}")
 
     def _look(self) -> None:

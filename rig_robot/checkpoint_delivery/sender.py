@@ -16,9 +16,10 @@ from rclpy.duration import Duration
 from rclpy.qos import QoSProfile
 from std_msgs.msg import UInt8MultiArray
 
-from rig_robot.checkpoint_delivery.answers import Outcome
+from rig_robot.checkpoint_delivery.answers import AnswerState, Outcome
 from rig_robot.checkpoint_delivery.chunk_protocol import ANSWERS, CHUNKS, TOPIC, WINDOW, chunks
 from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.common.message_fields import values
 from rig_robot.ros.node import RigNode
 
 PACE = 0.02
@@ -79,9 +80,9 @@ class Sender:
             self._end(Outcome(False, f"{self._name} cannot be sent: {error}"))
 
     def _on_answer(self, message: DiagnosticStatus) -> None:
-        values = {item.key: item.value for item in message.values}
-        if self._done is not None and values.get("checkpoint") == self._name:
-            self._end(Outcome(values.get("state") == "current", message.message))
+        said = values(message)
+        if self._done is not None and said.get("checkpoint") == self._name:
+            self._end(Outcome(said.get("state") == AnswerState.CURRENT, message.message))
 
     def _end(self, outcome: Outcome) -> None:
         done, self._done = self._done, None

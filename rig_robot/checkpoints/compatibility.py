@@ -1,22 +1,32 @@
-"""A checkpoint that is announced while a robot runs: may this node load it?"""
+"""Checks whether an announced checkpoint may replace the running one, and whether two robots are the same."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
-from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointConfig, CheckpointError, read_config
+from rig_robot.checkpoints.checkpoint import (
+    CURRENT,
+    ActionEntry,
+    CameraEntry,
+    CheckpointConfig,
+    CheckpointError,
+    WorkspaceEntry,
+    read_config,
+)
 
-SAME = ("camera", "action", "workspace")
-"""What a robot that runs cannot change: other nodes have read it when they started."""
+ROBOT_ENTRIES = ("camera", "action", "workspace")
+"""Entries of a configuration that describe the robot. They cannot change while it runs: other nodes have read them
+when they started."""
 
 
 class Stale(Exception):
-    """An announcement of a checkpoint that is not current any more; whoever is latched may still say it."""
+    """An announced checkpoint is not the current one any more; a latched publisher may still announce it."""
 
 
 def announced(root: Path, name: str) -> Path:
-    """Return the directory of an announced checkpoint; it is only looked up, not read.
+    """Return the directory of an announced checkpoint, without reading it.
 
     Raises:
         Stale: If the root's `current` is another checkpoint by now.
@@ -30,16 +40,16 @@ def announced(root: Path, name: str) -> Path:
 
 
 def admit(root: Path, name: str, running: CheckpointConfig) -> Path:
-    """Return the directory of an announced checkpoint, whole and verified, if it may replace the running one.
+    """Validate that an announced checkpoint may replace the running one, and return its directory.
 
     Args:
-        root: The only place that checkpoints are loaded from.
-        name: What was announced.
-        running: The configuration that the other nodes go by.
+        root: The only directory that checkpoints are loaded from.
+        name: The announced name.
+        running: The configuration that the other nodes have read.
 
     Raises:
         Stale: If the root's `current` is another checkpoint by now.
-        CheckpointError: If it must not be loaded; the text says why.
+        CheckpointError: If it is not whole or of another robot; the text says why.
     """
     directory = announced(root, name)
     require_same_robot(name, read_config(directory), running)
@@ -47,10 +57,10 @@ def admit(root: Path, name: str, running: CheckpointConfig) -> Path:
 
 
 def named(root: Path, name: str) -> Path:
-    """Return the directory of that name below the root, and nowhere else.
+    """Return the directory of a checkpoint in the root.
 
     Raises:
-        CheckpointError: If the name leads elsewhere.
+        CheckpointError: If the name leads out of the root.
     """
     directory = root.resolve() / name
     if name in ("", ".", "..") or Path(name).name != name or directory.resolve() != directory:
@@ -58,16 +68,44 @@ def named(root: Path, name: str) -> Path:
     return directory
 
 
+class Robot(Protocol):
+    """Whatever says of which robot it is: a checkpoint's configuration, or a recorded episode."""
+
+    @property
+    def camera(self) -> CameraEntry: ...
+
+    @property
+    def action(self) -> ActionEntry: ...
+
+    @property
+    def workspace(self) -> WorkspaceEntry: ...
+
+
+class Difference(NamedTuple):
+    """A value in which two robots differ."""
+
+    name: str
+    """such as `camera.width`"""
+    found: Any
+    wanted: Any
+
+
+def robot_differences(found: Robot, wanted: Robot) -> list[Difference]:
+    """Return every value of camera, action and workspace in which a robot differs from the wanted one."""
+    differences = []
+    for entry in ROBOT_ENTRIES:
+        new, old = (dataclasses.asdict(getattr(robot, entry)) for robot in (found, wanted))
+        differences += [Difference(f"{entry}.{key}", new[key], old[key]) for key in old if new[key] != old[key]]
+    return differences
+
+
 def require_same_robot(name: str, config: CheckpointConfig, running: CheckpointConfig) -> None:
-    """Compare what must be alike for a swap while the robot runs.
+    """Validate that a checkpoint is of the robot that runs.
 
     Raises:
         CheckpointError: If it is not; the text names each value and what it would have to be.
     """
-    different = []
-    for entry in SAME:
-        new, old = (dataclasses.asdict(getattr(one, entry)) for one in (config, running))
-        different += [f"{entry}.{key} is {new[key]}, running is {old[key]}" for key in old if new[key] != old[key]]
+    different = [f"{value} is {new}, running is {old}" for value, new, old in robot_differences(config, running)]
     if different:
         raise CheckpointError(
             f"checkpoint {name} is of another robot or camera: {'; '.join(different)}. Start the system anew with it"

@@ -24,7 +24,7 @@ from rig_robot.doctor.check_result import Finding, Level, fail, ok, warn
 from rig_robot.doctor.options import DoctorOptions
 
 if TYPE_CHECKING:
-    from rig_robot.doctor.examined_system import Patient
+    from rig_robot.doctor.examined_system import ExaminedSystem
 
 Check = Callable[[str, Callable[[], Finding]], None]
 """Reports what a look finds, or what keeps it from finding anything, under a name."""
@@ -60,7 +60,7 @@ def run(options: DoctorOptions) -> int:
 def _examine(options: DoctorOptions, report: Callable[[Finding], None]) -> None:
     # The checks import MuJoCo and ROS: only here, so that `rig --help` is quick, and one that cannot is a finding.
     from rig_robot.doctor.checks import dds, machine
-    from rig_robot.doctor.examined_system import Patient, configured
+    from rig_robot.doctor.examined_system import ExaminedSystem, configured
 
     def check(name: str, look: Callable[[], Finding]) -> None:
         try:
@@ -69,35 +69,35 @@ def _examine(options: DoctorOptions, report: Callable[[Finding], None]) -> None:
             report(fail(name, f"{type(error).__name__}: {error}", "this is what stood in the way of the check"))
 
     check("versions", machine.versions)
-    check("orphaned memory", dds.left_behind)
+    check("orphaned memory", dds.orphaned_memory)
     arm: Parameters = {}
     count = len(ROBOT_NODES)
     try:
-        patient = Patient(options, configured(options))
+        system = ExaminedSystem(options, configured(options))
         report(_configuration(options))
     except (BringupError, ValueError, OSError) as error:
         report(fail("configuration", str(error), "mend this first: what rests on it cannot be looked at without it"))
     else:
-        _examine_system(_listen(patient, check), check)
-        arm, count = patient.arm, len(patient.nodes)
+        _examine_system(_listen(system, check), check)
+        arm, count = system.arm, len(system.nodes)
     check("processor", lambda: machine.cores(count))
-    check("scheduling", lambda: machine.wakefulness(float(arm.get("rate", 100.0))))
+    check("scheduling", lambda: machine.scheduling_latency(float(arm.get("rate", 100.0))))
     check("real-time priority", lambda: machine.realtime(int(arm.get("realtime_priority", 0))))
     check("rendering (GL)", lambda: machine.rendering(options.sim))
 
 
-def _examine_system(patient: Patient, check: Check) -> None:
+def _examine_system(system: ExaminedSystem, check: Check) -> None:
     from rig_robot.doctor.checks import arm, camera, checkpoint, dds
     from rig_robot.doctor.checks import nodes as running
 
     for name, look in {
         "users": dds.users,
-        "ROS domain": dds.neighbours,
+        "ROS domain": dds.domain_nodes,
         "nodes": running.nodes,
         "use_sim_time": dds.simulated_time,
         "DDS profile": dds.profile,
-        "shared memory": dds.room,
-        "QoS": arm.qualities,
+        "shared memory": dds.shared_memory,
+        "QoS": arm.qos,
         "checkpoint": checkpoint.loads,
         "workspace": checkpoint.fits,
         "inference": checkpoint.latency,
@@ -112,7 +112,7 @@ def _examine_system(patient: Patient, check: Check) -> None:
         "controller": arm.commands,
         "clocks": arm.clocks,
     }.items():
-        check(name, lambda look=look: look(patient))  # type: ignore[misc]
+        check(name, lambda look=look: look(system))  # type: ignore[misc]
 
 
 def _configuration(options: DoctorOptions) -> Finding:
@@ -126,20 +126,22 @@ def _configuration(options: DoctorOptions) -> Finding:
     )
 
 
-def _listen(patient: Patient, check: Check) -> Patient:
-    """Return the patient with what was heard of it; what keeps one from listening is reported."""
+def _listen(system: ExaminedSystem, check: Check) -> ExaminedSystem:
+    """Return the system with what was heard of it; what keeps one from listening is reported."""
     from rig_robot.bringup.other_users import over_udp, strangers
-    from rig_robot.doctor.system_listener import Heard, Topics, listen
-    from rig_robot.doctor.temporary_camera import CAMERA_START, borrowed_camera
+    from rig_robot.doctor.heard import Heard, Topics
+    from rig_robot.doctor.system_listener import listen
+    from rig_robot.doctor.temporary_camera import CAMERA_START, temporary_camera
 
-    heard = patient.heard
+    heard = system.heard
     topics = Topics(
-        joints=patient.joint_states_topic,
-        frames=patient.image_topic,
-        commands=patient.command_topic,
-        nodes=[node.name for node in patient.nodes],
-        description=patient.arm.get("description") == "topic",
-        sim_time=bool(patient.arm.get("use_sim_time", False)),
+        joints=system.joint_states_topic,
+        frames=system.image_topic,
+        commands=system.command_topic,
+        settings=system.controller_settings,
+        nodes=[node.name for node in system.nodes],
+        description=system.arm.get("description") == "topic",
+        sim_time=bool(system.arm.get("use_sim_time", False)),
     )
     changed = (*DDS_VARIABLES, BUILTIN_TRANSPORTS, DISCOVERY)
     asked = {variable: os.environ[variable] for variable in changed if variable in os.environ}
@@ -148,20 +150,22 @@ def _listen(patient: Patient, check: Check) -> Patient:
 
     def look() -> Finding:
         nonlocal heard
-        heard = listen(topics, patient.options.namespace, patient.options.seconds)
-        if lent := borrowed_camera(patient, heard):
-            with lent as process:
+        heard = listen(topics, system.options.namespace, system.options.seconds)
+        if camera := temporary_camera(system, heard):
+            with camera as process:
 
-                def tells(heard: Heard) -> bool:
+                def came_or_failed(heard: Heard) -> bool:
                     broken = any(name.endswith("/camera") and level > 1 for name, (level, _) in heard.health.items())
                     return bool(heard.frames.arrivals) or broken or process.poll() is not None
 
-                seen = listen(topics, patient.options.namespace, patient.options.seconds, tells, CAMERA_START)
-            heard = dataclasses.replace(heard, frames=seen.frames, health=heard.health | seen.health, borrowed=True)
-        return ok("listening", f"{patient.options.seconds:g} s, {len(heard.nodes)} nodes heard")
+                seen = listen(topics, system.options.namespace, system.options.seconds, came_or_failed, CAMERA_START)
+            heard = dataclasses.replace(
+                heard, frames=seen.frames, health=heard.health | seen.health, temporary_camera=True
+            )
+        return ok("listening", f"{system.options.seconds:g} s, {len(heard.nodes)} nodes heard")
 
     check("listening", look)
     for variable in changed:
         os.environ.pop(variable, None)
     os.environ.update(asked)
-    return dataclasses.replace(patient, heard=heard)
+    return dataclasses.replace(system, heard=heard)

@@ -15,7 +15,7 @@ from rig_robot.arm.kinematics import Kinematics
 from rig_robot.arm.safety import Limits
 from rig_robot.bringup.node_spec import Parameters
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
-from rig_robot.doctor.examined_system import Patient
+from rig_robot.doctor.examined_system import ExaminedSystem
 from rig_robot.ros.arm_parameters import declare_approach_rate, declare_kinematics, declare_limits, declare_park
 from rig_robot.ros.node import BadParameter, RigNode
 
@@ -53,43 +53,43 @@ class _Given:
         return value
 
 
-def kinematics(patient: Patient) -> Kinematics:
+def kinematics(system: ExaminedSystem) -> Kinematics:
     """Return the arm that is configured.
 
     Raises:
         ValueError, OSError: As the arm node would say it.
     """
-    parameters = patient.arm
+    parameters = system.arm
     if parameters.get("description") != "topic":
         node = _node(parameters)
         return declare_kinematics(node, declare_approach_rate(node))
-    if not patient.heard.description:
+    if not system.heard.description:
         raise ValueError("nothing on robot_description: is robot_state_publisher running in this namespace?")
     with tempfile.NamedTemporaryFile("w", suffix=".urdf") as file:
-        file.write(patient.heard.description)
+        file.write(system.heard.description)
         file.flush()
         node = _node(parameters | {"description": str(Path(file.name))})
         return declare_kinematics(node, declare_approach_rate(node))
 
 
-def limits(patient: Patient, trained: CheckpointConfig | None = None) -> Limits:
+def limits(system: ExaminedSystem, trained: CheckpointConfig | None = None) -> Limits:
     """Return the bounds that are configured; with a checkpoint, its workspace must be inside the box.
 
     Raises:
         ValueError: As the arm node would say it.
     """
-    node = _node(patient.arm)
+    node = _node(system.arm)
     return declare_limits(node, declare_approach_rate(node), trained)
 
 
-def park(patient: Patient) -> Vector | None:
+def park(system: ExaminedSystem) -> Vector | None:
     """Return where the tool is parked [3] m; None where nowhere."""
-    return declare_park(_node(patient.arm))
+    return declare_park(_node(system.arm))
 
 
-def measured(patient: Patient, joints: Sequence[str]) -> Vector | None:
+def measured(system: ExaminedSystem, joints: Sequence[str]) -> Vector | None:
     """Return where the joints are [n] rad, if all have been heard."""
-    heard = patient.heard.joints.positions
+    heard = system.heard.joints.positions
     return np.array([heard[joint] for joint in joints]) if set(joints) <= set(heard) else None
 
 

@@ -12,21 +12,16 @@ from rig_robot.bringup.options import RobotOptions, SimOptions
 from rig_robot.bringup.systems import robot, simulation
 from rig_robot.checkpoints.checkpoint import CheckpointConfig, read_config
 from rig_robot.common.package_files import share
+from rig_robot.doctor.heard import Heard
 from rig_robot.doctor.options import DoctorOptions
-from rig_robot.doctor.system_listener import Heard
-from rig_robot.messages.arm_commands import (
-    Interface,
-    JointPositionInterface,
-    JointTrajectoryInterface,
-    TwistInterface,
-)
+from rig_robot.messages.arm_commands import find_interface
 
 OWN_TOPIC = "camera/image_raw"
 """Where the camera node publishes the frames of a camera that it owns."""
 
 
 @dataclass(frozen=True)
-class Patient:
+class ExaminedSystem:
     """A configured system.
 
     Attributes:
@@ -65,21 +60,17 @@ class Patient:
 
     @property
     def command_topic(self) -> str:
-        return str(self.arm.get("command_topic") or self._controller.topic)
+        return str(self.arm.get("command_topic") or find_interface(self.interface).topic)
 
     @property
     def command_type(self) -> str:
         """Return the ROS name of the commands' type."""
-        message = self._controller.message
-        return f"{message.__module__.split('.')[0]}/msg/{message.__name__}"
+        return find_interface(self.interface).type_name()
 
     @property
-    def _controller(self) -> type[Interface]:
-        kinds: tuple[type[Interface], ...] = (JointTrajectoryInterface, JointPositionInterface, TwistInterface)
-        by_name = dict(zip(("joint_trajectory", "joint_position", "twist"), kinds, strict=True))
-        if self.interface not in by_name:
-            raise ValueError(f"the arm's interface is {self.interface!r}: must be one of {', '.join(by_name)}")
-        return by_name[self.interface]
+    def controller_settings(self) -> tuple[str, ...]:
+        """Return the controller's parameters that must be true."""
+        return find_interface(self.interface).settings
 
     @property
     def joint_states_topic(self) -> str:

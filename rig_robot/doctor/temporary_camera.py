@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Iterator
 
 from rig_robot.bringup.process_runner import command
-from rig_robot.doctor.examined_system import Patient
-from rig_robot.doctor.system_listener import Heard
+from rig_robot.doctor.examined_system import ExaminedSystem
+from rig_robot.doctor.heard import Heard
 
 CAMERA_START = 15.0
 """Time that a camera node and its camera may take until the first frame [s]."""
@@ -17,12 +17,12 @@ STOP = 5.0
 """Time that the node may take to end [s]."""
 
 
-def borrowed_camera(
-    patient: Patient, heard: Heard
+def temporary_camera(
+    system: ExaminedSystem, heard: Heard
 ) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]] | None:
     """Return a camera node that runs while the context does; None where frames come or would come from elsewhere."""
-    node = next(node for node in patient.nodes if node.name == "camera")
-    if patient.source == "topic" or heard.frames.arrivals or heard.runs(node.name, node.namespace):
+    node = next(node for node in system.nodes if node.name == "camera")
+    if system.source == "topic" or heard.frames.arrivals or heard.runs(node.name, node.namespace):
         return None
 
     @contextlib.contextmanager

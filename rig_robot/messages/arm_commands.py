@@ -1,10 +1,14 @@
-"""What controllers take: a filtered command as the message of each interface."""
+"""Turns filtered commands into the messages of each interface that an arm's controller may have.
+
+`INTERFACES` is the one list of interfaces: the arm node, the recorder and `rig doctor` all read it. A new interface is
+a class here and a line there.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from geometry_msgs.msg import TwistStamped
@@ -14,40 +18,64 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from rig_robot.arm.commands import Command, JointCommand, TwistCommand, Vector
 
+AHEAD = 2.0
+"""How far ahead of now a command's joint positions are [periods of the arm node]: it bridges a command that is late."""
+
 
 class Interface(ABC):
     """One way to command an arm.
 
     Attributes:
         message: The type of its messages.
-        topic: Where the usual controller listens.
+        topic: Topic on which the usual controller listens.
+        controller: Name of that controller, for people.
+        takes: The kind of command that it turns into messages.
+        brakes: Whether its messages bring the arm to rest where no further message follows.
+        lowest_rate: Commands a second that the controller needs at least [Hz].
+        settings: Parameters of the controller that must be true where it has them; `rig doctor` asks for them.
+
+    Args:
+        joints: Names of the arm's joints.
+        period: Time between two commands [s].
+        base_frame: Frame of the twists.
     """
 
-    message: type
-    topic: str
+    message: ClassVar[type]
+    topic: ClassVar[str]
+    controller: ClassVar[str]
+    takes: ClassVar[type[Command]]
+    brakes: ClassVar[bool] = False
+    lowest_rate: ClassVar[float] = 0.0
+    settings: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, joints: Sequence[str], period: float, base_frame: str) -> None:
+        self._joints, self._ahead, self._base_frame = list(joints), AHEAD * period, base_frame
+
+    @classmethod
+    def type_name(cls) -> str:
+        """Return the ROS name of the messages' type, such as `std_msgs/msg/Float64MultiArray`."""
+        return f"{cls.message.__module__.split('.')[0]}/msg/{cls.message.__name__}"
 
     @abstractmethod
     def write(self, command: Command, stamp: Any) -> Any:
         """Return a command as a message.
 
         Args:
-            command: What the filter has let pass.
+            command: The command that the filter has let pass.
             stamp: `builtin_interfaces/Time` now.
         """
 
 
 class JointTrajectoryInterface(Interface):
-    """joint_trajectory_controller: where to be two periods ahead, how fast, and from there to rest.
+    """Sends the position two periods ahead, the velocity there, and the way from there to rest.
 
-    Two periods bridge a command that comes late. One that does not come at all, since the node is dead, leaves an arm
-    that brakes as its joints may; and controllers take only trajectories that end at rest.
+    Two periods bridge a command that comes late. Where no command comes any more, since the node is dead, the arm
+    brakes as its joints may; and controllers take only trajectories that end at rest.
     """
 
     message, topic = JointTrajectory, "joint_trajectory_controller/joint_trajectory"
-
-    def __init__(self, joints: Sequence[str], period: float) -> None:
-        self._joints = list(joints)
-        self._ahead = 2.0 * period
+    controller, takes, brakes = "joint_trajectory_controller", JointCommand, True
+    settings = ("interpolate_from_desired_state",)
 
     def write(self, command: Command, stamp: Any) -> JointTrajectory:
         assert isinstance(command, JointCommand)
@@ -64,9 +92,10 @@ class JointTrajectoryInterface(Interface):
 
 
 class JointPositionInterface(Interface):
-    """forward_command_controller: joint positions, held until the next."""
+    """Sends joint positions, which the controller holds until the next."""
 
     message, topic = Float64MultiArray, "forward_position_controller/commands"
+    controller, takes = "forward_command_controller", JointCommand
 
     def write(self, command: Command, stamp: Any) -> Float64MultiArray:
         assert isinstance(command, JointCommand)
@@ -74,12 +103,10 @@ class JointPositionInterface(Interface):
 
 
 class TwistInterface(Interface):
-    """MoveIt Servo: the tool's velocity in the base frame, stamped now; a stop is a zero."""
+    """Sends the tool's velocity in the base frame, stamped now; zero velocity stops the arm."""
 
     message, topic = TwistStamped, "servo_node/delta_twist_cmds"
-
-    def __init__(self, base_frame: str) -> None:
-        self._base_frame = base_frame
+    controller, takes, lowest_rate = "MoveIt Servo", TwistCommand, 50.0
 
     def write(self, command: Command, stamp: Any) -> TwistStamped:
         assert isinstance(command, TwistCommand)
@@ -91,9 +118,20 @@ class TwistInterface(Interface):
         return message
 
 
-COMMANDS = {
-    "joint_trajectory": ("joint_trajectory_controller/joint_trajectory", "trajectory_msgs/msg/JointTrajectory"),
-    "joint_position": ("forward_position_controller/commands", "std_msgs/msg/Float64MultiArray"),
-    "twist": ("servo_node/delta_twist_cmds", "geometry_msgs/msg/TwistStamped"),
+INTERFACES: dict[str, type[Interface]] = {
+    "joint_trajectory": JointTrajectoryInterface,
+    "joint_position": JointPositionInterface,
+    "twist": TwistInterface,
 }
-"""Usual topic and type of each interface's commands, as `controllers.py` has them; that needs MuJoCo."""
+"""Each interface by the value of the parameter `interface` that chooses it."""
+
+
+def find_interface(name: str) -> type[Interface]:
+    """Return an interface by its name.
+
+    Raises:
+        ValueError: If there is none of that name; the text says which there are.
+    """
+    if name not in INTERFACES:
+        raise ValueError(f"the arm's interface is {name!r}: must be one of {', '.join(INTERFACES)}")
+    return INTERFACES[name]

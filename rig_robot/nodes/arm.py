@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,23 +14,18 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
-from rig_robot.arm.commands import Command, Vector
+from rig_robot.arm.commands import Command
 from rig_robot.arm.kinematics import TOOL_DOWN
-from rig_robot.arm.safety import Filter, Limits, SafetyFilter, TwistFilter
 from rig_robot.arm.supervisor import ArmState, ArmSupervisor, Refused
 from rig_robot.checkpoints.checkpoint import ActionEntry, read_config
 from rig_robot.common.message_age import Arrival, ClockJump, FromTheFuture
 from rig_robot.common.message_fields import stamp_ns, stamp_s
 from rig_robot.common.package_files import locate
-from rig_robot.messages.arm_commands import (
-    Interface,
-    JointPositionInterface,
-    JointTrajectoryInterface,
-    TwistInterface,
-)
 from rig_robot.messages.diagnostics import ERROR, OK, WARN, diagnostic
 from rig_robot.ros.arm_parameters import (
     declare_approach_rate,
+    declare_filter,
+    declare_interface,
     declare_kinematics,
     declare_limits,
     declare_park,
@@ -40,8 +33,9 @@ from rig_robot.ros.arm_parameters import (
 )
 from rig_robot.ros.estop import LOOK_EVERY, EstopTopic
 from rig_robot.ros.graph import TwoSources, callers, publisher_of, publishers
-from rig_robot.ros.node import BadParameter, RigNode, run
+from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import COMMAND, LATCHED, STATE
+from rig_robot.ros.realtime_priority import take_priority
 from rig_robot.ros.rejection_log import Refusals
 
 AXES = "xyz"
@@ -72,18 +66,18 @@ class ArmNode(RigNode):
         self._joints = self._kinematics.joints
         limits = declare_limits(self, approach_rate, config)
         self._watchdog = limits.max_age
-        orientation = config.action.tool_orientation if config else TOOL_DOWN
-        ramp = self.declare("ramp", 1.0, "Time over which commands fade in after arming [s].", low=0.0, high=10.0)
-        safety = self._declare_interface(limits, np.array(orientation), ramp)
+        orientation = np.array(config.action.tool_orientation if config else TOOL_DOWN)
+        kind = declare_interface(self, rate)
+        self._interface = kind(self._joints, self._period, self._base_frame)
         self._supervisor = ArmSupervisor(
-            safety,
+            declare_filter(self, kind, self._kinematics, limits, orientation, self._period),
             declare_timing(self, limits.max_age),
             _held(config.action) if config else {},
             ClockJump(rate=None if self.get_parameter("use_sim_time").value else 1.0),
             declare_park(self),
         )
         self._refused_joints = Refusals(self.get_logger(), repeat_s=1.0)
-        self._priority = self._take_priority()
+        self._priority = take_priority(self)
         self._order: tuple[list[str], list[int]] | None = None
         self._measured: tuple[np.ndarray, object] | None = None
         self._rests_on = 0
@@ -109,44 +103,6 @@ class ArmNode(RigNode):
         self.every(self._period, self._tick)
         self.every(0.5, self._publish_status)
         self._publish_status()
-
-    def _declare_interface(self, limits: Limits, orientation: Vector, ramp: float) -> Filter:
-        kind = self.declare(
-            "interface",
-            "joint_trajectory",
-            "What the controller takes.",
-            choices=["joint_trajectory", "joint_position", "twist"],
-        )
-        timeout = self.declare("servo_timeout", 0.1, "MoveIt Servo's incoming_command_timeout [s].", low=0.01, high=1.0)
-        if kind == "twist":
-            if self._period > 0.02:
-                raise BadParameter(f"parameter rate = {1 / self._period:g}: MoveIt Servo needs 50 Hz or more")
-            self._interface: Interface = TwistInterface(self._base_frame)
-            return TwistFilter(self._kinematics, limits, orientation, ramp, timeout)
-        if kind == "joint_position":
-            self._interface = JointPositionInterface()
-        else:
-            self._interface = JointTrajectoryInterface(self._joints, self._period)
-        brakes = kind == "joint_trajectory"
-        return SafetyFilter(self._kinematics, limits, orientation, ramp, ahead=2.0 * self._period, brakes=brakes)
-
-    def _take_priority(self) -> str:
-        """Ask the kernel to run this process before all ordinary ones; return what came of it."""
-        priority = self.declare(
-            "realtime_priority", 0, "SCHED_FIFO priority of this process; 0: an ordinary one.", low=0, high=98
-        )
-        if priority == 0:
-            return "ordinary"
-        try:
-            for thread in Path("/proc/self/task").iterdir():  # the middleware's have been started already
-                os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
-        except PermissionError:
-            self._warn(
-                f"realtime_priority {priority} is not allowed: add `@realtime - rtprio 98` to "
-                "/etc/security/limits.d/realtime.conf and yourself to that group; goes on without"
-            )
-            return "ordinary, not allowed more"
-        return f"SCHED_FIFO {priority}"
 
     def _take_joints(self, message: JointState) -> None:
         if self._order is None or self._order[0] != message.name:

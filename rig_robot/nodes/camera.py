@@ -4,20 +4,17 @@ The frames come from a device that this node owns, from a recording, or from ano
 that show what the checkpoint's camera showed are passed on, with their capture stamp.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy import get_rmw_implementation_identifier
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from rig_robot.cameras.capture import QUARTERS, Capture, Rate, turned
-from rig_robot.cameras.driver import AUTOMATIC, Driver, Frame
+from rig_robot.cameras.driver import Frame
 from rig_robot.checkpoints.checkpoint import read_config, resolve
-from rig_robot.checkpoints.compatibility import named
 from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.common.message_age import Arrival
 from rig_robot.common.message_fields import stamp_s
@@ -25,16 +22,15 @@ from rig_robot.common.package_files import locate
 from rig_robot.messages.camera_info import describe
 from rig_robot.messages.diagnostics import ERROR, OK, WARN
 from rig_robot.messages.images import rgb_to_image
+from rig_robot.nodes.camera_parameters import SOURCES, declare_driver
+from rig_robot.nodes.camera_view import ViewComparison, view_details
 from rig_robot.ros.frame_loss import FrameLoss, cure
-from rig_robot.ros.node import BadParameter, RigNode, run
-from rig_robot.ros.qos import EPISODES, OBSERVATION
+from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.qos import OBSERVATION
 from rig_robot.ros.rejection_log import Refusals
 from rig_robot.vision.image_decoding import from_compressed, from_raw
 from rig_robot.vision.observation import ASPECT_TOLERANCE, Crop, prepare
-from rig_robot.vision.view_check import Reference, reference
-from rig_robot.vision.view_monitor import ViewWatch
 
-SOURCES = ("topic", "realsense", "v4l2", "file")
 MAX_AGE_PERIODS = 3
 """Frames older than so many action periods are not passed on."""
 BLACK = 5.0
@@ -57,7 +53,6 @@ class CameraNode(RigNode):
         )
         source = self.declare("source", "topic", "Where the frames come from.", choices=SOURCES)
         directory = resolve(locate(checkpoint))
-        self._root = directory.parent
         config = read_config(directory)
         camera = config.camera
         self._crop = Crop(
@@ -81,10 +76,7 @@ class CameraNode(RigNode):
             "Degrees by which frames are turned clockwise before they are cropped: 0, 90, 180 or 270.",
             check=lambda value: None if value in QUARTERS else "must be 0, 90, 180 or 270",
         )
-        self._comparable = self._size == camera.image_size
-        self._view: ViewWatch | None = None
-        self._watch(reference(directory))
-        self.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_checkpoint, EPISODES)
+        self._view = ViewComparison(self, directory, self._size == camera.image_size)
         self._aspect = camera.width * camera.crop[2] / (camera.height * camera.crop[3])
         self._trained = f"{camera.width}x{camera.height}"
         self._period = config.action.period_s
@@ -94,13 +86,17 @@ class CameraNode(RigNode):
         self._age = float("nan")
         self._loss, self._loss_said = FrameLoss(), False
         self._resolution, self._resolutions, self._changed = "", 0, ""
+        self._take_frames(source, realsense_context)
+
+    def _take_frames(self, source: str, realsense_context: Any) -> None:
+        """Declare where the frames come from, and begin to take them."""
         self._observations = self.publisher(Image, "rig/observation/image", OBSERVATION)
         self._frame_id = self.declare("frame_id", "camera", "Frame of the pictures of a camera that this node owns.")
         self._where = topic = self.declare("topic", "camera/image_raw", "Source topic, or topic of a bag.")
         transport = self.declare(
             "transport", "raw", "Of source topic; compressed: TOPIC/compressed.", choices=("raw", "compressed")
         )
-        driver = self._driver(source, topic, realsense_context)
+        driver = declare_driver(self, source, topic, self._now_ns, realsense_context)
         self._capture: Capture | None = None
         if driver is not None:
             self._where, self._expected_rate = source, driver.fps
@@ -114,65 +110,10 @@ class CameraNode(RigNode):
         else:
             self.subscribe(Image, topic, self._on_frame, OBSERVATION, self._loss.missed)
 
-    def _on_checkpoint(self, message: DiagnosticStatus) -> None:
-        """The running checkpoint has changed, and with it the view that is the right one."""
-        values = {item.key: item.value for item in message.values}
-        if values.get("state") == "active":
-            self.beside(lambda: reference(named(self._root, values["checkpoint"])), self._watch)
-
-    def _watch(self, scene: Reference | Exception | None) -> None:
-        """Compare with this scene from now on."""
-        if isinstance(scene, Exception):
-            self.get_logger().warning(f"the view is still compared with the checkpoint's before: {scene}")
-        elif scene is None or not self._comparable:
-            return  # an old checkpoint, from before there were references; or observations of another size
-        elif self._view is None:
-            self._view = ViewWatch(scene)
-        else:
-            self._view.follow(scene)
-
-    def _driver(self, source: str, topic: str, realsense_context: Any) -> Driver | None:
-        """Declare what drivers can be told and return the one asked for; None where another process has the camera."""
-        width = self.declare("width", 640, "Of a frame (realsense, v4l2) [pixels].", low=16, high=8192)
-        height = self.declare("height", 480, "Of a frame (realsense, v4l2) [pixels].", low=16, high=8192)
-        fps = self.declare("fps", 30, "Frames a second (realsense, v4l2, a folder of pictures).", low=1, high=300)
-        units = "0: the camera chooses, and may choose otherwise at any moment."
-        exposure = self.declare("exposure", 0.0, f"In units of the device, mostly 100 us. {units}", low=0.0, high=1e6)
-        gain = self.declare("gain", 0.0, f"In units of the device. {units}", low=0.0, high=1e6)
-        white = self.declare("white_balance", 0.0, f"[K]. {units}", low=0.0, high=1e5)
-        serial = self.declare("serial", "", "Serial number of the RealSense; empty: the only one.")
-        device = self.declare("device", "/dev/video0", "Of source v4l2; /dev/v4l/by-id/... stays the same camera.")
-        path = self.declare("path", "", "Of source file: a video, a folder of pictures, or a rosbag2.")
-        loop = self.declare("loop", False, "Whether source file begins again at its end.")
-        if source == "topic":
-            return None
-        if source == "file":
-            from rig_robot.cameras.playback import FileCamera
-
-            if not path:
-                raise BadParameter("parameter path must be given: a video, a folder of pictures, or a rosbag2")
-            return FileCamera(Path(locate(path)), fps, topic, loop, self._now_ns)
-        if AUTOMATIC in (exposure, white):
-            self.get_logger().warning(
-                "exposure or white_balance is automatic: what the networks see will change with the arm and the light"
-            )
-        settings = (width, height, fps, exposure, gain, white, self._now_ns)
-        if source == "v4l2":
-            from rig_robot.cameras.v4l2 import V4l2
-
-            return V4l2(device, *settings)
-        try:
-            # It brings a Fast DDS of its own: loaded before rclpy's, it makes the process crash when it exits.
-            from rig_robot.cameras.realsense import RealSense
-        except ImportError as error:
-            raise BadParameter(f"source realsense needs pyrealsense2: pip install pyrealsense2 ({error})") from None
-        return RealSense(serial, *settings, realsense_context)
-
     def stop(self) -> None:
         if self._capture is not None:
             self._capture.stop()
-        if self._view is not None:
-            self._view.stop()
+        self._view.stop()
 
     def _say(self, text: str) -> None:
         self.get_logger().warning(text)
@@ -230,8 +171,7 @@ class CameraNode(RigNode):
         self._refusals.accept()
         self._passed += 1
         self._rate.note()
-        if self._view is not None:
-            self._view.show(observation)
+        self._view.show(observation)
 
     def _refuse(self, error: ValueError) -> None:
         self._refusals.refuse(f"{self._where}: a frame is not used: {error}")
@@ -271,15 +211,8 @@ class CameraNode(RigNode):
             "changes of resolution": self._resolutions,
         }
         changed, self._changed = self._changed, ""
-        view = self._view.change if self._view is not None else None
-        if view is not None:
-            right, down = view.shift
-            values |= {
-                "view shifted right, down [observation pixels]": f"{right:.1f}, {down:.1f}",
-                "view turned clockwise [degrees]": f"{view.turned:.1f}",
-                "view brighter": f"{view.brightness:+.0%}",
-                "a shift would not be seen": ", ".join(view.blind) or "it would, in any direction",
-            }
+        if (view := self._view.change) is not None:
+            values |= view_details(view)
         if (lost := self._lost()) is not None:
             values["frames lost on their way"] = f"{lost[0]:.0%}"
         if (capture := self._capture) is not None:

@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import UInt8MultiArray
 
 from rig_robot.checkpoint_delivery.announcer import Announcer
-from rig_robot.checkpoint_delivery.answers import Outcome, answer
+from rig_robot.checkpoint_delivery.answers import AnswerState, Outcome, answer
 from rig_robot.checkpoint_delivery.chunk_assembler import Arrival
 from rig_robot.checkpoint_delivery.chunk_protocol import ANSWERS, TOPIC, WINDOW, read_piece
 from rig_robot.checkpoints.checkpoint import read_config
@@ -73,7 +73,7 @@ class ReceiverNode(RigNode):
         vae_id = ""
         if outcome.accepted:
             vae_id = read_config(self._root / name).vae_id
-        state = "current" if outcome.accepted else "refused"
+        state = AnswerState.CURRENT if outcome.accepted else AnswerState.REFUSED
         self._answers.publish(answer("receiver", state, name, vae_id, outcome.text))
         self._say(OK if outcome.accepted else WARN, outcome.text)
 

@@ -12,13 +12,12 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
-from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from rig_robot.checkpoint_delivery.answers import answer
-from rig_robot.checkpoints.checkpoint import CheckpointError, resolve
-from rig_robot.checkpoints.compatibility import Stale, admit, announced
-from rig_robot.common.message_fields import stamp_ns, stamp_s
+from rig_robot.checkpoint_delivery.answers import AnswerState
+from rig_robot.checkpoint_delivery.swap_follower import Loaded, SwapFollower
+from rig_robot.checkpoints.checkpoint import resolve
+from rig_robot.common.message_fields import stamp_ns, stamp_s, values
 from rig_robot.common.package_files import locate
 from rig_robot.inference.latent import Latent, none_of
 from rig_robot.inference.numpy_networks import Encoder
@@ -57,10 +56,7 @@ class EncoderNode(RigNode):
             "checkpoint", Parameter.Type.STRING, "Checkpoint directory, or a root of several: its VAE encodes."
         )
         directory = resolve(locate(checkpoint))
-        self._root, self._name = directory.parent, directory.name
-        self._encoder = _load(directory)
-        self._next: tuple[str, Encoder] | None = None
-        self._announced = self._name
+        self._running = Loaded(directory.name, _load(directory))
         self._policy_has = ""
         self._rng = np.random.default_rng()
         self._refusals = Refusals(self.get_logger())
@@ -70,13 +66,14 @@ class EncoderNode(RigNode):
         self._latents = self.publisher(Image, "rig/latent", OBSERVATION)
         self._goal_latents = self.publisher(Image, "rig/goal/latent", LATCHED)
         self._reconstructions = self.publisher(Image, "rig/goal/reconstruction", LATCHED)
-        self._answers = self.publisher(DiagnosticStatus, "rig/checkpoint/ready", EPISODES)
         self.subscribe(Image, "rig/observation/image", self._on_observation, FRAMES)
         self.subscribe(Image, "rig/goal/image", self._on_goal, LATCHED)
-        self.subscribe(String, "rig/checkpoint", self._on_checkpoint, LATCHED)
+        self._swaps = SwapFollower(
+            self, directory.parent, lambda: self._running, _load, self._activate, AnswerState.ACTIVE, "encodes"
+        )
         self.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_ready, EPISODES)
         self.create_service(Trigger, "~/imagine_goal", self._imagine_goal)
-        self._answer("active", self._name, "encodes")
+        self._swaps.answer(AnswerState.ACTIVE, self._running.name, "encodes")
 
     def _on_observation(self, message: Image) -> None:
         try:
@@ -124,48 +121,27 @@ class EncoderNode(RigNode):
         response.success, response.message = True, str(stamp_ns(stamp))
         return response
 
-    def _on_checkpoint(self, message: String) -> None:
-        name, running = message.data, self._encoder.config
-        try:
-            announced(self._root, name)
-        except (Stale, CheckpointError) as error:  # what is being loaded goes on
-            self._loaded(name, error)
-            return
-        self._announced, self._next = name, None
-        if name == self._name:
-            self._answer("active", name, "encodes already")
-            return
-        self.beside(lambda: _load(admit(self._root, name, running)), lambda result: self._loaded(name, result))
-
-    def _loaded(self, name: str, result: Encoder | Exception) -> None:
-        if isinstance(result, Stale):
-            self.get_logger().info(str(result))
-        elif isinstance(result, Exception):
-            self.get_logger().error(f"{result}; {self._name} goes on")
-            self._answer("refused", name, str(result))
-        elif name == self._announced:
-            self._next = name, result
-            self._switch()
-
     def _on_ready(self, message: DiagnosticStatus) -> None:
-        values = {item.key: item.value for item in message.values}
-        if values.get("state") == "ready":
-            self._policy_has = values.get("checkpoint", "")
-            self._switch()
+        said = values(message)
+        if said.get("state") == AnswerState.READY:
+            self._policy_has = said.get("checkpoint", "")
+            self._activate()
 
-    def _switch(self) -> None:
-        """Go over to the next VAE once the policy has its pair: first the goal, then whatever is seen from now on."""
-        if self._next is None or self._next[0] != self._policy_has:
+    def _activate(self) -> None:
+        """Encode with the candidate once the policy has loaded it: first the goal, then all later observations."""
+        candidate = self._swaps.candidate
+        if candidate is None or candidate.name != self._policy_has:
             return
-        (self._name, self._encoder), self._next = self._next, None
+        self._running = self._swaps.take()
         if self._goal is not None:
             goal = self._encode(self._goal.picture)
             self._publish_goal(self._goal, goal, self._encoder.decode(goal.mean))
-        self.get_logger().info(f"encodes with {self._name}, VAE {self._encoder.vae_id}")
-        self._answer("active", self._name, "encodes")
+        self.get_logger().info(f"encodes with {self._running.name}, VAE {self._encoder.vae_id}")
+        self._swaps.answer(AnswerState.ACTIVE, self._running.name, "encodes")
 
-    def _answer(self, state: str, name: str, text: str) -> None:
-        self._answers.publish(answer("encoder", state, name, self._encoder.vae_id, text))
+    @property
+    def _encoder(self) -> Encoder:
+        return self._running.network
 
     def _encode(self, picture: np.ndarray) -> Latent:
         """picture: uint8 [S, S, 3] RGB."""
@@ -180,19 +156,19 @@ class EncoderNode(RigNode):
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
         """Say whether images come and are encoded."""
         rate, self._encoded_before = self._encoded - self._encoded_before, self._encoded
-        values = {
+        details = {
             "rate [Hz]": rate,
             "images encoded": self._encoded,
             "images refused": self._refusals.count,
             "goal": self._goal.text() if self._goal else "none",
-            "checkpoint": self._name,
+            "checkpoint": self._running.name,
             "vae": self._encoder.vae_id,
         }
         if self._refusals.reason:
-            return WARN, self._refusals.reason, values
+            return WARN, self._refusals.reason, details
         if rate == 0:
-            return WARN, "no images on rig/observation/image: is the camera node running?", values
-        return OK, "images are encoded", values
+            return WARN, "no images on rig/observation/image: is the camera node running?", details
+        return OK, "images are encoded", details
 
 
 def _load(directory: Any) -> Encoder:

@@ -16,10 +16,11 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 
+from rig_robot.checkpoint_delivery.answers import AnswerState
 from rig_robot.checkpoints.checkpoint import resolve
 from rig_robot.checkpoints.compatibility import named
 from rig_robot.common.message_age import Arrival
-from rig_robot.common.message_fields import stamp_ns, stamp_s
+from rig_robot.common.message_fields import stamp_ns, stamp_s, values
 from rig_robot.common.package_files import locate
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.messages.diagnostics import ERROR, OK, WARN, diagnostic
@@ -174,10 +175,10 @@ class GoalNode(RigNode):
 
     def _on_ready(self, message: DiagnosticStatus) -> None:
         """The encoder has gone over to another VAE: load it, too."""
-        values = {item.key: item.value for item in message.values}
-        if values.get("state") != "active" or values.get("vae", self._vae_id) == self._vae_id:
+        said = values(message)
+        if said.get("state") != AnswerState.ACTIVE or said.get("vae", self._vae_id) == self._vae_id:
             return
-        self._vae_id, name = values["vae"], values.get("checkpoint", "")
+        self._vae_id, name = said["vae"], said.get("checkpoint", "")
         self.beside(lambda: GoalCheck(Encoder(named(self._root, name))), lambda found: self._loaded(name, found))
 
     def _loaded(self, name: str, found: GoalCheck | Exception) -> None:

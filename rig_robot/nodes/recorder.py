@@ -28,7 +28,7 @@ from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.common.message_fields import values
 from rig_robot.common.output_paths import check_folder
 from rig_robot.common.package_files import locate
-from rig_robot.messages.arm_commands import COMMANDS
+from rig_robot.messages.arm_commands import INTERFACES
 from rig_robot.messages.diagnostics import ERROR, OK, WARN
 from rig_robot.recording import recovery, topics
 from rig_robot.recording.episode_reader import BROKEN, FORMAT
@@ -117,10 +117,10 @@ class RecorderNode(RigNode):
             "Of the camera pictures; compressed: CAMERA_TOPIC/compressed, recorded as they come.",
             choices=("raw", "compressed"),
         )
-        interface = self.declare(
-            "interface", "joint_trajectory", "What the arm's controller takes.", choices=tuple(COMMANDS)
+        name_of_interface = self.declare(
+            "interface", "joint_trajectory", "What the arm's controller takes.", choices=tuple(INTERFACES)
         )
-        usual, kind = COMMANDS[interface]
+        interface = INTERFACES[name_of_interface]
         command = self.declare("command_topic", "", "Where it listens; the interface's usual if empty.")
         joints = self.declare("joint_states_topic", "joint_states", "Where the measured joints come from.")
         self._compresses = camera == "jpeg" and transport == "raw"
@@ -131,7 +131,9 @@ class RecorderNode(RigNode):
         elif camera == "raw":
             pictures = (name, RAW)
             keep_large_blocks()
-        return topics.recorded((command or usual, kind), joints, None if camera == "none" else pictures)
+        return topics.recorded(
+            (command or interface.topic, interface.type_name()), joints, None if camera == "none" else pictures
+        )
 
     def _listen(self, topic: Topic) -> None:
         name = topic.name

@@ -6,10 +6,8 @@ it is. Nothing but directories and topics ties it to the robot: it may run on an
 
 import os
 import threading
-import time
 from pathlib import Path
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
@@ -18,26 +16,16 @@ from rig_robot.checkpoint_delivery.announcer import Announcer
 from rig_robot.checkpoint_delivery.answers import Outcome
 from rig_robot.checkpoint_delivery.sender import Sender
 from rig_robot.checkpoints.checkpoint import activate, read_config
-from rig_robot.learning.practice.frame_store import read_buffer
 from rig_robot.learning.practice.learner import Interrupted, Learner
 from rig_robot.learning.practice.phases import Progress
 from rig_robot.learning.practice.settings import Settings
-from rig_robot.learning.rl.replay_buffer import ABOUT
 from rig_robot.messages.diagnostics import OK, WARN, diagnostic
-from rig_robot.recording.bag_images import BagError, read_pictures
-from rig_robot.recording.episode_reader import EpisodeError, EpisodeInfo, find, settled
-from rig_robot.recording.transitions import read_segments
+from rig_robot.nodes.trainer_episodes import LOOK_S, EpisodeSource
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import LATCHED
-from rig_robot.vision.observation import Crop
 
-LOOK_S = 1.0
-"""Time between two looks for new episodes [s]."""
 AGAIN_S = 5.0
 """Time after which it is tried again when something failed, a full disk for example [s]."""
-PICTURE_EVERY_S = 0.5
-"""Time between two pictures that are taken from a bag without actions [s]."""
-MOST_PICTURES = 20_000
 
 
 class TrainerNode(RigNode):
@@ -49,29 +37,8 @@ class TrainerNode(RigNode):
         root = self.declare("checkpoints", string, "Root of checkpoints with a link `current`: go on there.")
         work = self.declare("work", string, "Directory of the training's state and of TensorBoard's logs.")
         self._root, self._work = Path(root).expanduser(), Path(work).expanduser()
-        episodes = self.declare("episodes", Parameter.Type.STRING_ARRAY, "Directories where episodes appear.")
-        old = self.declare("old", [""], "Directories of earlier episodes, or buffers of `rig explore`.")
-        bags = self.declare("pictures", [""], "Bags of pictures without actions that the VAE shall see as well.")
-        self._topic = self.declare("pictures_topic", "camera/image_raw", "Topic of the pictures in those bags.")
-        self._episodes, self._old, self._bags = (_paths(given) for given in (episodes, old, bags))
-        text = "Random steps before anything is learned, where there is no trained checkpoint."
-        explore = self.declare("exploration_steps", 1500, text, low=100, high=1_000_000)
-        updates = self.declare("updates", 4, "Updates of policy and critics per recorded step.", low=0, high=100)
-        every = self.declare("fine_tune_every", 5, "Episodes between fine-tunings; 0: on request.", low=0, high=10_000)
-        capacity = self.declare("capacity", 100_000, "Frames to remember, on disk.", low=2_000, high=100_000_000)
-        text = "Gymnasium environment (module:name) that checkpoints are judged in; empty: by held-out frames."
-        environment = self.declare("environment", "", text)
-        scene = self.declare("scene", "plain", "Scene of that environment.")
-        goals = self.declare("judge_goals", 30, "Goals that they are judged by there.", low=1, high=1000)
-        self._settings = Settings(
-            exploration_steps=explore,
-            updates=updates,
-            fine_tune_every=every,
-            capacity=capacity,
-            environment=environment,
-            scene=scene,
-            judge_goals=goals,
-        )
+        self._episodes = EpisodeSource(self)
+        self._settings = self._declare_settings()
         self._config = read_config(self._root)
         text = "How checkpoints reach the robot: by a path that it sees as well, or by topic, to its receiver node."
         by_topic = self.declare("deliver", "path", text, choices=("path", "topic")) == "topic"
@@ -90,9 +57,6 @@ class TrainerNode(RigNode):
         self._outcome: Outcome | None = None
         self._progress: Progress | None = None
         self._trouble = ""
-        self._new: list[EpisodeInfo] = []
-        self._looked = 0.0
-        self._missing: set[Path] = set()
 
         self._progress_topic = self.publisher(DiagnosticStatus, "rig/trainer/progress", LATCHED)
         self.create_service(SetBool, "~/train", self._on_train)
@@ -102,7 +66,28 @@ class TrainerNode(RigNode):
         self._worker = threading.Thread(target=self._work_in_background, name="learner", daemon=True)
         self._worker.start()
 
-    # --- the executor's side
+    def _declare_settings(self) -> Settings:
+        """Return how the learner learns."""
+        text = "Random steps before anything is learned, where there is no trained checkpoint."
+        explore = self.declare("exploration_steps", 1500, text, low=100, high=1_000_000)
+        updates = self.declare("updates", 4, "Updates of policy and critics per recorded step.", low=0, high=100)
+        every = self.declare("fine_tune_every", 5, "Episodes between fine-tunings; 0: on request.", low=0, high=10_000)
+        capacity = self.declare("capacity", 100_000, "Frames to remember, on disk.", low=2_000, high=100_000_000)
+        text = "Gymnasium environment (module:name) that checkpoints are judged in; empty: by held-out frames."
+        environment = self.declare("environment", "", text)
+        scene = self.declare("scene", "plain", "Scene of that environment.")
+        goals = self.declare("judge_goals", 30, "Goals that they are judged by there.", low=1, high=1000)
+        return Settings(
+            exploration_steps=explore,
+            updates=updates,
+            fine_tune_every=every,
+            capacity=capacity,
+            environment=environment,
+            scene=scene,
+            judge_goals=goals,
+        )
+
+    # Called by the executor
 
     def _on_train(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._wanted = "train" if request.data else "pause"
@@ -188,17 +173,17 @@ class TrainerNode(RigNode):
             return WARN, self._trouble, values
         return OK, f"{values['phase']}: {self._progress.text}", values
 
-    # --- the learner's side
+    # Called in the learner's thread
 
     def _work_in_background(self) -> None:
-        be_nobodys_trouble()
+        take_lowest_priority()
         learner: Learner | None = None
         while not self._ending:
             try:
                 if learner is None:
                     learner = Learner(self._work, self._root, self._settings, self._say)
                     learner.interrupt = lambda: self._ending or self._wanted != "train"
-                    self._remember(learner)
+                    self._episodes.give_earlier(learner, self._config)
                 self._turn(learner)
                 self._trouble = ""
             except Interrupted:
@@ -218,7 +203,7 @@ class TrainerNode(RigNode):
 
     def _turn(self, learner: Learner) -> None:
         """Take what has come, do one unit of work, or wait for either."""
-        new = self._take_episodes(learner)
+        new = self._episodes.give_next(learner, self._config)
         worked = False
         if self._asked_to_tune.is_set():
             self._asked_to_tune.clear()
@@ -239,72 +224,9 @@ class TrainerNode(RigNode):
             self._wake.wait(LOOK_S)
             self._wake.clear()
 
-    def _take_episodes(self, learner: Learner) -> bool:
-        """Give the learner an episode that has appeared, if there is one: the oldest. Looked for once a second."""
-        now = time.monotonic()
-        if not self._new and now - self._looked > LOOK_S:
-            self._looked = now
-            self._new = [info for root in self._episodes for info in self._look(learner, root)]
-            self._new.sort(key=lambda info: info.start_ns)
-        if not self._new:
-            return False
-        info = self._new.pop(0)
-        try:
-            segments = read_segments(info)
-        except EpisodeError as error:
-            learner.refuse(info.id, str(error))
-        else:
-            learner.take(info.id, segments, info.mode == "explore")
-        return True
 
-    def _look(self, learner: Learner, root: Path, patient: bool = True) -> list[EpisodeInfo]:
-        """What is new in a folder; what is of no use is refused once, by name. If patient: when nothing changes."""
-        try:
-            good, refused = find(root, self._config, learner.taken)
-        except EpisodeError as error:  # the recorder makes it with the first episode
-            if root not in self._missing:
-                self.get_logger().warning(str(error))
-            self._missing.add(root)
-            return []
-        for directory, why in refused:
-            if settled(directory) or not patient:  # else it may be on its way from another computer, not whole yet
-                learner.refuse(directory.name, why)
-        return good
-
-    def _remember(self, learner: Learner) -> None:
-        """Earlier data, and pictures of elsewhere."""
-        size, axes = self._config.camera.image_size, len(self._config.action.axes)
-        crop = Crop(*self._config.camera.crop)
-        for path in self._old:
-            if (path / ABOUT).exists():
-                if path.name not in learner.taken:
-                    learner.recall(path.name, read_buffer(path, size, axes))
-                continue
-            for info in self._look(learner, path, patient=False):
-                try:
-                    learner.recall(info.id, read_segments(info))
-                except EpisodeError as error:
-                    learner.refuse(info.id, str(error))
-        pictures: list[np.ndarray] = []
-        for bag in self._bags:
-            before = len(pictures)
-            try:
-                for picture in read_pictures(bag, self._topic, crop, size, PICTURE_EVERY_S):
-                    if len(pictures) < MOST_PICTURES:
-                        pictures.append(picture)
-            except BagError as error:
-                self.get_logger().warning(f"{error}; {len(pictures) - before} of its pictures are used")
-            else:
-                self.get_logger().info(f"{bag}: {len(pictures) - before} pictures")
-        learner.others = np.stack(pictures) if pictures else None
-
-
-def _paths(given: list[str]) -> list[Path]:
-    return [Path(path).expanduser() for path in given if path]
-
-
-def be_nobodys_trouble() -> None:
-    """Let this thread run when nobody else wants to: control comes first."""
+def take_lowest_priority() -> None:
+    """Let this thread run only on idle processors: the robot's control comes first."""
     try:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     except OSError:

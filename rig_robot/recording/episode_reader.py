@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import struct
 import time
@@ -23,6 +22,7 @@ from rig_robot.checkpoints.checkpoint import (
     WorkspaceEntry,
     parse,
 )
+from rig_robot.checkpoints.compatibility import robot_differences
 from rig_robot.common.message_fields import header_ns
 from rig_robot.recording import rosbag2_format as bag
 from rig_robot.recording import topics
@@ -181,17 +181,12 @@ def settled(directory: Path) -> bool:
 
 
 def require_robot(info: EpisodeInfo, like: CheckpointConfig) -> None:
-    """Refuse an episode of another robot: what was seen, done or allowed there means something else here.
+    """Validate that an episode is of a checkpoint's robot: images, actions and bounds of another one differ in meaning.
 
     Raises:
-        EpisodeError: Names every difference.
+        EpisodeError: If it is not; the text names every difference.
     """
-    differences = []
-    for name in ("camera", "action", "workspace"):
-        found, wanted = dataclasses.asdict(getattr(info, name)), dataclasses.asdict(getattr(like, name))
-        differences += [
-            f"{name}.{key} is {found[key]}, not {wanted[key]}" for key in wanted if found[key] != wanted[key]
-        ]
+    differences = [f"{name} is {found}, not {wanted}" for name, found, wanted in robot_differences(info, like)]
     if differences:
         raise EpisodeError(f"{info.directory} is of another robot: {'; '.join(differences)}")
 

@@ -9,12 +9,13 @@ from rclpy.parameter import Parameter
 from rclpy.wait_for_message import wait_for_message
 from std_msgs.msg import String
 
-from rig_robot.arm.commands import Vector
+from rig_robot.arm.commands import TwistCommand, Vector
 from rig_robot.arm.kinematics import Kinematics, Margin
 from rig_robot.arm.liveness import Timing
-from rig_robot.arm.safety import Limits
+from rig_robot.arm.safety import Filter, Limits, SafetyFilter, TwistFilter
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
 from rig_robot.common.package_files import locate
+from rig_robot.messages.arm_commands import AHEAD, INTERFACES, Interface
 from rig_robot.ros.node import BadParameter, RigNode
 from rig_robot.ros.qos import LATCHED
 
@@ -144,6 +145,44 @@ def declare_limits(node: RigNode, approach_rate: float, config: CheckpointConfig
             f"workspace_low {low.tolist()} to workspace_high {high.tolist()}: take another checkpoint or box"
         )
     return limits
+
+
+def declare_interface(node: RigNode, rate: float) -> type[Interface]:
+    """Return how the controller is commanded.
+
+    Args:
+        node: The arm node.
+        rate: Commands to the controller a second [Hz].
+
+    Raises:
+        BadParameter: If the controller needs more commands a second.
+    """
+    name = node.declare("interface", "joint_trajectory", "What the controller takes.", choices=list(INTERFACES))
+    interface = INTERFACES[name]
+    if rate < interface.lowest_rate:
+        needed = f"{interface.controller} needs {interface.lowest_rate:g} Hz or more"
+        raise BadParameter(f"parameter rate = {rate:g}: {needed}")
+    return interface
+
+
+def declare_filter(
+    node: RigNode, interface: type[Interface], arm: Kinematics, limits: Limits, orientation: Vector, period: float
+) -> Filter:
+    """Return the filter between the policy's twists and the interface's commands.
+
+    Args:
+        node: The arm node.
+        interface: How the controller is commanded.
+        arm: The arm's kinematics.
+        limits: Its bounds.
+        orientation: Orientation at which the tool is held, a quaternion (w, x, y, z).
+        period: Time between two commands [s].
+    """
+    ramp = node.declare("ramp", 1.0, "Time over which commands fade in after arming [s].", low=0.0, high=10.0)
+    timeout = node.declare("servo_timeout", 0.1, "MoveIt Servo's incoming_command_timeout [s].", low=0.01, high=1.0)
+    if interface.takes is TwistCommand:
+        return TwistFilter(arm, limits, orientation, ramp, timeout)
+    return SafetyFilter(arm, limits, orientation, ramp, ahead=AHEAD * period, brakes=interface.brakes)
 
 
 def declare_approach_rate(node: RigNode) -> float:

@@ -13,8 +13,8 @@ from rig_robot.arm.safety import Limits
 from rig_robot.common.message_age import FUTURE_LIMIT
 from rig_robot.doctor.check_result import Finding, fail, ok, warn
 from rig_robot.doctor.configured_arm import kinematics, limits, measured, park
-from rig_robot.doctor.examined_system import Patient
-from rig_robot.doctor.system_listener import CONTROLLER_SETTINGS, Endpoint, full_name
+from rig_robot.doctor.examined_system import ExaminedSystem
+from rig_robot.doctor.heard import Endpoint, full_name
 from rig_robot.ros.qos import COMMAND, OBSERVATION, STATE
 
 TURNED = 0.1
@@ -23,12 +23,12 @@ CLOSE_TO_LIMIT = 0.1
 """Distance of a joint from the end of its range that is worth a word [rad]; MoveIt Servo's margin."""
 
 
-def description(patient: Patient) -> Finding:
+def description(system: ExaminedSystem) -> Finding:
     """Whether the description is one of this arm, and all bounds are there."""
     name = "arm's description"
     try:
-        arm = kinematics(patient)
-        bounds = limits(patient)
+        arm = kinematics(system)
+        bounds = limits(system)
     except (ValueError, OSError) as error:
         return fail(
             name, str(error), "the arm node would not start: mend the arm's entry in the configuration (docs/arms.md)"
@@ -60,11 +60,11 @@ def description(patient: Patient) -> Finding:
     return ok(name, text)
 
 
-def postures(patient: Patient) -> Finding:
+def postures(system: ExaminedSystem) -> Finding:
     """Whether the rest posture, the park position and the policy's workspace can be had."""
     name = "rest and park"
-    arm, bounds = kinematics(patient), limits(patient)
-    rest = np.array(patient.arm["rest"])
+    arm, bounds = kinematics(system), limits(system)
+    rest = np.array(system.arm["rest"])
     over = [
         joint
         for joint, q, low, high in zip(arm.joints, rest, arm.lower, arm.upper, strict=True)
@@ -74,11 +74,11 @@ def postures(patient: Patient) -> Finding:
         return fail(
             name, f"rest is outside the range of {', '.join(over)}", "give a rest posture within the joint ranges"
         )
-    turn = np.array(patient.trained.action.tool_orientation)
+    turn = np.array(system.trained.action.tool_orientation)
     at = arm.forward(rest)
     text = f"tool at {_mm(at)} mm in rest"
-    place = park(patient)
-    corners = _corners(patient)
+    place = park(system)
+    corners = _corners(system)
     if place is not None:
         if place.shape != (3,) or bounds.outside(place) > 0:
             return fail(
@@ -107,30 +107,30 @@ def postures(patient: Patient) -> Finding:
     return ok(name, f"{text}; all corners of the policy's workspace are reached")
 
 
-def _corners(patient: Patient) -> dict[str, Vector]:
+def _corners(system: ExaminedSystem) -> dict[str, Vector]:
     """Return the corners of the box that the policy moves in [m], by name."""
-    low, high = patient.trained.workspace.low, patient.trained.workspace.high
+    low, high = system.trained.workspace.low, system.trained.workspace.high
     corners = {tuple((low, high)[bit][axis] for axis, bit in enumerate(bits)) for bits in np.ndindex(2, 2, 2)}
     return {f"corner {number}": np.array(corner) for number, corner in enumerate(sorted(corners), 1)}
 
 
-def joint_states(patient: Patient) -> Finding:
+def joint_states(system: ExaminedSystem) -> Finding:
     """Whether the joints are told, often enough and by the right names."""
     name = "joint states"
-    heard, topic = patient.heard.joints, patient.joint_states_topic
+    heard, topic = system.heard.joints, system.joint_states_topic
     if not heard.arrivals:
-        publishers = patient.heard.publishers.get(topic, [])
+        publishers = system.heard.publishers.get(topic, [])
         if publishers:
             return fail(
                 name,
                 f"{_nodes(publishers)} publishes {topic}, but nothing arrives",
                 "see that joint_state_broadcaster is active (ros2 control list_controllers) and the drives are on",
             )
-        starts = "rig sim" if patient.options.sim else "the arm's driver (ros2_control: joint_state_broadcaster)"
+        starts = "rig sim" if system.options.sim else "the arm's driver (ros2_control: joint_state_broadcaster)"
         return warn(
             name, f"not running: nobody publishes {topic}", f"start {starts}; mind the namespace and the ROS domain"
         )
-    wanted = list(patient.arm["joints"])
+    wanted = list(system.arm["joints"])
     told = heard.positions
     rate, gap = heard.rate, heard.longest_gap
     text = f"{topic} at {rate:.0f} Hz, longest gap {1e3 * gap:.0f} ms"
@@ -145,33 +145,33 @@ def joint_states(patient: Patient) -> Finding:
         return fail(
             name, f"{text}; a position is not a finite number", "see the driver's log: the arm node refuses these"
         )
-    watchdog = float(patient.arm.get("watchdog", 0.25))
+    watchdog = float(system.arm.get("watchdog", 0.25))
     if gap > watchdog:
         return fail(
             name,
             f"{text}: longer than the watchdog's {watchdog:g} s",
             "the arm would stop there: look at the network (wired, not wireless) and at the driver's load",
         )
-    needed = 0.45 * float(patient.arm.get("rate", 100.0))
+    needed = 0.45 * float(system.arm.get("rate", 100.0))
     if rate < needed:
         return warn(
             name,
-            f"{text}; commands go out at {patient.arm.get('rate', 100.0):g} Hz",
+            f"{text}; commands go out at {system.arm.get('rate', 100.0):g} Hz",
             "raise joint_state_broadcaster's rate (update_rate), or lower the arm's rate: what is not measured is not "
             "checked",
         )
     return ok(name, f"{text}; all {len(wanted)} joints" + (f" of {len(told)}" if len(told) > len(wanted) else ""))
 
 
-def clocks(patient: Patient) -> Finding:
+def clocks(system: ExaminedSystem) -> Finding:
     """Whether the stamps that arrive are of this machine's time."""
     name = "clocks"
-    watchdog = float(patient.arm.get("watchdog", 0.25))
-    frame_age = 3 * patient.trained.action.period_s
+    watchdog = float(system.arm.get("watchdog", 0.25))
+    frame_age = 3 * system.trained.action.period_s
     parts, worst = [], 0.0
     for what, stream, oldest in (
-        (patient.joint_states_topic, patient.heard.joints, watchdog),
-        (patient.image_topic, patient.heard.frames, frame_age),
+        (system.joint_states_topic, system.heard.joints, watchdog),
+        (system.image_topic, system.heard.frames, frame_age),
     ):
         if not stream.arrivals:
             continue
@@ -195,7 +195,7 @@ def clocks(patient: Patient) -> Finding:
             )
         worst = min(worst, low)
     if not parts:
-        return warn(name, "not running: no stamps to compare", f"start the drivers, then {patient.start}")
+        return warn(name, "not running: no stamps to compare", f"start the drivers, then {system.start}")
     if worst < -0.005:
         return warn(
             name,
@@ -205,13 +205,13 @@ def clocks(patient: Patient) -> Finding:
     return ok(name, "; ".join(parts))
 
 
-def commands(patient: Patient) -> Finding:
+def commands(system: ExaminedSystem) -> Finding:
     """Whether somebody takes the arm's commands, of the right type, and nobody else gives any."""
     name = "controller"
-    heard, topic = patient.heard, patient.command_topic
-    takers, kind = heard.subscribers.get(topic, []), patient.command_type
+    heard, topic = system.heard, system.command_topic
+    takers, kind = heard.subscribers.get(topic, []), system.command_type
     if not takers:
-        text = f"nobody subscribes to {topic} ({patient.interface})"
+        text = f"nobody subscribes to {topic} ({system.interface})"
         if not heard.joints.arrivals:
             return warn(name, f"not running: {text}", "start the arm's controller")
         return fail(
@@ -224,9 +224,9 @@ def commands(patient: Patient) -> Finding:
         return fail(
             name,
             f"{topic}: {_nodes(wrong)} takes {wrong[0].kind}, the arm node would send {kind}",
-            f"choose the interface that the controller has, instead of {patient.interface}",
+            f"choose the interface that the controller has, instead of {system.interface}",
         )
-    me = full_name("arm", patient.options.namespace)
+    me = full_name("arm", system.options.namespace)
     if others := [giver for giver in heard.publishers.get(topic, []) if giver.node != me]:
         return fail(
             name,
@@ -237,7 +237,7 @@ def commands(patient: Patient) -> Finding:
         key: value
         for taker in takers
         for key, value in heard.parameters.get(taker.node, {}).items()
-        if key in CONTROLLER_SETTINGS
+        if key in system.controller_settings
     }
     if off := [key for key, value in settings.items() if value is False]:
         return fail(
@@ -250,24 +250,24 @@ def commands(patient: Patient) -> Finding:
     return ok(name, f"{_nodes(takers)} takes {topic} ({kind}){told}")
 
 
-def qualities(patient: Patient) -> Finding:
+def qos(system: ExaminedSystem) -> Finding:
     """Whether the QoS of the drivers' topics fits ours: where it does not, nothing passes and nothing is said."""
     name = "QoS"
-    heard = patient.heard
+    heard = system.heard
     wrong = []
-    for topic, ours in ((patient.joint_states_topic, STATE), (patient.image_topic, OBSERVATION)):
+    for topic, ours in ((system.joint_states_topic, STATE), (system.image_topic, OBSERVATION)):
         for giver in heard.publishers.get(topic, []):
             wrong += _misfit(topic, giver, giver.qos, ours)
-    for taker in heard.subscribers.get(patient.command_topic, []):
-        wrong += _misfit(patient.command_topic, taker, COMMAND, taker.qos)
+    for taker in heard.subscribers.get(system.command_topic, []):
+        wrong += _misfit(system.command_topic, taker, COMMAND, taker.qos)
     if wrong:
         return fail(
             name, "; ".join(wrong), "change it in the driver's configuration (QoS overrides): nothing passes now"
         )
-    count = sum(len(heard.publishers.get(topic, [])) for topic in (patient.joint_states_topic, patient.image_topic))
-    count += len(heard.subscribers.get(patient.command_topic, []))
+    count = sum(len(heard.publishers.get(topic, [])) for topic in (system.joint_states_topic, system.image_topic))
+    count += len(heard.subscribers.get(system.command_topic, []))
     if not count:
-        return warn(name, "not running: nobody to compare with", f"start the drivers, then {patient.start}")
+        return warn(name, "not running: nobody to compare with", f"start the drivers, then {system.start}")
     return ok(name, f"that of all {count} publishers and subscribers fits")
 
 
@@ -283,11 +283,11 @@ def _plain(profile: QoSProfile) -> QoSProfile:
     return QoSProfile(depth=1, reliability=profile.reliability, durability=durability)
 
 
-def pose(patient: Patient) -> Finding:
+def pose(system: ExaminedSystem) -> Finding:
     """Whether the arm is now where it may work from."""
     name = "present pose"
-    arm, bounds = kinematics(patient), limits(patient)
-    q = measured(patient, arm.joints)
+    arm, bounds = kinematics(system), limits(system)
+    q = measured(system, arm.joints)
     if q is None:
         return warn(name, "not running: the joints are not told", "start the arm's driver")
     at, turned = arm.pose(q)
@@ -297,11 +297,11 @@ def pose(patient: Patient) -> Finding:
             f"tool at {_mm(at)} mm, {1e3 * outside:.0f} mm outside the box",
             "drive it into the box with the pendant, or widen the box: from outside it may only move inwards",
         )
-    return _inside(name, patient, arm, bounds, q, turned, f"tool at {_mm(at)} mm, in the box")
+    return _inside(name, system, arm, bounds, q, turned, f"tool at {_mm(at)} mm, in the box")
 
 
 def _inside(
-    name: str, patient: Patient, arm: Kinematics, bounds: Limits, q: Vector, turned: Vector, text: str
+    name: str, system: ExaminedSystem, arm: Kinematics, bounds: Limits, q: Vector, turned: Vector, text: str
 ) -> Finding:
     """Judge a posture whose tool is in the box."""
     over = [joint for joint, near in zip(arm.joints, np.minimum(q - arm.lower, arm.upper - q), strict=True) if near < 0]
@@ -311,7 +311,7 @@ def _inside(
             f"{text}; {', '.join(over)} is outside its range",
             "is the description this arm's? Check signs and offsets",
         )
-    wanted: Any = np.array(patient.trained.action.tool_orientation) if patient.trained else TOOL_DOWN
+    wanted: Any = np.array(system.trained.action.tool_orientation) if system.trained else TOOL_DOWN
     angle = 2 * float(np.arccos(np.clip(abs(turned @ (wanted / np.linalg.norm(wanted))), 0, 1)))
     condition, clearance = arm.condition(q), arm.clearance(q)
     text += f"; condition {condition:.0f}, {1e3 * clearance:.0f} mm clear" if np.isfinite(clearance) else ""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from rig_robot.cameras.capture import turned
 from rig_robot.doctor.check_result import Finding, fail, ok, warn
-from rig_robot.doctor.examined_system import Patient
-from rig_robot.doctor.system_listener import full_name
+from rig_robot.doctor.examined_system import ExaminedSystem
+from rig_robot.doctor.heard import full_name
 from rig_robot.ros.frame_loss import cure
 from rig_robot.vision.image_decoding import from_compressed, from_raw
 from rig_robot.vision.observation import ASPECT_TOLERANCE, Crop, prepare
@@ -41,20 +41,20 @@ LEAST_CONTRAST = 4.0
 """Standard deviation of the grey levels below which there is no picture at all."""
 
 
-def frames(patient: Patient) -> Finding:
+def frames(system: ExaminedSystem) -> Finding:
     """Whether frames arrive, as often as they should and of the checkpoint's camera."""
     name = "camera"
-    heard = patient.heard.frames
+    heard = system.heard.frames
     if not heard.arrivals:
-        return _no_frames(name, patient)
-    wanted = patient.trained.camera
+        return _no_frames(name, system)
+    wanted = system.trained.camera
     try:
-        picture = _picture(patient, heard.last)
+        picture = _picture(system, heard.last)
     except ValueError as error:
-        return fail(name, f"{patient.image_topic}: {error}", "set the driver to rgb8 or bgr8")
+        return fail(name, f"{system.image_topic}: {error}", "set the driver to rgb8 or bgr8")
     height, width = picture.shape[:2]
-    text = f"{width}x{height} at {heard.rate:.1f} Hz{' (opened for this)' if patient.heard.borrowed else ''}"
-    crop = _crop(patient)
+    text = f"{width}x{height} at {heard.rate:.1f} Hz{' (opened for this)' if system.heard.temporary_camera else ''}"
+    crop = _crop(system)
     aspect = width * crop.width / (height * crop.height)
     expected = wanted.width * wanted.crop[2] / (wanted.height * wanted.crop[3])
     if abs(aspect / expected - 1) > ASPECT_TOLERANCE:
@@ -63,12 +63,12 @@ def frames(patient: Patient) -> Finding:
             f"{text}; the checkpoint was trained on frames of the aspect of {wanted.width}x{wanted.height}",
             f"set the driver to {wanted.width}x{wanted.height} (or a size of that aspect), or train on this camera",
         )
-    action_rate = 1.0 / patient.trained.action.period_s
-    configured = float(patient.camera.get("fps", 30)) if patient.source in ("realsense", "v4l2") else 0.0
-    loss = heard.loss() if patient.source == "topic" else None
+    action_rate = 1.0 / system.trained.action.period_s
+    configured = float(system.camera.get("fps", 30)) if system.source in ("realsense", "v4l2") else 0.0
+    loss = heard.loss() if system.source == "topic" else None
     if loss is not None:
         worse = fail if heard.rate < action_rate else warn
-        return worse(name, f"{width}x{height}: {loss.text()}", loss.cure(patient.heard.implementation))
+        return worse(name, f"{width}x{height}: {loss.text()}", loss.cure(system.heard.implementation))
     if heard.rate < action_rate:
         return fail(
             name,
@@ -81,7 +81,7 @@ def frames(patient: Patient) -> Finding:
             f"{text}; configured {configured:g} Hz",
             "frames are lost or exposed too long: USB 3, a shorter exposure, less load, the DDS profile",
         )
-    if heard.longest_gap > 3 * patient.trained.action.period_s:
+    if heard.longest_gap > 3 * system.trained.action.period_s:
         return warn(
             name,
             f"{text}; longest gap {1e3 * heard.longest_gap:.0f} ms",
@@ -90,35 +90,35 @@ def frames(patient: Patient) -> Finding:
     return ok(name, text)
 
 
-def _no_frames(name: str, patient: Patient) -> Finding:
+def _no_frames(name: str, system: ExaminedSystem) -> Finding:
     """Say why no frame has come."""
-    heard = patient.heard
-    node = full_name("camera", patient.options.namespace)
-    publishers = heard.publishers.get(patient.image_topic, [])
-    if patient.source == "topic" and publishers:
+    heard = system.heard
+    node = full_name("camera", system.options.namespace)
+    publishers = heard.publishers.get(system.image_topic, [])
+    if system.source == "topic" and publishers:
         names = ", ".join(sorted({publisher.node for publisher in publishers}))
         return fail(
             name,
-            f"{names} publishes {patient.image_topic}, but no frame arrives",
+            f"{names} publishes {system.image_topic}, but no frame arrives",
             f"{cure(heard.implementation)}; see its log",
         )
-    if patient.source == "topic":
-        starts = "rig sim" if patient.options.sim else f"the camera's driver, remapped to {patient.image_topic}"
-        return warn(name, f"not running: nobody publishes {patient.image_topic} (source topic)", f"start {starts}")
+    if system.source == "topic":
+        starts = "rig sim" if system.options.sim else f"the camera's driver, remapped to {system.image_topic}"
+        return warn(name, f"not running: nobody publishes {system.image_topic} (source topic)", f"start {starts}")
     why = heard.health.get(node, (0, "the camera node did not start: run it to see why"))[1]
     return fail(
         name,
-        f"no frame of source {patient.source}: {why}",
+        f"no frame of source {system.source}: {why}",
         "plug it in (lsusb; USB 3), see that no other program has it open, and that you may (groups video, plugdev)",
     )
 
 
-def exposure(patient: Patient) -> Finding:
+def exposure(system: ExaminedSystem) -> Finding:
     """Whether there is light, and not too much of it, in the part of the frame that is observed."""
     name = "exposure"
-    observed = _observed(patient)
+    observed = _observed(system)
     if observed is None:
-        return warn(name, "not running: no frame", f"start {patient.start}")
+        return warn(name, "not running: no frame", f"start {system.start}")
     grey = cv2.cvtColor(observed, cv2.COLOR_RGB2GRAY)
     dark, bright = float((grey <= DARK).mean()), float((grey >= BRIGHT).mean())
     text = f"mean {grey.mean():.0f} of 255, {dark:.0%} black, {bright:.0%} white"
@@ -139,15 +139,15 @@ def exposure(patient: Patient) -> Finding:
     return ok(name, text)
 
 
-def focus(patient: Patient) -> Finding:
+def focus(system: ExaminedSystem) -> Finding:
     """Whether the observed part of the frame has the detail that the encoder can see."""
     name = "focus"
-    observed = _observed(patient)
+    observed = _observed(system)
     if observed is None:
-        return warn(name, "not running: no frame", f"start {patient.start}")
+        return warn(name, "not running: no frame", f"start {system.start}")
     value = sharpness(observed)
     text = f"sharpness {value:.3f} (variance of the Laplacian over the picture's, {LOOKED_AT} pixels wide)"
-    as_trained = _edges_beside_the_references(patient)
+    as_trained = _edges_beside_the_references(system)
     if as_trained is not None:
         text += f"; edges that stand still are {as_trained:.0%} as steep as the checkpoint's"
     advice = (
@@ -175,14 +175,14 @@ def _laplacian(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(cv2.Laplacian(grey, cv2.CV_32F), np.float32)
 
 
-def _edges_beside_the_references(patient: Patient) -> float | None:
+def _edges_beside_the_references(system: ExaminedSystem) -> float | None:
     """Return how steep the edges of the static scene are today, over how steep they were when the checkpoint was made;
     None where there is no reference, or nothing of it to be seen."""
-    known = reference(patient.checkpoint)
+    known = reference(system.checkpoint)
     if known is None:
         return None
-    size = patient.trained.camera.image_size
-    today = prepare(_picture(patient, patient.heard.frames.last), _crop(patient), size)
+    size = system.trained.camera.image_size
+    today = prepare(_picture(system, system.heard.frames.last), _crop(system), size)
     # Neither where the arm was, nor where it is, nor beside it.
     alike = np.abs(today.astype(np.int16) - known.median).max(axis=-1) < UNLIKE
     still = cv2.erode((alike & (known.steady > ALWAYS)).astype(np.uint8), np.ones((3, 3))) > 0
@@ -192,28 +192,28 @@ def _edges_beside_the_references(patient: Patient) -> float | None:
     return now / then if then > LEAST_EDGES else None
 
 
-def view(patient: Patient) -> Finding:
+def view(system: ExaminedSystem) -> Finding:
     """Whether the camera sees the scene that the checkpoint was made from, from where it stood then."""
     name = "view"
-    known = reference(patient.checkpoint)
+    known = reference(system.checkpoint)
     if known is None:
         return warn(
             name,
             "the checkpoint has no picture of its scene: whether the camera has moved cannot be told",
             "train it with this version of `rig train`, which keeps one; until then, look at what it sees",
         )
-    kept = patient.heard.frames.kept
+    kept = system.heard.frames.kept
     if not kept:
-        return warn(name, "not running: no frame", f"start {patient.start}")
-    size, crop = patient.trained.camera.image_size, _crop(patient)
-    today = np.stack([prepare(_picture(patient, message), crop, size) for message in kept])
+        return warn(name, "not running: no frame", f"start {system.start}")
+    size, crop = system.trained.camera.image_size, _crop(system)
+    today = np.stack([prepare(_picture(system, message), crop, size) for message in kept])
     change = compare(known, today)
     drawn = ""
-    if patient.options.picture is not None:
+    if system.options.picture is not None:
         picture = draw(known, today, change)
-        if not cv2.imwrite(str(patient.options.picture), picture[..., ::-1]):
-            raise OSError(f"{patient.options.picture} could not be written")
-        drawn = f"; see {patient.options.picture}"
+        if not cv2.imwrite(str(system.options.picture), picture[..., ::-1]):
+            raise OSError(f"{system.options.picture} could not be written")
+        drawn = f"; see {system.options.picture}"
     text = "; ".join(change.problems) or "as the checkpoint's camera saw it"
     if change.blind:
         text += f" (a shift {' or '.join(change.blind)} would not show: nothing in sight tells)"
@@ -227,18 +227,18 @@ def view(patient: Patient) -> Finding:
     return ok(name, text + drawn)
 
 
-def _observed(patient: Patient) -> NDArray[np.uint8] | None:
+def _observed(system: ExaminedSystem) -> NDArray[np.uint8] | None:
     """Return the part of the newest frame that is observed, uint8 [S, S, 3] RGB, S = `LOOKED_AT`."""
-    message = patient.heard.frames.last
-    return None if message is None else prepare(_picture(patient, message), _crop(patient), LOOKED_AT)
+    message = system.heard.frames.last
+    return None if message is None else prepare(_picture(system, message), _crop(system), LOOKED_AT)
 
 
-def _picture(patient: Patient, message: Any) -> NDArray[np.uint8]:
+def _picture(system: ExaminedSystem, message: Any) -> NDArray[np.uint8]:
     """Return a frame as it is before the crop, uint8 [H, W, 3] RGB."""
     picture = from_raw(message) if hasattr(message, "encoding") else from_compressed(bytes(message.data))
     # The camera node turns its own camera's frames before it publishes them.
-    return turned(picture, int(patient.camera.get("rotation", 0))) if patient.source == "topic" else picture
+    return turned(picture, int(system.camera.get("rotation", 0))) if system.source == "topic" else picture
 
 
-def _crop(patient: Patient) -> Crop:
-    return Crop(*patient.camera.get("crop", patient.trained.camera.crop))
+def _crop(system: ExaminedSystem) -> Crop:
+    return Crop(*system.camera.get("crop", system.trained.camera.crop))

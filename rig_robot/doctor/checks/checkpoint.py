@@ -8,7 +8,7 @@ import numpy as np
 
 from rig_robot.doctor.check_result import Finding, fail, ok, warn
 from rig_robot.doctor.configured_arm import limits
-from rig_robot.doctor.examined_system import Patient
+from rig_robot.doctor.examined_system import ExaminedSystem
 from rig_robot.inference.numpy_networks import Encoder, Policy
 
 SHARE = 0.5
@@ -17,24 +17,24 @@ CAMERA_RATE = 30.0
 """Of the camera [Hz], where nothing says otherwise."""
 
 
-def loads(patient: Patient) -> Finding:
+def loads(system: ExaminedSystem) -> Finding:
     """Whether both networks are what config.json names, and a pair."""
     name = "checkpoint"
-    Encoder(patient.checkpoint)
-    config = Policy(patient.checkpoint).config
+    Encoder(system.checkpoint)
+    config = Policy(system.checkpoint).config
     return ok(
         name,
-        f"{patient.checkpoint.name} of {config.created}: vae/{config.vae_id}, sha256 of both files right; "
+        f"{system.checkpoint.name} of {config.created}: vae/{config.vae_id}, sha256 of both files right; "
         f"{config.camera.image_size}x{config.camera.image_size} pixels, axes {''.join(config.action.axes)}",
     )
 
 
-def fits(patient: Patient) -> Finding:
+def fits(system: ExaminedSystem) -> Finding:
     """Whether the policy's workspace lies in the box, and its steps below the box's speed."""
     name = "workspace"
-    trained = patient.trained
+    trained = system.trained
     try:
-        bounds = limits(patient, trained)
+        bounds = limits(system, trained)
     except ValueError as error:
         return fail(
             name, str(error), "the arm node would refuse to start: widen the box if the arm may go there, else retrain"
@@ -50,10 +50,10 @@ def fits(patient: Patient) -> Finding:
     return ok(name, f"{text}; its steps ({steps:g} m/s along an axis) are allowed")
 
 
-def latency(patient: Patient, repeats: int = 60) -> Finding:
+def latency(system: ExaminedSystem, repeats: int = 60) -> Finding:
     """How long an image takes to become an action on this machine, with cold caches as in a running system."""
     name = "inference"
-    encoder, policy = Encoder(patient.checkpoint), Policy(patient.checkpoint)
+    encoder, policy = Encoder(system.checkpoint), Policy(system.checkpoint)
     size = encoder.config.camera.image_size
     image = np.random.default_rng(0).integers(0, 255, (size, size, 3), np.uint8)
     taken = []

@@ -13,8 +13,8 @@ from rig_robot.bringup.node_spec import NodeSpec
 from rig_robot.bringup.other_users import CURE, cause, over_udp, strangers
 from rig_robot.bringup.shared_memory import FOLDER, orphans
 from rig_robot.doctor.check_result import Finding, fail, ok, warn
-from rig_robot.doctor.examined_system import Patient, domain
-from rig_robot.doctor.system_listener import full_name
+from rig_robot.doctor.examined_system import ExaminedSystem, domain
+from rig_robot.doctor.heard import full_name
 
 DEFAULT_SEGMENT = 512 * 1024
 """Fast DDS's shared-memory segment where no profile says otherwise [bytes]."""
@@ -24,10 +24,10 @@ OVERHEAD = 1.07
 """What a segment takes of /dev/shm over its size (34 MiB measured for 32)."""
 
 
-def profile(patient: Patient) -> Finding:
+def profile(system: ExaminedSystem) -> Finding:
     """Whether the processes that send frames have a segment that frames fit into."""
     name = "DDS profile"
-    implementation = patient.heard.implementation or os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+    implementation = system.heard.implementation or os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     if not implementation.startswith("rmw_fastrtps"):
         return warn(
             name,
@@ -35,7 +35,7 @@ def profile(patient: Patient) -> Finding:
             "tried with rmw_fastrtps_cpp only: unset RMW_IMPLEMENTATION, or see to large messages yourself (Cyclone: "
             "iceoryx, or larger socket buffers)",
         )
-    frame = 3 * patient.trained.camera.width * patient.trained.camera.height
+    frame = 3 * system.trained.camera.width * system.trained.camera.height
     variable = next((variable for variable in DDS_VARIABLES if variable in os.environ), None)
     file = Path(os.environ[variable] if variable else next(iter(dds_profile("camera", {}).values())))
     whose = f"yours ({variable})" if variable else "the package's (config/dds), for nodes that `rig` starts"
@@ -57,7 +57,7 @@ def profile(patient: Patient) -> Finding:
             f"set segment_size to {FRAMES * frame} or more in {file}, or unset {variable}: with the default segment "
             "a third to a half of all 640x480 frames is lost",
         )
-    if patient.source == "topic" and not patient.options.sim and not variable:
+    if system.source == "topic" and not system.options.sim and not variable:
         # The driver is not started by us, and what it runs with cannot be seen from here.
         return ok(name, f"{found}; start your camera's driver with {next(iter(dds_profile('camera', {})))}={file} too")
     return ok(name, found)
@@ -75,12 +75,12 @@ def segment_size(file: Path) -> int:
     return max(sizes, default=DEFAULT_SEGMENT)
 
 
-def room(patient: Patient, folder: Path = FOLDER) -> Finding:
+def shared_memory(system: ExaminedSystem, folder: Path = FOLDER) -> Finding:
     """Whether the system's segments fit into /dev/shm."""
     name = "shared memory"
-    needed = _taken(patient.nodes)
+    needed = _taken(system.nodes)
     usage = shutil.disk_usage(folder)
-    running = [node for node in patient.nodes if patient.heard.runs(node.name, node.namespace)]
+    running = [node for node in system.nodes if system.heard.runs(node.name, node.namespace)]
     missing = needed - _taken(running)
     found = (
         f"{folder}: {usage.free / 2**20:.0f} of {usage.total / 2**20:.0f} MiB free; the nodes take {needed / 2**20:.0f}"
@@ -102,7 +102,7 @@ def _taken(nodes: list[NodeSpec]) -> float:
     return OVERHEAD * (senders * large + (len(nodes) - senders) * small)
 
 
-def left_behind(folder: Path = FOLDER) -> Finding:
+def orphaned_memory(folder: Path = FOLDER) -> Finding:
     """Whether dead processes have left shared memory."""
     name = "orphaned memory"
     files = [file for file in orphans(folder) if file.exists()]
@@ -116,7 +116,7 @@ def left_behind(folder: Path = FOLDER) -> Finding:
     )
 
 
-def users(patient: Patient) -> Finding:
+def users(system: ExaminedSystem) -> Finding:
     """Whether the processes of the domain can share memory with this one."""
     name = "users"
     names = strangers(os.environ)
@@ -138,12 +138,12 @@ def _transports() -> list[str]:
     return [f"{name}={os.environ[name]}" for name in (*DDS_VARIABLES, BUILTIN_TRANSPORTS) if name in os.environ]
 
 
-def neighbours(patient: Patient) -> Finding:
+def domain_nodes(system: ExaminedSystem) -> Finding:
     """Who is on the ROS domain, and whether anybody is there twice."""
     name = "ROS domain"
     reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET").upper()
-    heard = patient.heard
-    ours = {full_name(node.name, node.namespace) for node in patient.nodes}
+    heard = system.heard
+    ours = {full_name(node.name, node.namespace) for node in system.nodes}
     others = sorted(set(heard.nodes) - ours)
     found = f"domain {domain()}, discovery {reach}; {len(set(heard.nodes) & ours)} of our nodes"
     found += f", others: {', '.join(others)}" if others else ", nobody else"
@@ -153,13 +153,13 @@ def neighbours(patient: Patient) -> Finding:
             f"{found}; more than once: {', '.join(twice)}",
             "end the other system, or give each its own ROS_DOMAIN_ID or --namespace: two arm nodes fight over one arm",
         )
-    if elsewhere := _other_domains(patient):
+    if elsewhere := _other_domains(system):
         return warn(
             name,
             f"{found}; nodes of rig_robot run in domain {', '.join(elsewhere)}",
             f"look at those: ROS_DOMAIN_ID={elsewhere[0]} rig doctor ..." + _hint(elsewhere),
         )
-    if not patient.options.sim and domain() == SIMULATION_DOMAIN:
+    if not system.options.sim and domain() == SIMULATION_DOMAIN:
         return warn(
             name,
             f"{found}; that is the domain of simulations",
@@ -172,9 +172,9 @@ def _hint(domains: list[str]) -> str:
     return "; --sim for a simulation" if SIMULATION_DOMAIN in domains else ""
 
 
-def _other_domains(patient: Patient) -> list[str]:
+def _other_domains(system: ExaminedSystem) -> list[str]:
     """Return the other domains in which processes of this machine run our nodes, where none runs in ours."""
-    if any(patient.heard.runs(node.name, node.namespace) for node in patient.nodes):
+    if any(system.heard.runs(node.name, node.namespace) for node in system.nodes):
         return []
     domains = set()
     for process in Path("/proc").glob("[0-9]*"):
@@ -190,15 +190,15 @@ def _other_domains(patient: Patient) -> list[str]:
     return sorted(domains - {domain()})
 
 
-def simulated_time(patient: Patient) -> Finding:
+def simulated_time(system: ExaminedSystem) -> Finding:
     """Whether all go by the same clock."""
     name = "use_sim_time"
     told = {
         node: bool(values["use_sim_time"])
-        for node, values in patient.heard.parameters.items()
+        for node, values in system.heard.parameters.items()
         if "use_sim_time" in values
     }
-    clocks = [endpoint.node for endpoint in patient.heard.publishers.get("/clock", [])]
+    clocks = [endpoint.node for endpoint in system.heard.publishers.get("/clock", [])]
     by_clock = sorted(node for node, value in told.items() if value)
     by_time = sorted(node for node, value in told.items() if not value)
     clock = f"/clock from {', '.join(clocks)}" if clocks else "nobody publishes /clock"
@@ -219,7 +219,7 @@ def simulated_time(patient: Patient) -> Finding:
             "set use_sim_time: true for all where stamps are of that clock (rosbag2 play --clock, a simulator)",
         )
     if not told:
-        configured = any(node.parameters.get("use_sim_time") for node in patient.nodes)
+        configured = any(node.parameters.get("use_sim_time") for node in system.nodes)
         if configured != bool(clocks):
             return warn(name, f"not running; configured {configured}; {clock}", "make the two fit before you start")
         return ok(name, f"not running; configured {configured}; {clock}")

@@ -89,7 +89,7 @@ def rendering(sim: bool) -> Finding:
     return warn(name, found, f"only the simulation and training need it: {advice}")
 
 
-def wakefulness(rate: float, seconds: float = 1.0) -> Finding:
+def scheduling_latency(rate: float, seconds: float = 1.0) -> Finding:
     """How late this machine wakes a process that sleeps until the arm's next command, as it is loaded now."""
     name = "scheduling"
     period = 1.0 / rate

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from rig_robot.doctor.check_result import Finding, fail, ok, warn
-from rig_robot.doctor.examined_system import Patient
-from rig_robot.doctor.system_listener import full_name
+from rig_robot.doctor.examined_system import ExaminedSystem
+from rig_robot.doctor.heard import full_name
 
 _WARN, _ERROR = 1, 2
 
 
-def nodes(patient: Patient) -> Finding:
+def nodes(system: ExaminedSystem) -> Finding:
     """Whether the system's nodes run and are well."""
     name = "nodes"
-    heard = patient.heard
-    wanted = [full_name(node.name, node.namespace) for node in patient.nodes]
+    heard = system.heard
+    wanted = [full_name(node.name, node.namespace) for node in system.nodes]
     missing = [node for node in wanted if node not in heard.nodes]
     if len(missing) == len(wanted):
-        return warn(name, f"not running: none of {', '.join(wanted)}", f"start {patient.start}")
+        return warn(name, f"not running: none of {', '.join(wanted)}", f"start {system.start}")
     if missing:
         return fail(
             name, f"{', '.join(missing)} not there", "see what they said when they ended: the runner starts them again"
         )
     # A disarmed arm warns that it is: that is how it should be found.
     ill = {node: heard.health[node] for node in wanted if node in heard.health and heard.health[node][0] >= _WARN}
-    arm = full_name("arm", patient.options.namespace)
+    arm = full_name("arm", system.options.namespace)
     if ill.get(arm, (0, ""))[0] == _WARN:
         del ill[arm]
     told = f"; arm: {heard.health[arm][1]}" if arm in heard.health else ""

@@ -1,0 +1,85 @@
+"""Chooses the policy node's actions: the policy's own, noisy ones in practice, random ones in exploration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+
+from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.common.message_fields import stamp_s
+from rig_robot.inference.exploration import Explorer
+from rig_robot.inference.latent import Latent
+from rig_robot.inference.policy_pairs import Pairs
+from rig_robot.ros.node import RigNode
+from rig_robot.ros.qos import STATE
+
+STICKY = 10
+"""Steps for which a random direction is held, as `rig train` does by default."""
+POSE_AGE = 0.5
+"""A tool pose older than this is taken as unknown [s]."""
+
+
+class ActionChooser:
+    """Chooses an action for a latent, by the mode of the episode.
+
+    Args:
+        node: The policy node.
+        config: Configuration of the checkpoint; its action and workspace stay while the node runs.
+        pairs: The policies that the node holds, each with its goal.
+    """
+
+    def __init__(self, node: RigNode, config: CheckpointConfig, pairs: Pairs) -> None:
+        self._node, self._pairs = node, pairs
+        self._noise = node.declare(
+            "noise",
+            0.2,
+            "Standard deviation of the noise on actions in practice; 1 is full speed.",
+            low=0,
+            high=2,
+        )
+        self._epsilon = node.declare("epsilon", 0.2, "Share of random actions in practice.", low=0, high=1)
+        self._axes = len(config.action.axes)
+        self._rng = np.random.default_rng()
+        self._explorer = Explorer(config.action, config.workspace, STICKY, self._rng)
+        self._subscription: Any = None
+        self._pose: tuple[float, np.ndarray] | None = None
+        """ROS time of the newest tool pose [s], and the tool's position [3] m"""
+
+    def choose(self, found: Latent, mode: str) -> np.ndarray | None:
+        """Return an action [A] in [-1, 1]; None while this VAE's latent of the goal has not arrived.
+
+        Raises:
+            ValueError: If no policy here was trained on the latent's VAE.
+        """
+        if mode == "explore":
+            return self._explorer.act(self._tool_position())
+        pair = self._pairs.of(found)
+        if pair.goal is None:
+            return None
+        if mode == "practice" and self._rng.random() < self._epsilon:
+            return self._rng.uniform(-1, 1, self._axes).astype(np.float32)
+        action = pair.policy.act(found.mean, pair.goal.mean)
+        if mode == "practice":
+            action = np.clip(action + self._rng.normal(0, self._noise, len(action)), -1, 1)
+        return action
+
+    def listen_to_pose(self, wanted: bool) -> None:
+        """Subscribe to the tool's pose for exploration, and not otherwise: it comes a hundred times a second."""
+        if wanted and self._subscription is None:
+            self._subscription = self._node.subscribe(PoseStamped, "rig/ee_pose", self._on_pose, STATE)
+        elif not wanted and self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = self._pose = None
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        position = message.pose.position
+        self._pose = stamp_s(message.header.stamp), np.array([position.x, position.y, position.z])
+
+    def _tool_position(self) -> np.ndarray | None:
+        """Return the tool's position [3] m; None where it is not known."""
+        if self._pose is None:
+            return None
+        stamp, position = self._pose
+        return position if self._node.now() - stamp < POSE_AGE else None

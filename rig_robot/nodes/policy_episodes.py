@@ -1,0 +1,83 @@
+"""Starts and ends the policy node's episodes, and announces both to whoever records or counts them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.duration import Duration
+
+from rig_robot.checkpoint_delivery.swap_follower import Loaded
+from rig_robot.inference.numpy_networks import Policy
+from rig_robot.messages.diagnostics import OK, diagnostic
+from rig_robot.ros.node import RigNode
+from rig_robot.ros.qos import EPISODES
+
+
+@dataclass
+class Episode:
+    """The episode that is running."""
+
+    id: str
+    mode: str
+    goal_kind: str
+    """imagined, shown or none"""
+    goal: int
+    """stamp of the goal [ns]; 0: none"""
+    limit: int | None
+    """steps after which the episode ends; None: it ends with the goal or the mode"""
+    steps: int = 0
+
+    @property
+    def follows_goal(self) -> bool:
+        """Return whether the robot moves to a goal, rather than at random."""
+        return self.mode != "explore"
+
+
+class Episodes:
+    """Keeps the running episode, and publishes the start and the end of each on `rig/episode`.
+
+    Args:
+        node: The policy node.
+        running: Returns the policy that acts now, and its checkpoint's name.
+    """
+
+    def __init__(self, node: RigNode, running: Callable[[], Loaded[Policy]]) -> None:
+        self._running = running
+        self.present: Episode | None = None
+        self._publisher = node.publisher(DiagnosticStatus, "rig/episode", EPISODES)
+
+    def start(self, mode: str, goal_kind: str, goal: int, limit: int | None) -> None:
+        """Start an episode; see `Episode` for the arguments."""
+        name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        self.present = Episode(name, mode, goal_kind, goal, limit)
+        self._publish(self.present, "start", "")
+
+    def end(self, why: str) -> None:
+        """End the running episode, if there is one, and say why."""
+        if self.present is not None:
+            self._publish(self.present, "end", why)
+            self.present = None
+
+    def stop(self) -> None:
+        """End the running episode and wait until all subscribers have its end: what was recorded of it is whole."""
+        self.end("the policy node stops")
+        self._publisher.wait_for_all_acked(Duration(seconds=0.5))
+
+    def _publish(self, episode: Episode, event: str, why: str) -> None:
+        name, policy = self._running()
+        told = {
+            "id": episode.id,
+            "event": event,
+            "mode": episode.mode,
+            "goal": episode.goal,
+            "goal_kind": episode.goal_kind,
+            "checkpoint": name,
+            "vae": policy.vae_id,
+            "steps": episode.steps,
+            "why": why,
+        }
+        self._publisher.publish(diagnostic("episode", OK, event, told))
