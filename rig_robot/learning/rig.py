@@ -12,6 +12,7 @@ from rig_robot.learning.representations import Latent, Log, make
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.relabeling import Shares, relabel
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
+from rig_robot.learning.rl.reward import reward
 from rig_robot.learning.rl.td3 import Batch, Td3
 
 EXPLORE, LEARN_TO_SEE, REHEARSE, PRACTISE = range(4)
@@ -103,7 +104,7 @@ class Rig:
         since = 0 if args.keep_exploration else self.explored
         transitions = self.replay.sample(rng, args.batch, since)  # lines 10 and 11: R holds z and z' beside s and s'
         goals = relabel(rng, self.replay, transitions, self.prior, self.shares)  # line 12
-        rewards = -np.linalg.norm(transitions.next_latents - goals, axis=1)  # line 13
+        rewards = reward(transitions.next_latents, goals)  # line 13
         _, latents, before, actions, next_latents = transitions
         arrays = (latents, before, actions, next_latents, goals, rewards)
         noise = torch.from_numpy(rng.standard_normal(actions.shape, dtype=np.float32))

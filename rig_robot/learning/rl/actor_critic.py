@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rig_robot.learning.rl.reward import reward
+
 Kept = list[tuple[Tensor, ...]]
 """What `Mlp.run` leaves for `Mlp.gradients`, of each layer: its input; if normalised also what was, its mean, 1 / its
 deviation"""
@@ -134,7 +136,7 @@ class Critic(nn.Module):
 class Value(nn.Module):
     """V(z, g) of the policy. No part of the algorithm needs it: it is for seeing what the robot thinks of a place.
 
-    Like the critics it says only what is to be added to -||z - g||, which has the tip at the goal.
+    Like the critics' networks, its network gives only what is added to the reward of the place, -||z - g||.
     """
 
     def __init__(self, latent_size: int, hidden: Sequence[int], layer_norm: bool = True) -> None:
@@ -143,9 +145,8 @@ class Value(nn.Module):
 
     def forward(self, latent: Tensor, goal: Tensor) -> Tensor:
         """latent, goal: float32 [B, L] -> float32 [B]."""
-        left = goal - latent
-        added = self.layers(torch.cat((latent, left), dim=1)).squeeze(1)
-        return added - torch.linalg.vector_norm(left, dim=1)
+        added = self.layers(torch.cat((latent, goal - latent), dim=1)).squeeze(1)
+        return added + reward(latent, goal)
 
 
 class Predictor(nn.Module):

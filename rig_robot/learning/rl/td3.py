@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.rl.actor_critic import Actor, Critic, Mlp, Predictor, Value
 from rig_robot.learning.rl.flat_adam import Adam, side_by_side
+from rig_robot.learning.rl.reward import reward, reward_gradient
 
 TARGET_NOISE_CLIP = 0.5
 
@@ -87,12 +88,12 @@ class Td3(nn.Module):
     def values(
         self, critics: Iterable[nn.Module], latent: Tensor, action: Tensor, goal: Tensor, aim: Tensor | None
     ) -> list[Tensor]:
-        """Q(z, a, g) = critic - ||aim - g|| for each critic; [B] each."""
+        """Q(z, a, g) = critic + r(aim, g) for each critic; [B] each."""
         learnt = [critic(latent, action, goal) for critic in critics]
         if aim is None:
             return learnt
-        miss = torch.linalg.vector_norm(aim - goal, dim=1)
-        return [value - miss for value in learnt]
+        tip = reward(aim, goal)
+        return [value + tip for value in learnt]
 
     def target(self, batch: Batch, noise: Tensor) -> Tensor:
         """r + gamma Q'(s', pi'(s') + noise): float32 [B].
@@ -115,8 +116,8 @@ class Td3(nn.Module):
         latent, before, action, next_latent, goal, _ = batch
         wanted = self.target(batch, noise)
         aim = self.aim(latent, action)
-        miss = 0.0 if aim is None else torch.linalg.vector_norm(aim - goal, dim=1)
-        to_learn, inputs = (wanted + miss).unsqueeze(1), Critic.inputs(latent, action, goal)
+        tip = 0.0 if aim is None else reward(aim, goal)
+        to_learn, inputs = (wanted - tip).unsqueeze(1), Critic.inputs(latent, action, goal)
         slopes = iter(self.critic_optimiser.slopes)
         losses = [fit(layers, inputs, to_learn, slopes) for layers in self.critic_layers]
         log = {"critic_loss": losses[0] + losses[1], "q": wanted.mean()}
@@ -142,7 +143,7 @@ class Td3(nn.Module):
         self.actor_optimiser.descend()
 
         # V(s, g) = Q(s, pi(s, g), g)
-        to_learn = q.add(torch.linalg.vector_norm(left, dim=1)).unsqueeze(1)
+        to_learn = q.sub(reward(latent, goal)).unsqueeze(1)
         value_loss = fit(self.value.layers, inputs, to_learn, iter(self.value_optimiser.slopes))
         self.value_optimiser.descend()
         for follower, optimiser in zip(self.followers, (self.actor_optimiser, self.critic_optimiser), strict=True):
@@ -159,11 +160,11 @@ class Td3(nn.Module):
         if not self.args.tip:
             return q, slope
         moved, kept = self.predictor.layers.run(Predictor.inputs(latent, action, action))
-        off = latent - goal + moved / self.args.gain  # aim - g
-        miss = torch.linalg.vector_norm(off, dim=1)
-        direction = off / (-self.args.gain * miss).clamp_(max=-1e-12).unsqueeze(1)  # -d||off|| / dmoved
+        heading, left = moved / self.args.gain, goal - latent  # aim and goal, both as seen from the latent
+        tip = reward(heading, left)
+        direction = reward_gradient(heading, left, tip, self.args.gain)
         through = self.predictor.layers.gradients(kept, direction, inputs=True)
-        return q - miss, slope + through[:, size : size + actions] + through[:, size + actions :]
+        return q + tip, slope + through[:, size : size + actions] + through[:, size + actions :]
 
 
 def fit(network: Mlp, inputs: Tensor, wanted: Tensor, slopes: Iterator[Tensor]) -> Tensor:
