@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 Method = Literal["rig", "rig-lecture", "rig-2018", "pixels", "oracle"]
 Representation = Literal["latent", "conditional", "pixels", "state"]
+Implementation = Literal["fast", "readable"]
 Scene = Literal["plain", "cluttered", "colours", "shifted"]
 
 
@@ -70,6 +71,8 @@ class TrainArgs:
     fine_tune_learning_rate: float = 3e-4
     """Learning rate of the first fine-tuning; it falls with that of the policy."""
 
+    implementation: Implementation = "fast"
+    """Of TD3: gradients by formula; or by autograd, slower, to read and to change (rl/td3.py). Results are the same."""
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the hidden layers of actor and critics."""
     layer_norm: bool = True

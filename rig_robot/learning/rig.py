@@ -10,10 +10,11 @@ import torch
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.representations import Latent, Log, make
 from rig_robot.learning.rl.goal_prior import Prior
+from rig_robot.learning.rl.implementations import make_td3
 from rig_robot.learning.rl.relabeling import Shares, relabel
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
 from rig_robot.learning.rl.reward import reward
-from rig_robot.learning.rl.td3 import Batch, Td3
+from rig_robot.learning.rl.td3 import Batch
 
 EXPLORE, LEARN_TO_SEE, REHEARSE, PRACTISE = range(4)
 REHEARSAL_UNIT = 100
@@ -35,7 +36,7 @@ class Rig:
         self.args, self.action_size, self.horizon = args, action_size, horizon
         self.representation = make(args, action_size)
         size = self.representation.size
-        self.td3 = Td3(size, action_size, args)
+        self.td3 = make_td3(size, action_size, args)
         self.replay = ReplayBuffer(len(images), size, action_size, images)
         self.prior = Prior(np.zeros(size), np.eye(size))
         self.shares = Shares(args.future, args.imagined, args.replayed, args.hindsight)

@@ -70,9 +70,7 @@ def load(directory: Path, config: CheckpointConfig, rig: Rig) -> None:
             vae.calibration.moves.copy_(moves)
             vae.calibration.late.copy_(late)
     vae.trainer = VaeTrainer(vae.vae, rig.args.beta, vae.calibration, rig.args.calibration)
-    for optimiser in (td3.actor_optimiser, td3.critic_optimiser, td3.value_optimiser):
-        for tensor in optimiser.state[optimiser.vector].values():
-            tensor.zero_()
+    td3.reset_optimisers()
 
 
 @torch.inference_mode()
@@ -84,7 +82,7 @@ def calibration(td3: Td3, prior: Prior) -> tuple[torch.Tensor, torch.Tensor]:
     """
     rng = np.random.default_rng(0)
     latents = torch.from_numpy(prior.sample(rng, PROBES))
-    size = td3.actor.layers.weights[-1].shape[0]
+    size = td3.action_size
     before, action = (torch.from_numpy(rng.uniform(-1, 1, (PROBES, size)).astype(np.float32)) for _ in range(2))
     moved = td3.predictor(latents, before, action) - latents
     known = torch.cat((before, action, torch.ones(PROBES, 1)), dim=1)

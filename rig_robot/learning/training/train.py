@@ -115,9 +115,11 @@ class _Run:
         fresh: dict[str, Any] = {"args": plain(args), "history": [], "seconds": 0.0, "cpu_seconds": 0.0}
         saved = load_notes(args.out / STATE)
         self.notes = saved or fresh
-        changed = {name: value for name, value in plain(args).items() if self.notes["args"].get(name) != value}
+        # An argument that is newer than the unfinished run had, in effect, its default.
+        kept = plain(TrainArgs(out=args.out)) | self.notes["args"]
+        changed = {name: value for name, value in plain(args).items() if kept[name] != value}
         if changed:
-            was = ", ".join(f"{name} {self.notes['args'].get(name)}, not {value}" for name, value in changed.items())
+            was = ", ".join(f"{name} {kept[name]}, not {value}" for name, value in changed.items())
             raise ValueError(f"{args.out} holds an unfinished run with {was}: give the same, or another directory")
         claim(given)
         for name in (STATE, PICTURES, CHECKPOINTS):

@@ -108,12 +108,7 @@ def _modules(rig: Rig) -> list[tuple[str, nn.Module]]:
 
 
 def _optimisers(rig: Rig) -> list[tuple[str, torch.optim.Adam]]:
-    td3 = rig.td3
-    optimisers: list[tuple[str, torch.optim.Adam]] = [
-        ("actor_optimiser", td3.actor_optimiser),
-        ("critic_optimiser", td3.critic_optimiser),
-        ("value_optimiser", td3.value_optimiser),
-    ]
+    optimisers = list(rig.td3.optimisers.items())
     if isinstance(rig.representation, Latent):
         optimisers.append(("vae_optimiser", rig.representation.trainer.optimiser))
     return optimisers
