@@ -22,7 +22,7 @@ TARGET_NOISE_CLIP = 0.5
 
 
 def falling(progress: float) -> float:
-    """Return the factor that falls linearly to 5 % on learning rates; progress: 0 where training starts, 1 at its end."""
+    """Return the factor on a learning rate, falling linearly from 1 to 0.05; progress: 0 at the start, 1 at the end."""
     return 1 - 0.95 * progress
 
 
