@@ -3,12 +3,17 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from rig_robot.learning.representations import REPRESENTATIONS
 
 Method = Literal["rig", "rig-lecture", "rig-2018", "pixels", "oracle"]
-Representation = Literal["latent", "conditional", "pixels", "state"]
 Implementation = Literal["fast", "readable"]
 Scene = Literal["plain", "cluttered", "colours", "shifted"]
+if TYPE_CHECKING:
+    Representation = str
+else:
+    Representation = Literal[tuple(REPRESENTATIONS)]  # so that the command line names them all
 
 
 @dataclass(frozen=True)
@@ -176,7 +181,10 @@ class TrainArgs:
         if self.future + self.imagined + self.replayed > 1 + 1e-9:
             shares = f"{self.future} + {self.imagined} + {self.replayed}"
             raise ValueError(f"future + imagined + replayed is {shares}, expected a sum of at most 1")
-        if self.fine_tune_every and self.representation in ("pixels", "state"):
+        if self.representation not in REPRESENTATIONS:
+            known = ", ".join(REPRESENTATIONS)
+            raise ValueError(f"representation is {self.representation}, expected one of {known}")
+        if self.fine_tune_every and not REPRESENTATIONS[self.representation].has_vae:
             raise ValueError(
                 f"fine_tune_every is {self.fine_tune_every}, expected 0: no VAE makes {self.representation}"
             )

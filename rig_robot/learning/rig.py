@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.representations import Latent, Log, make
+from rig_robot.learning.representations import make
+from rig_robot.learning.representations.base import Log
+from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.implementations import make_td3
 from rig_robot.learning.rl.relabeling import Shares, relabel

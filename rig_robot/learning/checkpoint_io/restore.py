@@ -10,7 +10,8 @@ import torch
 from rig_robot.checkpoints.checkpoint import CheckpointConfig, CheckpointError, read_tensors
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io.export import LATE, MOVES
-from rig_robot.learning.representations import Latent
+from rig_robot.learning.representations import find
+from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.td3 import Td3
@@ -36,7 +37,7 @@ def arguments(config: CheckpointConfig, out: Path) -> TrainArgs:
         args = TrainArgs(**(known | {"out": out}))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"the checkpoint's `training` cannot be gone on with: {error}") from error
-    if args.representation != "latent" or args.image_size != config.camera.image_size:
+    if not find(args.representation).deployable or args.image_size != config.camera.image_size:
         raise CheckpointError(
             f"the checkpoint's `training` has representation {args.representation} and image_size {args.image_size}, "
             f"expected latent and {config.camera.image_size}"

@@ -13,7 +13,8 @@ from rig_robot.checkpoints import checkpoint
 from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import export
-from rig_robot.learning.representations import Latent, make
+from rig_robot.learning.representations import find, make
+from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.implementations import make_td3
 
@@ -30,7 +31,7 @@ def create(
     """
     if args.image_size != camera.image_size:
         raise ValueError(f"image_size is {args.image_size}, expected {camera.image_size}, as the camera's entry says")
-    if args.representation != "latent":
+    if not find(args.representation).deployable:
         raise ValueError(f"representation is {args.representation}, expected latent: robots act on latents")
     if directory.exists():
         checkpoint.read_config(directory)

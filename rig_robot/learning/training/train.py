@@ -27,7 +27,9 @@ from rig_robot.common.output_paths import check_folder
 from rig_robot.learning.arguments import ExploreArgs, TrainArgs
 from rig_robot.learning.checkpoint_io import export
 from rig_robot.learning.checkpoint_io.export import plain
-from rig_robot.learning.representations import UNIT, Latent, Log
+from rig_robot.learning.representations import REPRESENTATIONS
+from rig_robot.learning.representations.base import Log
+from rig_robot.learning.representations.latent import UNIT, Latent
 from rig_robot.learning.rig import EXPLORE, REHEARSAL_UNIT, Rig, explore, frames
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer, load_recorded, map_array
 from rig_robot.learning.training import plots as pictures
@@ -107,7 +109,7 @@ class _Run:
         for name in ("online_steps",) if recorded else ("online_steps", "exploration_steps"):
             _check_whole(name, getattr(args, name), horizon, "episode", "steps")
         _check_whole("rehearsal_updates", args.rehearsal_updates, REHEARSAL_UNIT, "unit", "updates")
-        if args.representation in ("latent", "conditional"):
+        if REPRESENTATIONS[args.representation].has_vae:
             _check_whole("vae_updates", args.vae_updates, UNIT, "unit", "updates")
         self.args, self.env = args, env
         self.world: Any = env.unwrapped

@@ -15,7 +15,7 @@ import torch
 from safetensors.numpy import save_file
 from torch import nn
 
-from rig_robot.learning.representations import Latent
+from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
