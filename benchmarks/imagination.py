@@ -37,7 +37,8 @@ from torch import nn
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.learning.arguments import preset
 from rig_robot.learning.baselines.k_best import Generator, KBestTrainer
-from rig_robot.learning.representations import Latent, make
+from rig_robot.learning.representations import make
+from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import HELD_OUT_SEEDS, explore
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer

@@ -16,7 +16,7 @@ from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.common.package_files import locate
 from rig_robot.learning.checkpoint_io import restore
 from rig_robot.learning.practice import acceptance_criteria as judge
-from rig_robot.learning.representations import Latent
+from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.actor_critic import Actor
 from rig_robot.learning.vae.vae import Vae

@@ -23,7 +23,7 @@ import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.checkpoints.checkpoint import read_config, resolve
 from rig_robot.cli import _environment as environment
 from rig_robot.inference.numpy_networks import Encoder, Policy
-from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
+from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Implementation, Method, TrainArgs, preset
 from rig_robot.learning.rig import Rig, frames
 from rig_robot.learning.training.evaluate import evaluate
 from rig_robot.learning.training.train import record, train
@@ -137,8 +137,9 @@ def test_no_latent_outlives_the_vae_that_made_it(tmp_path: Path) -> None:
     assert len(tuned) == 3 and min(tuned) > 1e-5
 
 
-def test_a_saved_state_is_the_whole_state(tmp_path: Path) -> None:
-    args = TrainArgs(out=tmp_path, **TINY)
+@pytest.mark.parametrize("implementation", ["fast", "readable"])
+def test_a_saved_state_is_the_whole_state(tmp_path: Path, implementation: Implementation) -> None:
+    args = TrainArgs(out=tmp_path, implementation=implementation, **TINY)
     env = gymnasium.make(args.env)
     images = np.zeros((frames(args, 50), 48, 48, 3), np.uint8)
     rig = Rig(args, 2, 50, images)
@@ -159,9 +160,10 @@ def test_going_on_with_other_arguments_is_refused_by_name(run: Path, tmp_path: P
     args = TrainArgs(out=tmp_path, **TINY)
     rig = Rig(args, 2, 50, np.zeros((frames(args, 50), 48, 48, 3), np.uint8))
     (tmp_path / "state").mkdir()
-    notes = {"args": {**json.loads((last(run) / "config.json").read_text())["training"], "gamma": 0.5}, "history": []}
-    save_state(tmp_path / "state", rig, notes)
-    with pytest.raises(ValueError, match=r"unfinished run with gamma 0\.5"):
+    kept = {**json.loads((last(run) / "config.json").read_text())["training"], "gamma": 0.5}
+    del kept["implementation"]  # as in a run of a version that did not have this argument yet
+    save_state(tmp_path / "state", rig, {"args": kept, "history": []})
+    with pytest.raises(ValueError, match=r"unfinished run with gamma 0\.5, not 0\.9: give"):
         train(args, gymnasium.make)
 
 

@@ -3,11 +3,17 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from rig_robot.learning.representations import REPRESENTATIONS
 
 Method = Literal["rig", "rig-lecture", "rig-2018", "pixels", "oracle"]
-Representation = Literal["latent", "conditional", "pixels", "state"]
+Implementation = Literal["fast", "readable"]
 Scene = Literal["plain", "cluttered", "colours", "shifted"]
+if TYPE_CHECKING:
+    Representation = str
+else:
+    Representation = Literal[tuple(REPRESENTATIONS)]  # so that the command line names them all
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ class TrainArgs:
     fine_tune_learning_rate: float = 3e-4
     """Learning rate of the first fine-tuning; it falls with that of the policy."""
 
+    implementation: Implementation = "fast"
+    """Of TD3: gradients by formula; or by autograd, slower, to read and to change (rl/td3.py). Results are the same."""
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the hidden layers of actor and critics."""
     layer_norm: bool = True
@@ -173,7 +181,10 @@ class TrainArgs:
         if self.future + self.imagined + self.replayed > 1 + 1e-9:
             shares = f"{self.future} + {self.imagined} + {self.replayed}"
             raise ValueError(f"future + imagined + replayed is {shares}, expected a sum of at most 1")
-        if self.fine_tune_every and self.representation in ("pixels", "state"):
+        if self.representation not in REPRESENTATIONS:
+            known = ", ".join(REPRESENTATIONS)
+            raise ValueError(f"representation is {self.representation}, expected one of {known}")
+        if self.fine_tune_every and not REPRESENTATIONS[self.representation].has_vae:
             raise ValueError(
                 f"fine_tune_every is {self.fine_tune_every}, expected 0: no VAE makes {self.representation}"
             )

@@ -8,11 +8,15 @@ import numpy as np
 import torch
 
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.representations import Latent, Log, make
+from rig_robot.learning.representations import make
+from rig_robot.learning.representations.base import Log
+from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rl.goal_prior import Prior
+from rig_robot.learning.rl.implementations import make_td3
 from rig_robot.learning.rl.relabeling import Shares, relabel
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
-from rig_robot.learning.rl.td3 import Batch, Td3
+from rig_robot.learning.rl.reward import reward
+from rig_robot.learning.rl.td3 import Batch
 
 EXPLORE, LEARN_TO_SEE, REHEARSE, PRACTISE = range(4)
 REHEARSAL_UNIT = 100
@@ -34,7 +38,7 @@ class Rig:
         self.args, self.action_size, self.horizon = args, action_size, horizon
         self.representation = make(args, action_size)
         size = self.representation.size
-        self.td3 = Td3(size, action_size, args)
+        self.td3 = make_td3(size, action_size, args)
         self.replay = ReplayBuffer(len(images), size, action_size, images)
         self.prior = Prior(np.zeros(size), np.eye(size))
         self.shares = Shares(args.future, args.imagined, args.replayed, args.hindsight)
@@ -103,7 +107,7 @@ class Rig:
         since = 0 if args.keep_exploration else self.explored
         transitions = self.replay.sample(rng, args.batch, since)  # lines 10 and 11: R holds z and z' beside s and s'
         goals = relabel(rng, self.replay, transitions, self.prior, self.shares)  # line 12
-        rewards = -np.linalg.norm(transitions.next_latents - goals, axis=1)  # line 13
+        rewards = reward(transitions.next_latents, goals)  # line 13
         _, latents, before, actions, next_latents = transitions
         arrays = (latents, before, actions, next_latents, goals, rewards)
         noise = torch.from_numpy(rng.standard_normal(actions.shape, dtype=np.float32))

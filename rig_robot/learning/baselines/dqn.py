@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rig_robot.learning.baselines.bit_flipping import BitFlipping, reward
-from rig_robot.learning.rl.actor_critic import Mlp
+from rig_robot.learning.rl.fast_mlp import FastMlp
 from rig_robot.learning.rl.relabeling import Strategy, hindsight_frames
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 
@@ -73,7 +73,7 @@ class QNetwork(nn.Module):
 
     def __init__(self, bits: int, hidden: tuple[int, ...]) -> None:
         super().__init__()
-        self.layers = Mlp(2 * bits, hidden, bits)
+        self.layers = FastMlp(2 * bits, hidden, bits)
 
     def forward(self, state: Tensor, goal: Tensor) -> Tensor:
         """state, goal: float32 [B, n] -> float32 [B, n], the value of flipping each bit."""

@@ -19,7 +19,7 @@ from rig_robot.checkpoints.checkpoint import (
     save,
 )
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.representations import Latent
+from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer

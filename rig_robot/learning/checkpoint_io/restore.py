@@ -10,7 +10,8 @@ import torch
 from rig_robot.checkpoints.checkpoint import CheckpointConfig, CheckpointError, read_tensors
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io.export import LATE, MOVES
-from rig_robot.learning.representations import Latent
+from rig_robot.learning.representations import find
+from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.td3 import Td3
@@ -36,7 +37,7 @@ def arguments(config: CheckpointConfig, out: Path) -> TrainArgs:
         args = TrainArgs(**(known | {"out": out}))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"the checkpoint's `training` cannot be gone on with: {error}") from error
-    if args.representation != "latent" or args.image_size != config.camera.image_size:
+    if not find(args.representation).deployable or args.image_size != config.camera.image_size:
         raise CheckpointError(
             f"the checkpoint's `training` has representation {args.representation} and image_size {args.image_size}, "
             f"expected latent and {config.camera.image_size}"
@@ -70,9 +71,7 @@ def load(directory: Path, config: CheckpointConfig, rig: Rig) -> None:
             vae.calibration.moves.copy_(moves)
             vae.calibration.late.copy_(late)
     vae.trainer = VaeTrainer(vae.vae, rig.args.beta, vae.calibration, rig.args.calibration)
-    for optimiser in (td3.actor_optimiser, td3.critic_optimiser, td3.value_optimiser):
-        for tensor in optimiser.state[optimiser.vector].values():
-            tensor.zero_()
+    td3.reset_optimisers()
 
 
 @torch.inference_mode()
@@ -84,7 +83,7 @@ def calibration(td3: Td3, prior: Prior) -> tuple[torch.Tensor, torch.Tensor]:
     """
     rng = np.random.default_rng(0)
     latents = torch.from_numpy(prior.sample(rng, PROBES))
-    size = td3.actor.layers.weights[-1].shape[0]
+    size = td3.action_size
     before, action = (torch.from_numpy(rng.uniform(-1, 1, (PROBES, size)).astype(np.float32)) for _ in range(2))
     moved = td3.predictor(latents, before, action) - latents
     known = torch.cat((before, action, torch.ones(PROBES, 1)), dim=1)

@@ -13,9 +13,10 @@ from rig_robot.checkpoints import checkpoint
 from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import export
-from rig_robot.learning.representations import Latent, make
+from rig_robot.learning.representations import find, make
+from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rl.goal_prior import Prior
-from rig_robot.learning.rl.td3 import Td3
+from rig_robot.learning.rl.implementations import make_td3
 
 
 def create(
@@ -30,7 +31,7 @@ def create(
     """
     if args.image_size != camera.image_size:
         raise ValueError(f"image_size is {args.image_size}, expected {camera.image_size}, as the camera's entry says")
-    if args.representation != "latent":
+    if not find(args.representation).deployable:
         raise ValueError(f"representation is {args.representation}, expected latent: robots act on latents")
     if directory.exists():
         checkpoint.read_config(directory)
@@ -38,7 +39,7 @@ def create(
     torch.manual_seed(args.seed)
     representation = make(args, len(action.axes))
     assert isinstance(representation, Latent)  # as was just seen to
-    td3 = Td3(args.latent_size, len(action.axes), args)
+    td3 = make_td3(args.latent_size, len(action.axes), args)
     prior = Prior(np.zeros(args.latent_size), np.eye(args.latent_size))
     config = export.config(args, camera, action, workspace, prior, {"step": 0, "samples": 0}, {})
     checkpoint.save(directory, config, *export.tensors(representation, td3))

@@ -16,7 +16,7 @@ from rig_robot.checkpoints import checkpoint
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.practice import acceptance_criteria as judge
-from rig_robot.learning.representations import Latent
+from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.actor_critic import Actor
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer

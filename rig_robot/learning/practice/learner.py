@@ -37,7 +37,8 @@ from rig_robot.learning.practice.phases import (
 )
 from rig_robot.learning.practice.settings import Settings
 from rig_robot.learning.practice.state import HELD_OUT_EVERY, State
-from rig_robot.learning.representations import UNIT, Log
+from rig_robot.learning.representations.base import Log
+from rig_robot.learning.representations.latent import UNIT
 from rig_robot.learning.rig import REHEARSAL_UNIT
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.recording.transitions import Segment

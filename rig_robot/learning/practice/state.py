@@ -19,7 +19,7 @@ from rig_robot.learning.checkpoint_io import restore
 from rig_robot.learning.practice.frame_store import Shelf
 from rig_robot.learning.practice.phases import GATHER, PRACTISE, Notes
 from rig_robot.learning.practice.settings import Settings
-from rig_robot.learning.representations import Latent
+from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 from rig_robot.learning.training.training_state import (

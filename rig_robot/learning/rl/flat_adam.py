@@ -1,4 +1,7 @@
-"""Adam (Kingma and Ba 2015) on parameters that lie side by side, and so do their gradients."""
+"""Adam (Kingma and Ba 2015) on one vector that holds all parameters, for the fast TD3.
+
+It calls `torch._fused_adam_`, which is private to torch: no other file does.
+"""
 
 from collections.abc import Iterable
 
@@ -7,7 +10,7 @@ from torch import Tensor
 
 
 def side_by_side(tensors: Iterable[Tensor]) -> Tensor:
-    """Move tensors, as what they are now, into one new vector: what is done to it is done to all, in one go."""
+    """Return one new vector that holds the tensors, which become views of it: what changes it changes them all."""
     tensors = list(tensors)
     vector = torch.cat([tensor.detach().flatten() for tensor in tensors])
     start = 0
@@ -18,7 +21,7 @@ def side_by_side(tensors: Iterable[Tensor]) -> Tensor:
 
 
 class Adam(torch.optim.Adam):
-    """torch's arithmetic without the rounds of its `step`: for small networks those took longer than the arithmetic.
+    """torch's Adam without the Python loops of its `step`, which took longer than the arithmetic of small networks.
 
     .. note:: The parameters must not be given other memory afterwards (`Module.to`, `copy.deepcopy`).
     """
@@ -35,8 +38,13 @@ class Adam(torch.optim.Adam):
         self.slopes = [view.view(parameter.shape) for view, parameter in views]
         """where the gradient of each parameter is to be written"""
 
+    def reset(self) -> None:
+        """Forget all former steps."""
+        for tensor in self.state[self.vector].values():
+            tensor.zero_()
+
     def descend(self) -> None:
-        """One step down `slopes`."""
+        """Take one step down the gradients in `slopes`."""
         (group,), state = self.param_groups, self.state[self.vector]
         beta1, beta2 = group["betas"]
         state["step"] += 1

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from rig_robot.learning.representations import Latent
+from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import Frames
 from rig_robot.learning.training.evaluate import Rollout

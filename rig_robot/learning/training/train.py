@@ -27,7 +27,9 @@ from rig_robot.common.output_paths import check_folder
 from rig_robot.learning.arguments import ExploreArgs, TrainArgs
 from rig_robot.learning.checkpoint_io import export
 from rig_robot.learning.checkpoint_io.export import plain
-from rig_robot.learning.representations import UNIT, Latent, Log
+from rig_robot.learning.representations import REPRESENTATIONS
+from rig_robot.learning.representations.base import Log
+from rig_robot.learning.representations.latent import UNIT, Latent
 from rig_robot.learning.rig import EXPLORE, REHEARSAL_UNIT, Rig, explore, frames
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer, load_recorded, map_array
 from rig_robot.learning.training import plots as pictures
@@ -107,7 +109,7 @@ class _Run:
         for name in ("online_steps",) if recorded else ("online_steps", "exploration_steps"):
             _check_whole(name, getattr(args, name), horizon, "episode", "steps")
         _check_whole("rehearsal_updates", args.rehearsal_updates, REHEARSAL_UNIT, "unit", "updates")
-        if args.representation in ("latent", "conditional"):
+        if REPRESENTATIONS[args.representation].has_vae:
             _check_whole("vae_updates", args.vae_updates, UNIT, "unit", "updates")
         self.args, self.env = args, env
         self.world: Any = env.unwrapped
@@ -115,9 +117,11 @@ class _Run:
         fresh: dict[str, Any] = {"args": plain(args), "history": [], "seconds": 0.0, "cpu_seconds": 0.0}
         saved = load_notes(args.out / STATE)
         self.notes = saved or fresh
-        changed = {name: value for name, value in plain(args).items() if self.notes["args"].get(name) != value}
+        # An argument that is newer than the unfinished run had, in effect, its default.
+        kept = plain(TrainArgs(out=args.out)) | self.notes["args"]
+        changed = {name: value for name, value in plain(args).items() if kept[name] != value}
         if changed:
-            was = ", ".join(f"{name} {self.notes['args'].get(name)}, not {value}" for name, value in changed.items())
+            was = ", ".join(f"{name} {kept[name]}, not {value}" for name, value in changed.items())
             raise ValueError(f"{args.out} holds an unfinished run with {was}: give the same, or another directory")
         claim(given)
         for name in (STATE, PICTURES, CHECKPOINTS):

@@ -15,7 +15,7 @@ import torch
 from safetensors.numpy import save_file
 from torch import nn
 
-from rig_robot.learning.representations import Latent
+from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
@@ -108,12 +108,7 @@ def _modules(rig: Rig) -> list[tuple[str, nn.Module]]:
 
 
 def _optimisers(rig: Rig) -> list[tuple[str, torch.optim.Adam]]:
-    td3 = rig.td3
-    optimisers: list[tuple[str, torch.optim.Adam]] = [
-        ("actor_optimiser", td3.actor_optimiser),
-        ("critic_optimiser", td3.critic_optimiser),
-        ("value_optimiser", td3.value_optimiser),
-    ]
+    optimisers = list(rig.td3.optimisers.items())
     if isinstance(rig.representation, Latent):
         optimisers.append(("vae_optimiser", rig.representation.trainer.optimiser))
     return optimisers
