@@ -37,7 +37,7 @@ def start(checkpoint) -> Iterator[Start]:
         for name, value in ({"checkpoint": str(checkpoint)} | parameters).items():
             arguments += ["-p", f"{name}:={value}"]
         rclpy.init(args=arguments)
-        nodes.append(CameraNode(realsense_context=context))
+        nodes.append(CameraNode(devices=context))
         return nodes[-1]
 
     yield start

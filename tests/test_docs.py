@@ -8,15 +8,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "nodes.md").read_text()
 SOURCES = [
-    *sorted((ROOT / "rig_robot" / "nodes").glob("[a-z]*.py")),
+    *sorted(set((ROOT / "rig_robot" / "nodes").glob("[a-z]*.py")) - {ROOT / "rig_robot/nodes/camera_parameters.py"}),
     ROOT / "rig_robot" / "checkpoint_delivery" / "swap_follower.py",
     ROOT / "rig_robot" / "ros" / "arm_parameters.py",
     ROOT / "rig_robot" / "ros" / "realtime_priority.py",
+    *(ROOT / "rig_robot" / "cameras" / f"{name}.py" for name in ("driver", "realsense", "v4l2", "playback")),
     ROOT / "sim" / "robot_node.py",
     ROOT / "sim" / "goals_node.py",
     ROOT / "sim" / "window_node.py",
 ]
 NAMED = (
+    r"\bOption\(\s*\"([^\"]+)\"",
     r"\.declare\(\s*\"([^\"]+)\"",
     r"\bbounds?\(\s*\"([^\"]+)\"",
     r"(?:publisher|subscribe|_subscribe_twice|create_subscription)\(\s*\w+,\s*\"([^\"]+)\"",

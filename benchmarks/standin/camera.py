@@ -98,7 +98,7 @@ def main() -> None:
     context = rs.context()
     device = Device(GroundTruth.open(), os.environ.get(VIEW, "camera"))
     device.plug_in(context)
-    run(lambda: CameraNode(realsense_context=context))
+    run(lambda: CameraNode(devices=context))
 
 
 if __name__ == "__main__":

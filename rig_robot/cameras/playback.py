@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from rig_robot.cameras.driver import CameraError, Ended, Frame, Lens, Now
+from rig_robot.cameras.driver import (
+    SENSOR_OPTIONS,
+    CameraError,
+    DriverMissing,
+    Ended,
+    Frame,
+    Kind,
+    Lens,
+    Now,
+    Option,
+)
+from rig_robot.common.package_files import locate
 from rig_robot.recording.bag_images import BAGS, BagError, timed_pictures
 from rig_robot.vision.image_decoding import PictureRefused, from_compressed
 
@@ -114,3 +126,20 @@ def _bag(path: Path, topic: str) -> Iterator[Timed]:
         yield from timed_pictures(path, topic)
     except BagError as error:
         raise CameraError(str(error)) from None
+
+
+def _make(given: Mapping[str, Any], now: Now, _: Any) -> FileCamera:
+    if not given["path"]:
+        raise DriverMissing("parameter path must be given: a video, a folder of pictures, or a rosbag2")
+    return FileCamera(Path(locate(given["path"])), given["fps"], given["topic"], given["loop"], now)
+
+
+KIND = Kind(
+    options=(
+        *(option for option in SENSOR_OPTIONS if option.name == "fps"),
+        Option("path", "", "Of source file: a video, a folder of pictures, or a rosbag2."),
+        Option("loop", False, "Whether source file begins again at its end."),
+    ),
+    make=_make,
+    has_sensor=False,
+)

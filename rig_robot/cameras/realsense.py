@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pyrealsense2 as rs
 
 from rig_robot.cameras.device_clock import DeviceClock
-from rig_robot.cameras.driver import AUTOMATIC, CameraError, Frame, Lens, Now
+from rig_robot.cameras.driver import (
+    AUTOMATIC,
+    SENSOR_OPTIONS,
+    CameraError,
+    DriverMissing,
+    Frame,
+    Kind,
+    Lens,
+    Now,
+    Option,
+    sensor_settings,
+)
 
 PATIENCE_MS = 1000
 """A camera that gives no frame for so long is gone or has stopped."""
-_PLUMB_BOB = (rs.distortion.none, rs.distortion.brown_conrady)
 
 
 class RealSense:
@@ -29,7 +40,7 @@ class RealSense:
         gain: In units of the device; AUTOMATIC: it chooses, as it does for an automatic exposure.
         white_balance: [K]; AUTOMATIC: it chooses.
         now: ROS time.
-        context: Where devices are found; None: those plugged in.
+        context: `pyrealsense2.context` where devices are found; None: that of the devices plugged in.
     """
 
     def __init__(
@@ -42,21 +53,22 @@ class RealSense:
         gain: float,
         white_balance: float,
         now: Now,
-        context: rs.context | None = None,
+        context: Any = None,
     ) -> None:
         self.lens: Lens | None = None
         self.fps = float(fps)
         self._serial, self._width, self._height = serial, width, height
         self._exposure, self._gain, self._white_balance = exposure, gain, white_balance
         self._now = now
-        self._context = rs.context() if context is None else context
-        self._device: rs.device | None = None
-        self._sensor: rs.sensor | None = None
+        self._context = _librealsense().context() if context is None else context
+        self._device: Any = None
+        self._sensor: Any = None
         self._clock = DeviceClock()
         self._last = 0
 
     def open(self) -> str:
         """Find the device, set it and start its colour stream."""
+        rs = _librealsense()
         try:
             device = self._find()
             sensor, profile = self._profile(device)
@@ -94,7 +106,8 @@ class RealSense:
                     end()
 
     def _find(self) -> Any:
-        devices = {_info(device, rs.camera_info.serial_number): device for device in self._context.query_devices()}
+        number = _librealsense().camera_info.serial_number
+        devices = {_info(device, number): device for device in self._context.query_devices()}
         if self._serial in devices:
             return devices[self._serial]
         present = ", ".join(sorted(devices)) or "none"
@@ -109,7 +122,7 @@ class RealSense:
 
     def _profile(self, device: Any) -> tuple[Any, Any]:
         """Return the colour sensor and the stream profile asked for."""
-        offered = set()
+        rs, offered = _librealsense(), set()
         for sensor in device.query_sensors():
             for profile in sensor.get_stream_profiles():
                 if profile.stream_type() != rs.stream.color or profile.format() != rs.format.rgb8:
@@ -127,7 +140,7 @@ class RealSense:
 
     def _set(self, sensor: Any) -> None:
         """Fix exposure, gain and white balance, or have the camera choose; ask for stamps of the host's time."""
-        option = rs.option
+        option = _librealsense().option
         _give(sensor, option.enable_auto_exposure, float(self._exposure == AUTOMATIC), needed=False)
         _give(sensor, option.enable_auto_white_balance, float(self._white_balance == AUTOMATIC), needed=False)
         for chosen, value in (
@@ -142,15 +155,29 @@ class RealSense:
     def _lens(self, profile: Any) -> None:
         seen = profile.get_intrinsics()
         # An inverse model without coefficients, as most D400 report, is none at all.
-        known = seen.fx > 0 and (seen.model in _PLUMB_BOB or not any(seen.coeffs))
+        models = _librealsense().distortion
+        known = seen.fx > 0 and (seen.model in (models.none, models.brown_conrady) or not any(seen.coeffs))
         self.lens = Lens((seen.fx, seen.fy), (seen.ppx, seen.ppy), "plumb_bob", tuple(seen.coeffs)) if known else None
 
     def _age(self, frame: Any, steady: float) -> float:
         """Return a frame's age [s]: librealsense tells the host's time of the capture, or the device its own."""
         stamp = frame.get_timestamp() / 1000
-        if frame.get_frame_timestamp_domain() == rs.timestamp_domain.hardware_clock:
+        if frame.get_frame_timestamp_domain() == _librealsense().timestamp_domain.hardware_clock:
             return self._clock.age(stamp, steady)
         return time.time() - stamp
+
+
+@functools.cache
+def _librealsense() -> Any:
+    """Return the module pyrealsense2, loaded late: it brings a Fast DDS of its own.
+
+    A process that loads it before rclpy's crashes when it exits.
+    """
+    try:
+        import pyrealsense2
+    except ImportError as error:
+        raise DriverMissing(f"source realsense needs pyrealsense2: pip install pyrealsense2 ({error})") from None
+    return pyrealsense2
 
 
 def _info(device: Any, what: Any) -> str:
@@ -168,3 +195,14 @@ def _give(sensor: Any, option: Any, value: float, needed: bool) -> None:
     if not span.min <= value <= span.max:
         raise CameraError(f"{name} is {value:g}: this RealSense takes {span.min:g} to {span.max:g}")
     sensor.set_option(option, value)
+
+
+def _make(given: Mapping[str, Any], now: Now, context: Any) -> RealSense:
+    return RealSense(given["serial"], *sensor_settings(given), now, context)
+
+
+KIND = Kind(
+    options=(*SENSOR_OPTIONS, Option("serial", "", "Serial number of the RealSense; empty: the only one.")),
+    make=_make,
+    has_sensor=True,
+)

@@ -8,7 +8,17 @@ import time
 import cv2
 import numpy as np
 
-from rig_robot.cameras.driver import AUTOMATIC, CameraError, Frame, Lens, Now
+from rig_robot.cameras.driver import (
+    AUTOMATIC,
+    SENSOR_OPTIONS,
+    CameraError,
+    Frame,
+    Kind,
+    Lens,
+    Now,
+    Option,
+    sensor_settings,
+)
 
 PATIENCE_S = 1
 """A camera that gives no frame for so long is gone or has stopped."""
@@ -103,3 +113,13 @@ class V4l2:
         ):
             if value != AUTOMATIC and not capture.set(place, value):
                 raise CameraError(f"{self._device} does not take {name} {value:g}: `v4l2-ctl -l` lists what it takes")
+
+
+KIND = Kind(
+    options=(
+        *SENSOR_OPTIONS,
+        Option("device", "/dev/video0", "Of source v4l2; /dev/v4l/by-id/... stays the same camera."),
+    ),
+    make=lambda given, now, _: V4l2(given["device"], *sensor_settings(given), now),
+    has_sensor=True,
+)

@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from rig_robot.cameras.capture import QUARTERS, Capture, Rate, turned
 from rig_robot.cameras.driver import Frame
+from rig_robot.cameras.registry import SOURCES
 from rig_robot.checkpoints.checkpoint import read_config, resolve
 from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.common.message_age import Arrival
@@ -22,7 +23,7 @@ from rig_robot.common.package_files import locate
 from rig_robot.messages.camera_info import describe
 from rig_robot.messages.diagnostics import ERROR, OK, WARN
 from rig_robot.messages.images import rgb_to_image
-from rig_robot.nodes.camera_parameters import SOURCES, declare_driver
+from rig_robot.nodes.camera_parameters import declare_driver
 from rig_robot.nodes.camera_view import ViewComparison, view_details
 from rig_robot.ros.frame_loss import FrameLoss, cure
 from rig_robot.ros.node import RigNode, run
@@ -43,10 +44,10 @@ class CameraNode(RigNode):
     """A driver or `camera/image_raw` -> `rig/observation/image`.
 
     Args:
-        realsense_context: `pyrealsense2.context` in which `source` `realsense` looks; None: the devices plugged in.
+        devices: Where the driver looks for devices (`pyrealsense2.context` for a RealSense); None: those plugged in.
     """
 
-    def __init__(self, realsense_context: Any = None) -> None:
+    def __init__(self, devices: Any = None) -> None:
         super().__init__("camera")
         checkpoint = self.declare(
             "checkpoint", Parameter.Type.STRING, "Checkpoint directory: it says how a frame is cropped and resized."
@@ -86,9 +87,9 @@ class CameraNode(RigNode):
         self._age = float("nan")
         self._loss, self._loss_said = FrameLoss(), False
         self._resolution, self._resolutions, self._changed = "", 0, ""
-        self._take_frames(source, realsense_context)
+        self._take_frames(source, devices)
 
-    def _take_frames(self, source: str, realsense_context: Any) -> None:
+    def _take_frames(self, source: str, devices: Any) -> None:
         """Declare where the frames come from, and begin to take them."""
         self._observations = self.publisher(Image, "rig/observation/image", OBSERVATION)
         self._frame_id = self.declare("frame_id", "camera", "Frame of the pictures of a camera that this node owns.")
@@ -96,7 +97,7 @@ class CameraNode(RigNode):
         transport = self.declare(
             "transport", "raw", "Of source topic; compressed: TOPIC/compressed.", choices=("raw", "compressed")
         )
-        driver = declare_driver(self, source, topic, self._now_ns, realsense_context)
+        driver = declare_driver(self, source, topic, self._now_ns, devices)
         self._capture: Capture | None = None
         if driver is not None:
             self._where, self._expected_rate = source, driver.fps

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig_robot.cameras.capture import turned
+from rig_robot.cameras.registry import DRIVERS
 from rig_robot.doctor.check_result import Finding, fail, ok, warn
 from rig_robot.doctor.examined_system import ExaminedSystem
 from rig_robot.doctor.heard import full_name
@@ -64,7 +65,8 @@ def frames(system: ExaminedSystem) -> Finding:
             f"set the driver to {wanted.width}x{wanted.height} (or a size of that aspect), or train on this camera",
         )
     action_rate = 1.0 / system.trained.action.period_s
-    configured = float(system.camera.get("fps", 30)) if system.source in ("realsense", "v4l2") else 0.0
+    driver = DRIVERS.get(system.source)
+    configured = float(system.camera.get("fps", 30)) if driver is not None and driver.has_sensor else 0.0
     loss = heard.loss() if system.source == "topic" else None
     if loss is not None:
         worse = fail if heard.rate < action_rate else warn
