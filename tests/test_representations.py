@@ -7,7 +7,8 @@ import pytest
 import tyro
 
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.representations import REPRESENTATIONS, find, make
+from rig_robot.learning.representation_registry import REPRESENTATIONS
+from rig_robot.learning.representations import find, make
 from rig_robot.learning.representations.base import Representation
 from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer

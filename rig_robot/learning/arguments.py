@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rig_robot.learning.representations import REPRESENTATIONS
+from rig_robot.learning.representation_registry import REPRESENTATIONS
 
 Method = Literal["rig", "rig-lecture", "rig-2018", "pixels", "oracle"]
 Implementation = Literal["fast", "readable"]

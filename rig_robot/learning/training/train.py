@@ -27,7 +27,7 @@ from rig_robot.common.output_paths import check_folder
 from rig_robot.learning.arguments import ExploreArgs, TrainArgs
 from rig_robot.learning.checkpoint_io import export
 from rig_robot.learning.checkpoint_io.export import plain
-from rig_robot.learning.representations import REPRESENTATIONS
+from rig_robot.learning.representation_registry import REPRESENTATIONS
 from rig_robot.learning.representations.base import Log
 from rig_robot.learning.representations.latent import UNIT, Latent
 from rig_robot.learning.rig import EXPLORE, REHEARSAL_UNIT, Rig, explore, frames
