@@ -20,8 +20,8 @@ import numpy as np
 import tyro
 
 import rig_sim  # noqa: F401  (registers the environments)
+from rig_robot.common.scene_names import SceneName
 from rig_sim.env import SawyerReachEnv
-from rig_sim.scenes import SceneName
 from rig_sim.world import Camera, World, view
 
 

@@ -22,10 +22,11 @@ import tyro
 import rig_sim  # noqa: F401  (registers the environment)
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.common.package_files import locate
+from rig_robot.common.scene_names import SceneName
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.vision.goal_check import GoalCheck, known_by
 from rig_robot.vision.observation import Crop, prepare_goal
-from rig_sim.scenes import SceneName, draw, dress, look_of
+from rig_sim.scenes import draw, dress, look_of
 from rig_sim.world import WORKSPACE_HIGH, WORKSPACE_LOW
 
 

@@ -23,9 +23,10 @@ import tyro
 
 import rig_sim  # noqa: F401  registers the environments
 from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry, activate, read_config, resolve
+from rig_robot.common.scene_names import SceneName
 from rig_robot.inference.exploration import Explorer
 from rig_robot.inference.numpy_networks import Encoder, Policy
-from rig_robot.learning.arguments import Scene, TrainArgs
+from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import untrained as blank
 from rig_robot.learning.practice.learner import Learner
 from rig_robot.learning.practice.settings import Settings
@@ -44,7 +45,7 @@ class Args:
     """Held-out goals after each checkpoint, and at the end."""
     checkpoint: Path | None = None
     """Checkpoint to begin with."""
-    scene: Scene = "plain"
+    scene: SceneName = "plain"
     """What the camera sees beside the arm."""
     seed: int = 0
     """Of the robot's actions and of the networks."""

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.arm.kinematics import TOOL_DOWN
+from rig_robot.common.scene_names import SCENES
 from rig_robot.vision.observation import Image, prepare
 from rig_sim.env import SawyerReachEnv
-from rig_sim.scenes import SCENES
 from rig_sim.world import FIXED_HEIGHT, HOME, VIEWS, WORKSPACE_HIGH, WORKSPACE_LOW, Camera, World, kinematics
 
 Vector = NDArray[np.float64]

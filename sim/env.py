@@ -13,8 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from rig_robot.arm.commands import Vector
 from rig_robot.arm.kinematics import TOOL_DOWN
+from rig_robot.common.scene_names import SCENES, SceneName
 from rig_robot.vision.observation import CENTRE_SQUARE, Crop, Image
-from rig_sim.scenes import SCENES, Look, SceneName, draw, dress, look_of
+from rig_sim.scenes import Look, draw, dress, look_of
 from rig_sim.world import (
     CAMERA_SIZE,
     FIXED_HEIGHT,

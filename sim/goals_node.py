@@ -25,12 +25,13 @@ from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.common.message_fields import stamp_ns, values
 from rig_robot.common.output_paths import check_file, check_folder
 from rig_robot.common.package_files import locate
+from rig_robot.common.scene_names import STILL
 from rig_robot.learning.training.metrics import sentence, summary
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
 from rig_robot.vision.image_decoding import from_raw
-from rig_sim.scenes import STILL, dress_as
+from rig_sim.scenes import dress_as
 from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics, view
 
 LONGEST = 8.0

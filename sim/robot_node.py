@@ -15,12 +15,13 @@ from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.arm.kinematics import NotReached
 from rig_robot.common.message_fields import stamp_ns
+from rig_robot.common.scene_names import STILL
 from rig_robot.messages.diagnostics import WARN
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.ros.node import BadParameter, RigNode, run
 from rig_robot.ros.qos import COMMAND, OBSERVATION
 from rig_sim.robot import SimulatedRobot
-from rig_sim.scenes import STILL, dress_as
+from rig_sim.scenes import dress_as
 from rig_sim.trajectory import Point, Refused
 from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, JOINTS, VIEWS, WORKSPACE_HIGH, WORKSPACE_LOW, Camera
 

@@ -3,21 +3,16 @@ one after something has happened to the view."""
 
 import colorsys
 from collections.abc import Callable
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from rig_robot.common.scene_names import SceneName, StillName
 from rig_sim.world import VIEWS
 
 Vector = NDArray[np.float64]
-
-StillName = Literal["plain", "shifted"]
-STILL: tuple[StillName, ...] = get_args(StillName)
-"""Scenes in which nothing but the arm ever moves or changes."""
-SceneName = Literal[StillName, "cluttered", "colours"]
-SCENES: tuple[SceneName, ...] = get_args(SceneName)
 
 DISTRACTOR_CENTRE: Vector = np.array([0.68, 0.0])
 DISTRACTOR_REACH: Vector = np.array([0.20, 0.32])

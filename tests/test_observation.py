@@ -45,9 +45,9 @@ def test_any_frame_gives_the_size_asked_for_and_keeps_a_flat_colour(size, height
         (np.zeros((0, 0, 3), np.uint8), CENTRE_SQUARE, 48, r"\[0, 0, 3\]"),
         (np.zeros((480, 640, 3), np.float32), CENTRE_SQUARE, 48, "float32"),
         ([[1, 2, 3]], CENTRE_SQUARE, 48, "list"),
-        (np.zeros((480, 640, 3), np.uint8), Crop(0.5, 0, 0.75, 1), 48, "inside the frame"),
-        (np.zeros((480, 640, 3), np.uint8), Crop(0, 0, 0, 1), 48, "inside the frame"),
-        (np.zeros((480, 640, 3), np.uint8), Crop(0, 0, float("nan"), 1), 48, "inside the frame"),
+        (np.zeros((480, 640, 3), np.uint8), Crop(0.5, 0, 0.75, 1), 48, "of the frame, inside it"),
+        (np.zeros((480, 640, 3), np.uint8), Crop(0, 0, 0, 1), 48, "of the frame, inside it"),
+        (np.zeros((480, 640, 3), np.uint8), Crop(0, 0, float("nan"), 1), 48, "of the frame, inside it"),
         (np.zeros((480, 640, 3), np.uint8), CENTRE_SQUARE, 0, "at least one pixel"),
     ],
 )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+
+from rig_robot.common.scene_names import StillName
 
 SHIPPED_CHECKPOINT = "package://rig_robot/models/sawyer_reach_xy"
-
-Scene = Literal["plain", "shifted"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class SimOptions:
     """Robot steps of practice before it ends and `goals` are shown; 0: until Ctrl-C."""
     record: Path | None = None
     """Folder for recorded episodes (a practice has its own); nothing is recorded when not given."""
-    scene: Scene = "plain"
+    scene: StillName = "plain"
     """What the camera sees beside the arm; shifted: the camera looks 5 degrees lower, another table, less light."""
     goals: int = 0
     """Random goal images to show before ending with a summary; 0: until Ctrl-C, -1: none, you send the goals."""

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from rig_robot.common.crop import wrong_crop
 from rig_robot.common.durable_files import sync_directory, write_synced
 
 FORMAT = 1
@@ -296,7 +297,6 @@ def _check(config: CheckpointConfig, where: Path) -> None:
     """What types alone do not say; raises CheckpointError."""
     size, axes = config.vae.latent_size, config.action.axes
     covariance_shape = tuple(len(row) for row in config.latent_prior.covariance)
-    left, top, width, height = config.camera.crop
     problems = {
         "policy.vae_sha256": (config.policy.vae_sha256 == config.vae.sha256, f"that of the VAE, {config.vae.sha256}"),
         "latent_prior.mean": (len(config.latent_prior.mean) == size, f"{size} numbers (vae.latent_size)"),
@@ -307,7 +307,7 @@ def _check(config: CheckpointConfig, where: Path) -> None:
         "action.period_s": (config.action.period_s > 0, "above 0"),
         "camera.image_size": (config.camera.image_size > 0, "above 0"),
         "camera.crop": (
-            min(left, top) >= 0 and min(width, height) > 0 and max(left + width, top + height) <= 1 + 1e-9,
+            wrong_crop(config.camera.crop) is None,
             "left, top, width, height in fractions of the frame, inside it",
         ),
         "workspace.low": (

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from rig_robot.common.scene_names import SceneName
 from rig_robot.learning.representation_registry import REPRESENTATIONS
 
 Method = Literal["rig", "rig-lecture", "rig-2018", "pixels", "oracle"]
 Implementation = Literal["fast", "readable"]
-Scene = Literal["plain", "cluttered", "colours", "shifted"]
 if TYPE_CHECKING:
     Representation = str
 else:
@@ -28,7 +28,7 @@ class TrainArgs:
     "pixels", or the tool's true position, "oracle"."""
     env: str = "RigSawyerReachXY-v0"
     """Gymnasium environment: RigSawyerReachXY-v0 or RigSawyerReachXYZ-v0."""
-    scene: Scene = "plain"
+    scene: SceneName = "plain"
     """What the camera sees besides the arm: nothing that changes; a wandering thing and changing light; or a table
     whose colours change from episode to episode."""
     seed: int = 0
@@ -275,7 +275,7 @@ class ExploreArgs:
     """Random steps, in whole episodes."""
     env: str = "RigSawyerReachXY-v0"
     """Gymnasium environment."""
-    scene: Scene = "plain"
+    scene: SceneName = "plain"
     """What the camera sees besides the arm."""
     seed: int = 0
     """Seed of actions and starts."""

@@ -1,7 +1,7 @@
 """Lists the representations of state and goal, for the arguments and for whoever makes one.
 
-To add a representation, write a file with a subclass of `representations.base.Representation` beside the others, and add
-its line to `REPRESENTATIONS`: `rig train --representation NAME` then takes it.
+To add a representation, write a file with a subclass of `representations.base.Representation` beside the others, and
+add its line to `REPRESENTATIONS`: `rig train --representation NAME` then takes it.
 """
 
 from __future__ import annotations

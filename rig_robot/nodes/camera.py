@@ -16,6 +16,7 @@ from rig_robot.cameras.capture import QUARTERS, Capture, Rate, turned
 from rig_robot.cameras.driver import Frame
 from rig_robot.cameras.registry import SOURCES
 from rig_robot.checkpoints.checkpoint import read_config, resolve
+from rig_robot.common.crop import wrong_crop
 from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.common.message_age import Arrival
 from rig_robot.common.message_fields import stamp_s
@@ -61,7 +62,7 @@ class CameraNode(RigNode):
                 "crop",
                 [float(part) for part in camera.crop],
                 "Part of the turned frame that is observed: left, top, width, height as fractions of it.",
-                check=_wrong_crop,
+                check=wrong_crop,
             )
         )
         self._size = self.declare(
@@ -256,12 +257,6 @@ class CameraNode(RigNode):
             self.get_logger().warning(text)
             self._loss_said = True
         return loss.share, text
-
-
-def _wrong_crop(crop: Any) -> str | None:
-    left, top, width, height = crop if len(crop) == 4 else (-1.0,) * 4
-    inside = min(left, top) >= 0 and min(width, height) > 0 and max(left + width, top + height) <= 1 + 1e-9
-    return None if inside else "must be left, top, width, height as fractions of the frame, inside it"
 
 
 def main() -> None:

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rig_robot.common.crop import wrong_crop
+
 Image = NDArray[np.uint8]
 
 ASPECT_TOLERANCE = 0.01
@@ -74,11 +76,8 @@ def _check(image: Image) -> None:
 
 def _bounds(crop: Crop, width: int, height: int) -> tuple[int, int, int, int]:
     """The crop's left, top, right and bottom edge in pixels."""
-    inside = (
-        crop.left >= 0 and crop.top >= 0 and crop.left + crop.width <= 1 + 1e-9 and crop.top + crop.height <= 1 + 1e-9
-    )
-    if not (inside and crop.width > 0 and crop.height > 0):
-        raise ValueError(f"the crop must lie inside the frame, as fractions of it, not {tuple(crop)}")
+    if (wrong := wrong_crop(crop)) is not None:
+        raise ValueError(f"crop is {tuple(crop)}: {wrong}")
     left, right = round(crop.left * width), round((crop.left + crop.width) * width)
     top, bottom = round(crop.top * height), round((crop.top + crop.height) * height)
     if right <= left or bottom <= top:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rig_robot.common.interrupts import INTERRUPTED
 from rig_robot.common.output_paths import check_file, check_folder
-from rig_robot.learning.arguments import Method, Scene, TrainArgs, preset
+from rig_robot.common.scene_names import SceneName
+from rig_robot.learning.arguments import Method, TrainArgs, preset
 from rig_robot.learning.experiments.comparison_results import METHODS, Key, table, write_csv
 from rig_robot.learning.experiments.parallel_runs import MakeEnv, sweep
 
@@ -30,7 +31,7 @@ class CompareArgs:
     """Runs of each method in each scene: seeds 0, 1 ..."""
     steps: int = 5_000
     """Environment steps of each run, the random ones at its beginning included; a multiple of 250."""
-    scenes: tuple[Scene, ...] = ("plain", "cluttered")
+    scenes: tuple[SceneName, ...] = ("plain", "cluttered")
     """Scenes, a panel each: plain; cluttered (something else moves, the light changes); colours."""
     jobs: int = 0
     """Most runs at a time; 0: as many as there are cores."""
@@ -81,7 +82,7 @@ def keys(args: CompareArgs) -> Iterator[Key]:
                 yield scene, method, seed
 
 
-def train_args(args: CompareArgs, scene: Scene, method: Method, seed: int) -> TrainArgs:
+def train_args(args: CompareArgs, scene: SceneName, method: Method, seed: int) -> TrainArgs:
     """The preset of a method, everything else the same for all."""
     exploration = args.steps // EXPLORATION
     online = args.steps - exploration

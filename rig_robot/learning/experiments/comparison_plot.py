@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from rig_robot.learning.arguments import Method, Scene
+from rig_robot.common.scene_names import SceneName
+from rig_robot.learning.arguments import Method
 from rig_robot.learning.experiments.comparison_results import METHODS, Key, histories
 from rig_robot.learning.experiments.parallel_runs import Ended
 
@@ -32,7 +33,7 @@ def draw(path: Path, ended: dict[Key, Ended]) -> None:
     figure.savefig(path, dpi=100)
 
 
-def _curves(axes: Axes, ended: dict[Key, Ended], scene: Scene) -> None:
+def _curves(axes: Axes, ended: dict[Key, Ended], scene: SceneName) -> None:
     count = 0
     for method, label in METHODS.items():
         seeds = histories(ended, scene, method)
@@ -61,7 +62,7 @@ def _curves(axes: Axes, ended: dict[Key, Ended], scene: Scene) -> None:
     axes.legend()
 
 
-def _episodes(panel: SubFigure, ended: dict[Key, Ended], scene: Scene) -> None:
+def _episodes(panel: SubFigure, ended: dict[Key, Ended], scene: SceneName) -> None:
     """Start, goal image and end of the first held-out episodes, a row for each method; of its first seed."""
     shown = [(method, first) for method in METHODS if (first := _first(ended, scene, method))]
     if not shown:
@@ -83,6 +84,6 @@ def _episodes(panel: SubFigure, ended: dict[Key, Ended], scene: Scene) -> None:
         row[0].set_ylabel(METHODS[method].replace(", ", ",\n"), fontsize=9)
 
 
-def _first(ended: dict[Key, Ended], scene: Scene, method: Method) -> Ended | None:
+def _first(ended: dict[Key, Ended], scene: SceneName, method: Method) -> Ended | None:
     """The first seed that came to its end."""
     return next((end for key, end in ended.items() if key[:2] == (scene, method) and end.history), None)

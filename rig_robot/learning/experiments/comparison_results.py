@@ -7,7 +7,8 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-from rig_robot.learning.arguments import Method, Scene
+from rig_robot.common.scene_names import SceneName
+from rig_robot.learning.arguments import Method
 from rig_robot.learning.experiments.parallel_runs import Ended
 
 METHODS: dict[Method, str] = {"pixels": "HER, L2 of images", "rig": "RIG", "oracle": "oracle"}
@@ -16,7 +17,7 @@ METHODS: dict[Method, str] = {"pixels": "HER, L2 of images", "rig": "RIG", "orac
 FIGURES = ("step", "samples", "goals", "mean_mm", "median_mm", "p90_mm", "within_10mm", "within_20mm", "within_60mm")
 """Columns of the CSV, after scene, method and seed."""
 
-Key = tuple[Scene, Method, int]
+Key = tuple[SceneName, Method, int]
 """Scene, method, seed."""
 
 
@@ -39,6 +40,6 @@ def table(ended: dict[Key, Ended]) -> Iterator[str]:
             yield f"  {scene:10} {METHODS[method]:18} {statistics.mean(means):6.1f} ({each})"
 
 
-def histories(ended: dict[Key, Ended], scene: Scene, method: Method) -> list[list[dict]]:
+def histories(ended: dict[Key, Ended], scene: SceneName, method: Method) -> list[list[dict]]:
     """Of the seeds that came to their end."""
     return [end.history for key, end in ended.items() if key[:2] == (scene, method) and end.history]

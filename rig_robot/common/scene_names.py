@@ -1,0 +1,11 @@
+"""Names the scenes of the simulation, for options and training; `sim/scenes.py` says what they look like."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+StillName = Literal["plain", "shifted"]
+"""Scenes in which nothing but the arm moves: those that the whole system runs in."""
+SceneName = Literal[StillName, "cluttered", "colours"]
+STILL: tuple[StillName, ...] = get_args(StillName)
+SCENES: tuple[SceneName, ...] = get_args(SceneName)
