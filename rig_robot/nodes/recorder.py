@@ -36,9 +36,9 @@ from rig_robot.recording.episode_writer import open_name
 from rig_robot.recording.jpeg import COMPRESSED, RAW, compress
 from rig_robot.recording.preroll import Heard, Preroll
 from rig_robot.recording.topics import Manner, Topic
-from rig_robot.recording.write_queue import Spool
+from rig_robot.recording.write_queue import WriteQueue
 from rig_robot.ros.node import RigNode, run
-from rig_robot.ros.rejection_log import Refusals
+from rig_robot.ros.rejection_log import RejectionLog
 
 SILENCE = 10.0
 """An episode without a twist for so long [s] is closed: its policy is gone or blind. Should it go on, it becomes -2."""
@@ -86,14 +86,14 @@ class RecorderNode(RigNode):
         self._left_open = recovery.left_open(self._root)
         self._names = {path.name for path in self._root.iterdir()}
         self._preroll = Preroll()
-        self._refusals = Refusals(self.get_logger())
+        self._rejections = RejectionLog(self.get_logger())
         self._episode: tuple[dict[str, str], int] | None = None
         self._open: str | None = None
         self._first_ns = 0
         self._last_twist = 0.0
         self._missing_before = 0
         convert = compress if self._compresses else None
-        self._spool = Spool(self._root, queue * 2**20, round(min_free * 2**30), convert, self._say)
+        self._queue = WriteQueue(self._root, queue * 2**20, round(min_free * 2**30), convert, self._say)
         if self._left_open:
             threading.Thread(target=self._recover, name="recovery", daemon=True).start()
 
@@ -175,7 +175,7 @@ class RecorderNode(RigNode):
         self._preroll.keep(topic, heard)
         if self._open is not None:
             # A latched message can be older than the episode: its publisher has only now been met.
-            self._spool.take(*(heard.not_before(self._first_ns) if topic.manner == "latched" else heard))
+            self._queue.take(*(heard.not_before(self._first_ns) if topic.manner == "latched" else heard))
         if topic.role == topics.TWIST:
             self._last_twist = time.monotonic()
             if self._open is None and self._recording:
@@ -187,9 +187,9 @@ class RecorderNode(RigNode):
         said = values(message)
         name = said.get("id", "")
         if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,100}", name):
-            self._refusals.refuse(f"rig/episode: id {name!r} cannot name a directory: not recorded")
+            self._rejections.reject(f"rig/episode: id {name!r} cannot name a directory: not recorded")
             return
-        self._refusals.accept()
+        self._rejections.accept()
         if said.get("event") == "start":
             self._end("another episode has begun")
             self._episode = (said, published)
@@ -210,13 +210,13 @@ class RecorderNode(RigNode):
         about = {"mode": "", "goal": goal, "goal_kind": "shown" if goal != "0" else "none", "episode": said["id"]}
         self._open = self._free_name(said["id"])
         self._first_ns = beginning[0].log_ns
-        self._spool.begin(self._open, self._topics, self._about | about | given)
+        self._queue.begin(self._open, self._topics, self._about | about | given)
         for heard in beginning:
-            self._spool.take(*heard)
+            self._queue.take(*heard)
 
     def _end(self, why: str) -> None:
         if self._open is not None:
-            self._spool.end(why)
+            self._queue.end(why)
             self._open = None
 
     def _free_name(self, name: str) -> str:
@@ -230,7 +230,7 @@ class RecorderNode(RigNode):
 
     def _lose(self, role: str, count: int) -> None:
         if self._open is not None:
-            self._spool.lost(role, count)
+            self._queue.lost(role, count)
 
     def _look_for_silence(self) -> None:
         if self._open is not None and time.monotonic() - self._last_twist > SILENCE:
@@ -268,12 +268,12 @@ class RecorderNode(RigNode):
     def stop(self) -> None:
         """Close the episode; what does not reach the disk in time is recovered at the next start."""
         self._end("the recorder stops")
-        if not self._spool.stop(PATIENCE):
+        if not self._queue.stop(PATIENCE):
             self._say("the disk is too slow: the open episode will be recovered at the next start", True)
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
         """Say what is recorded, and what should be but is not."""
-        spool = self._spool
+        spool = self._queue
         missing, self._missing_before = spool.missing - self._missing_before, spool.missing
         details = {
             "recording": self._recording,
@@ -288,8 +288,8 @@ class RecorderNode(RigNode):
             return ERROR, spool.trouble, details
         if missing:
             return WARN, f"{missing} messages were not recorded: the disk or this computer is too slow", details
-        if self._refusals.reason:
-            return WARN, self._refusals.reason, details
+        if self._rejections.reason:
+            return WARN, self._rejections.reason, details
         if not self._recording:
             return OK, "nothing is recorded: recording is switched off", details
         return OK, f"records episode {self._open}" if self._open else "waits for an episode", details

@@ -52,7 +52,7 @@ class _End(NamedTuple):
     why: str
 
 
-class Spool:
+class WriteQueue:
     """Takes messages and writes them as episodes into a folder.
 
     Args:
