@@ -1,4 +1,4 @@
-"""Shows the robot random goal images, one after the other, and judges by the simulator's own tool position."""
+"""Shows the robot random goal images one after the other, and measures each end by the simulator's tool position."""
 
 from __future__ import annotations
 
@@ -35,25 +35,25 @@ from rig_sim.scenes import dress_as
 from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics, view
 
 LONGEST = 8.0
-"""Time that a goal gets [s]."""
+"""Longest time for a goal [s]."""
 SETTLED_MM, SETTLED_S = 2.0, 1.0
-"""A tool that has moved less than this for so long has come to rest."""
+"""The tool is at rest when it has moved less than so many mm for so many s."""
 START_TIMEOUT = 60.0
-"""Time that the other nodes get to be there [s]."""
+"""Time that the other nodes get to start [s]."""
 ASK_AGAIN = 2.0
-"""Time after which what was not answered is sent again [s]."""
+"""Time after which an unanswered message is sent again [s]."""
 
 T = TypeVar("T")
-Story = Generator[Callable[[], Any], None, T]
-"""What happens, in order: each `yield` gives the condition to wait for."""
+Procedure = Generator[Callable[[], Any], None, T]
+"""A procedure of several steps: each `yield` gives the condition that the next step waits for."""
 
 
 class NotReady(RuntimeError):
-    """The other nodes did not come up, or refused; the text says which and how."""
+    """The other nodes did not start, or rejected a request; the text says which."""
 
 
 class GoalsNode(RigNode):
-    """Sends goals, waits until the tool rests or its time is over, prints and keeps the figures."""
+    """Sends goals, waits for each until the tool rests or the time is over, and prints and stores the figures."""
 
     def __init__(self, name: str = "sim_goals") -> None:
         super().__init__(name)
@@ -83,7 +83,7 @@ class GoalsNode(RigNode):
         self._trail: deque[tuple[float, np.ndarray]] = deque()
         self._view: Image | None = None
         self._status: DiagnosticStatus | None = None
-        self._goal_latent = self._acted_on = 0  # stamps [ns]: of the goal, of the frame that the arm acts on
+        self._goal_latent = self._acted_on = 0  # stamps of the goal, and of the frame that the arm acts on [ns]
         self._sent = 0.0
         self._arm_status = ""
         self._goal_images = self.publisher(Image, "rig/goal/image_in", COMMAND)
@@ -100,12 +100,12 @@ class GoalsNode(RigNode):
 
         self._seconds: list[float] = []
         self._distances: list[float] = []
-        self._judged = False
-        self._steps = self._story()
+        self._finished = False
+        self._steps = self._procedure()
         self._wait: Callable[[], Any] = lambda: True
-        self.every(0.05, self._go_on)
+        self.every(0.05, self._continue)
 
-    def _story(self) -> Story[None]:
+    def _procedure(self) -> Procedure[None]:
         yield from self._wait_for(lambda: self._tool is not None, "the simulation's tool pose")
         while not self._goals or len(self._distances) < self._goals:
             yield from self._make_ready("reach")
@@ -125,8 +125,8 @@ class GoalsNode(RigNode):
                     self.get_logger().error(f"{file} could not be written")
         self._finish()
 
-    def _reach(self, picture: np.ndarray) -> Story[float]:
-        """Send one goal and wait for the end of it; return how long it took [s]."""
+    def _reach(self, picture: np.ndarray) -> Procedure[float]:
+        """Send one goal and wait for its end; return how long it took [s]."""
         self._status = None
         yield from self._ask(lambda: self._send_goal(picture), lambda: self._status, "answer on rig/goal/status")
         assert self._status is not None
@@ -134,7 +134,7 @@ class GoalsNode(RigNode):
             raise NotReady(f"the goal was refused: {self._status.message}")
         name = values(self._status).get("goal", "")
         yield from self._wait_for(lambda: str(self._goal_latent) == name, "latent of the goal")
-        # An arm that rests because it has not heard of the goal yet has not arrived.
+        # An arm that rests because the goal has not reached it yet has not arrived.
         yield lambda: self._acted_on > self._goal_latent or self._time_is_over()
         self._trail.clear()
         yield lambda: self._at_rest() or self._time_is_over()
@@ -147,8 +147,8 @@ class GoalsNode(RigNode):
         self._sent = time.monotonic()
         self._goal_images.publish(rgb_to_image(picture, self.get_clock().now().to_msg(), "camera"))
 
-    def _make_ready(self, mode: str) -> Story[None]:
-        """Arm and set the policy's mode: also after a restart of either, since both begin idle."""
+    def _make_ready(self, mode: str) -> Procedure[None]:
+        """Arm the arm and set the policy's mode, also after a restart of either, since both begin idle."""
         end = time.monotonic() + START_TIMEOUT
         while self._arm_status not in ("waiting", "moving"):
             armed = yield from self._call(self._arm, SetBool.Request(data=True))
@@ -156,7 +156,7 @@ class GoalsNode(RigNode):
                 break
             if time.monotonic() > end:
                 raise NotReady(f"the arm does not arm: {armed.message}")
-            again = time.monotonic() + 0.5  # it may not have heard the controller yet
+            again = time.monotonic() + 0.5  # joint states may not have arrived yet
             yield lambda again=again: time.monotonic() > again  # type: ignore[misc]
         wanted = Parameter("mode", value=mode).to_parameter_msg()
         answer = yield from self._call(self._policy, SetParameters.Request(parameters=[wanted]))
@@ -164,8 +164,8 @@ class GoalsNode(RigNode):
             raise NotReady(f"the policy refuses mode {mode}: {answer.results[0].reason}")
         yield from self._wait_for(self._goal_images.get_subscription_count, "goal node")
 
-    def _call(self, client: Client, request: Any) -> Story[Any]:
-        """Call a service until it answers: a node that is starting anew may miss a call."""
+    def _call(self, client: Client, request: Any) -> Procedure[Any]:
+        """Call a service until it answers: a node that is restarting may miss a call."""
         answers: list[Future] = []
         yield from self._ask(
             lambda: answers.append(client.call_async(request)),
@@ -174,8 +174,8 @@ class GoalsNode(RigNode):
         )
         return next(answer.result() for answer in answers if answer.done())
 
-    def _ask(self, send: Callable[[], None], answered: Callable[[], Any], what: str) -> Story[None]:
-        """Send again and again until there is an answer."""
+    def _ask(self, send: Callable[[], None], answered: Callable[[], Any], what: str) -> Procedure[None]:
+        """Send repeatedly until there is an answer."""
         end = time.monotonic() + START_TIMEOUT
         while not answered():
             if time.monotonic() > end:
@@ -184,13 +184,13 @@ class GoalsNode(RigNode):
             again = time.monotonic() + ASK_AGAIN
             yield lambda again=again: answered() or time.monotonic() > again  # type: ignore[misc]
 
-    def _wait_for(self, condition: Callable[[], Any], what: str) -> Story[None]:
+    def _wait_for(self, condition: Callable[[], Any], what: str) -> Procedure[None]:
         end = time.monotonic() + START_TIMEOUT
         yield lambda: condition() or time.monotonic() > end
         if not condition():
             raise NotReady(f"no {what} within {START_TIMEOUT:g} s")
 
-    def _go_on(self) -> None:
+    def _continue(self) -> None:
         try:
             while self._wait():
                 self._wait = next(self._steps)
@@ -220,7 +220,7 @@ class GoalsNode(RigNode):
         return self._tool[1]
 
     def _take_status(self, message: DiagnosticStatus) -> None:
-        """Keep the answer to a picture; goals that the encoder imagines, and later news of a goal, are none."""
+        """Keep the answer to a picture; messages about imagined goals or later checks are not answers."""
         if values(message).get("source") == "image_in":
             self._status = message
 
@@ -239,10 +239,10 @@ class GoalsNode(RigNode):
         q = self._kinematics.solve(HOME, position, self._orientation)
         return self._camera.render(self._world.at_rest(q))
 
-    def _look(self) -> Story[np.ndarray]:
-        """Return what the camera sees from now on, uint8 [480, 640, 3]; black where no pictures are kept.
+    def _look(self) -> Procedure[np.ndarray]:
+        """Return the next camera frame, uint8 [480, 640, 3]; black where no pictures are stored.
 
-        The first frame may come long after the tool's first pose, and the last one kept may be of another moment.
+        The first frame may come long after the tool's first pose, and a frame from before may be of another moment.
         """
         if self._images is None:
             return np.zeros((*CAMERA_SIZE[::-1], 3), np.uint8)
@@ -252,22 +252,22 @@ class GoalsNode(RigNode):
         return from_raw(self._view)
 
     def further_figures(self) -> dict[str, float | int]:
-        """Return what goes into the file of figures beside the distances."""
+        """Return further figures for the file, beside the distances."""
         return {}
 
     def _finish(self) -> None:
-        self._judged = True
+        self._finished = True
         figures = summary(self._seconds, self._distances) | self.further_figures()
         print(f"{sentence(figures)}; {np.mean(self._seconds):.1f} s a goal", flush=True)
         if self._json:
             try:
                 Path(self._json).write_text(json.dumps(figures) + "\n")
-            except OSError as error:  # it could be written when this began
+            except OSError as error:  # it was writable at the start
                 raise NotReady(f"json is {self._json}, which cannot be written: {error.strerror}; {figures}") from None
 
     def stop(self) -> None:
-        """Keep the figures of what was shown so far: goals without an end are ended by Ctrl-C."""
-        if self._distances and not self._judged:
+        """Store the figures of the goals so far: Ctrl-C ends goals without a number."""
+        if self._distances and not self._finished:
             try:
                 self._finish()
             except NotReady as error:
@@ -275,7 +275,7 @@ class GoalsNode(RigNode):
 
 
 def _keep(file: Path, *panels: tuple[np.ndarray, str]) -> bool:
-    """Write pictures side by side, each under its title; return whether that could be done."""
+    """Write pictures side by side, each under its title; return whether that succeeded."""
     row = np.hstack([titled(picture, title) for picture, title in panels])
     return cv2.imwrite(str(file), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
 

@@ -1,4 +1,4 @@
-"""Lets the simulated robot practise with nobody there, then shows it random goal images and judges."""
+"""Lets the simulated robot practise by itself, then shows it goal images and measures how well it reaches them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from std_srvs.srv import SetBool, Trigger
 from rig_robot.common.message_fields import values
 from rig_robot.ros.node import run
 from rig_robot.ros.qos import EPISODES, LATCHED
-from rig_sim.goals_node import GoalsNode, Story
+from rig_sim.goals_node import GoalsNode, Procedure
 
 TRAINED_TIMEOUT = 600.0
-"""Time that the trainer gets to finish with what was practised [s]."""
+"""Time that the trainer gets to learn from all practised steps [s]."""
 SETTLED = 5.0
-"""Time until the trainer has taken notice of an episode, or of a request [s]."""
+"""Time until the trainer's progress reflects an episode or a request [s]."""
 AGAIN = 5.0
-"""Between two looks at whether arm and policy still practise: either may have been started anew [s]."""
+"""Time between two checks whether arm and policy still practise: either may have been restarted [s]."""
 
 
 class PracticeNode(GoalsNode):
-    """Arms the arm, sets the policy to practise, counts its steps; after enough of them, `GoalsNode`'s own story."""
+    """Arms the arm, lets the policy practise a number of steps, then shows goals as `GoalsNode` does."""
 
     def __init__(self) -> None:
         super().__init__("sim_practice")
@@ -36,7 +36,7 @@ class PracticeNode(GoalsNode):
         self._train = self.create_client(SetBool, "trainer/train")
         self._learn = self.create_client(Trigger, "trainer/fine_tune")
 
-    def _story(self) -> Story[None]:
+    def _procedure(self) -> Procedure[None]:
         yield from self._wait_for(lambda: self._tool is not None, "the simulation's tool pose")
         while not self._limit or self._done < self._limit:
             yield from self._make_ready("practice")
@@ -45,21 +45,21 @@ class PracticeNode(GoalsNode):
         yield from self._make_ready("idle")
         print(f"practised for {self._done} robot steps; the trainer finishes", flush=True)
         yield from self._caught_up()
-        if self._unseen:  # it would like to see more before it learns; there will be no more
+        if self._unseen:  # the trainer waits for more exploration, and there will be none
             yield from self._call(self._learn, Trigger.Request())
             yield from self._caught_up()
         yield from self._call(self._train, SetBool.Request(data=False))
-        yield from super()._story()
+        yield from super()._procedure()
 
-    def _caught_up(self) -> Story[None]:
-        """Wait until the trainer has learned from all that was recorded."""
+    def _caught_up(self) -> Procedure[None]:
+        """Wait until the trainer has learned from all recorded episodes."""
         settled = time.monotonic() + SETTLED
-        yield lambda: time.monotonic() > settled  # the last episode is found on disk, and told of
+        yield lambda: time.monotonic() > settled  # until the trainer has found the last episode on disk
         end = time.monotonic() + TRAINED_TIMEOUT
         yield lambda: not self._behind or time.monotonic() > end
 
     def further_figures(self) -> dict[str, float | int]:
-        """Return how long it practised."""
+        """Return how many steps the robot practised."""
         return {"robot_steps": self._done}
 
     def _over(self) -> bool:

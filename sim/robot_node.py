@@ -1,4 +1,4 @@
-"""The simulated robot on ROS 2: it stands where driver, controller and camera stand on a real one."""
+"""Runs the simulated robot as a ROS 2 node, in place of a real robot's driver, controller and camera."""
 
 import math
 import threading
@@ -28,11 +28,11 @@ from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, JOINTS, VIEWS, WORKSPACE_HI
 STATE_PERIOD = 0.01
 """Simulated time (s) between two joint states."""
 LONGEST_LEAP = 0.1
-"""The most simulated time (s) that is caught up at once; what a stalled machine owes beyond that is forgiven."""
+"""Longest simulated time that is caught up at once (s); a stalled machine loses the rest."""
 
 
 class RobotNode(RigNode):
-    """Joint states, camera and true tool pose out; joint trajectories in.
+    """Publishes joint states, camera frames and the true tool pose, and follows joint trajectories.
 
     Physics and camera have a thread each, so that a frame being rendered does not hold up the joint states, and neither
     waits for the executor.
@@ -65,11 +65,11 @@ class RobotNode(RigNode):
         except NotReached as why:
             raise BadParameter(f"start_position: {why}") from None
         dress_as(self._robot.world.model, scene)
-        self._lock = threading.Lock()  # guards self._robot
+        self._lock = threading.Lock()  # protects self._robot
         self._refused = 0
-        self._forgiven = 0.0
+        self._lost_time = 0.0
         self._stopping = threading.Event()
-        # Simulated time goes on from when the simulation started, so that stamps in a recording say something.
+        # Simulated time begins at the real time of the start, so that stamps in a recording are meaningful.
         self._origin = self.get_clock().now().nanoseconds
 
         state_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
@@ -82,7 +82,7 @@ class RobotNode(RigNode):
         self.subscribe(JointTrajectory, "joint_trajectory_controller/joint_trajectory", self._follow, COMMAND)
 
         self._threads = [
-            threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in (self._live, self._watch)
+            threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in (self._simulate, self._render)
         ]
         for thread in self._threads:
             thread.start()
@@ -91,7 +91,11 @@ class RobotNode(RigNode):
         level, text, values = super().health()
         if not all(thread.is_alive() for thread in self._threads):
             return WARN, "a thread has ended", values
-        return level, text, {**values, "refused trajectories": self._refused, "time lost [s]": round(self._forgiven, 3)}
+        return (
+            level,
+            text,
+            {**values, "refused trajectories": self._refused, "time lost [s]": round(self._lost_time, 3)},
+        )
 
     def stop(self) -> None:
         self._stopping.set()
@@ -99,7 +103,7 @@ class RobotNode(RigNode):
             thread.join(timeout=2.0)
 
     def _follow(self, message: JointTrajectory) -> None:
-        """Hands a trajectory to the robot; says why where it is refused."""
+        """Pass a trajectory to the robot, or log why it is rejected."""
         points = [
             Point(stamp_ns(point.time_from_start) / 1e9, point.positions, point.velocities) for point in message.points
         ]
@@ -113,14 +117,14 @@ class RobotNode(RigNode):
                 self.get_logger().warning(f"trajectory refused: {reason}", throttle_duration_sec=1.0)
 
     def _stamp(self) -> Time:
-        """The time now, or the simulated time where others go by it. Call with the lock held."""
+        """Return the time now: simulated time where that is published. Call with the lock held."""
         if self._publishes_time:
             nanoseconds = self._origin + round(1e9 * self._robot.time)
             return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
         return self.get_clock().now().to_msg()
 
-    def _live(self) -> None:
-        """The physics' thread: keeps simulated time level with real time and tells the arm's state."""
+    def _simulate(self) -> None:
+        """Run the physics in step with real time and publish the arm's state; this is a thread of its own."""
         joints = JointState(name=list(JOINTS))
         pose = PoseStamped()
         pose.header.frame_id = "base"
@@ -132,7 +136,7 @@ class RobotNode(RigNode):
             if behind < 0:
                 time.sleep(-behind)
             elif behind * self._speed > LONGEST_LEAP:
-                self._forgiven += behind
+                self._lost_time += behind
                 begin += behind
             with self._lock:
                 self._robot.advance(ticks * STATE_PERIOD)
@@ -149,8 +153,8 @@ class RobotNode(RigNode):
             self._joint_states.publish(joints)
             self._tool_pose.publish(pose)
 
-    def _watch(self) -> None:
-        """The camera's thread; it alone renders, since an OpenGL context belongs to a thread."""
+    def _render(self) -> None:
+        """Render and publish camera frames; only this thread renders, since an OpenGL context belongs to a thread."""
         model = self._robot.world.model
         camera = Camera(model, self._width, self._height, self._view)
         shown = mujoco.MjData(model)
@@ -162,7 +166,7 @@ class RobotNode(RigNode):
             behind = time.monotonic() - due
             if behind < 0:
                 time.sleep(-behind)
-            else:  # frames that are late already are left out, as a camera drops them
+            else:  # late frames are left out, as a camera drops them
                 frames += math.floor(behind * self._speed / self._frame_period)
             with self._lock:
                 self._robot.show(shown)
@@ -180,7 +184,7 @@ class RobotNode(RigNode):
         camera.close()
 
     def _describe(self, model: mujoco.MjModel) -> CameraInfo:
-        """The camera's calibration: a pinhole, and the centre of the picture its axis."""
+        """Return the camera's calibration: a pinhole whose axis goes through the centre of the picture."""
         focal = self._height / 2 / math.tan(math.radians(float(model.camera(self._view).fovy[0])) / 2)
         cx, cy = self._width / 2, self._height / 2
         return CameraInfo(

@@ -1,4 +1,4 @@
-"""A window that shows what the simulated camera sees beside the goal, for people."""
+"""Shows the simulated camera's view beside the goal, in a window for people."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from rig_sim.world import CAMERA_SIZE
 
 TITLE = "rig_robot"
 PERIOD = 0.05
-"""Between two pictures in the window [s]."""
+"""Time between two pictures in the window [s]."""
 
 
 class WindowNode(RigNode):
-    """`camera/image_raw` and `rig/goal/image` side by side, until somebody closes the window."""
+    """Shows `camera/image_raw` and `rig/goal/image` side by side, until the window is closed."""
 
     def __init__(self) -> None:
         super().__init__("sim_window")

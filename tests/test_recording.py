@@ -30,7 +30,7 @@ from rig_robot.recording.episode_reader import EpisodeError, find, latent_distan
 from rig_robot.recording.episode_writer import EpisodeWriter, open_name
 from rig_robot.recording.jpeg import compress
 from rig_robot.recording.transitions import read_segments
-from rig_robot.recording.write_queue import Spool
+from rig_robot.recording.write_queue import WriteQueue
 from rig_robot.vision.image_decoding import from_compressed
 from rig_robot.vision.observation import Crop, prepare
 
@@ -481,9 +481,9 @@ def test_rig_bags_lists_length_goal_distance_drops_and_checkpoint(tmp_path, caps
 # ---- the spool
 
 
-def spool(root: Path, capacity: int = 2**20, min_free: int = 0, **other: object) -> tuple[Spool, list[str]]:
+def spool(root: Path, capacity: int = 2**20, min_free: int = 0, **other: object) -> tuple[WriteQueue, list[str]]:
     said: list[str] = []
-    made = Spool(root, capacity, min_free, other.get("convert"), lambda text, bad: said.append(text))  # type: ignore[arg-type]
+    made = WriteQueue(root, capacity, min_free, other.get("convert"), lambda text, bad: said.append(text))  # type: ignore[arg-type]
     return made, said
 
 

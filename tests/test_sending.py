@@ -16,8 +16,8 @@ from test_checkpoint import write
 from rig_robot.checkpoint_delivery import chunk_protocol
 from rig_robot.checkpoint_delivery import sender as sending
 from rig_robot.checkpoint_delivery.answers import Outcome
-from rig_robot.checkpoint_delivery.chunk_assembler import Arrival
-from rig_robot.checkpoint_delivery.chunk_protocol import CHUNKS, chunks, read_piece
+from rig_robot.checkpoint_delivery.chunk_assembler import ChunkAssembler
+from rig_robot.checkpoint_delivery.chunk_protocol import CHUNKS, chunks, read_header
 from rig_robot.checkpoint_delivery.sender import Sender
 from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, activate, read_config
 from rig_robot.commands.checkpoints import run
@@ -121,20 +121,20 @@ def test_whatever_comes_in_the_wrong_order_or_size_is_refused_by_name(tmp_path):
     messages = list(chunks(tmp_path / "far" / "one"))
     config, vae = messages[0], messages[1]
     with pytest.raises(CheckpointError, match=r"one: 'vae.safetensors' came, expected config.json"):
-        Arrival(tmp_path / "robot", "one").take(read_piece(vae), vae.data.tobytes())
+        ChunkAssembler(tmp_path / "robot", "one").take(read_header(vae), vae.data.tobytes())
     for file in ("../evil", "evil"):
-        arrival = Arrival(tmp_path / "robot", "one")
-        arrival.take(read_piece(config), config.data.tobytes())
+        arrival = ChunkAssembler(tmp_path / "robot", "one")
+        arrival.take(read_header(config), config.data.tobytes())
         with pytest.raises(CheckpointError, match="evil"):
-            arrival.take(read_piece(vae)._replace(file=file), vae.data.tobytes())
-    arrival = Arrival(tmp_path / "robot", "one")
+            arrival.take(read_header(vae)._replace(file=file), vae.data.tobytes())
+    arrival = ChunkAssembler(tmp_path / "robot", "one")
     with pytest.raises(CheckpointError, match="longer than"):
-        arrival.take(read_piece(config)._replace(size=10), config.data.tobytes())
+        arrival.take(read_header(config)._replace(size=10), config.data.tobytes())
     for name in ("../one", ".one", ""):
         with pytest.raises(CheckpointError, match="refused"):
-            Arrival(tmp_path / "robot", name)
+            ChunkAssembler(tmp_path / "robot", name)
     with pytest.raises(ValueError, match="expected one NAME/FILE SHA256"):
-        read_piece(UInt8MultiArray())
+        read_header(UInt8MultiArray())
 
 
 def test_rig_checkpoints_lists_all_names_what_is_broken_and_goes_back(tmp_path, capfd):

@@ -16,7 +16,7 @@ from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import SetBool, Trigger
 
 from rig_robot.checkpoint_delivery.answers import AnswerState, answer
-from rig_robot.checkpoint_delivery.chunk_protocol import CHUNKS, read_piece
+from rig_robot.checkpoint_delivery.chunk_protocol import CHUNKS, read_header
 from rig_robot.checkpoints.checkpoint import activate, read_config, resolve
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import untrained as blank
@@ -207,7 +207,7 @@ def test_where_no_path_is_shared_checkpoints_go_by_topic_and_become_current_here
     answers = listener.node.create_publisher(DiagnosticStatus, "rig/checkpoint/received", 10)
     with node_process("rig_robot.nodes.trainer", parameters(tmp_path, deliver="topic")):
         listener.until(lambda: len(heard) >= 3, "a checkpoint in pieces", 90)
-        name = read_piece(heard[0]).checkpoint
+        name = read_header(heard[0]).checkpoint
         assert resolve(tmp_path / "checkpoints").name == "untrained" and not system.announced
         values = {"checkpoint": name, "state": "current"}
         answers.publish(diagnostic("receiver", OK, "it runs", values))

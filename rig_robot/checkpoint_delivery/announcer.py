@@ -1,4 +1,4 @@
-"""A new checkpoint: verified, made current, announced to a running system, and taken back where that refuses it."""
+"""Makes a new checkpoint current, announces it to a running system, and rolls back where the system rejects it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from std_msgs.msg import String
 
 from rig_robot.checkpoint_delivery.answers import AnswerState, Outcome
 from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, activate
-from rig_robot.checkpoints.compatibility import named
+from rig_robot.checkpoints.compatibility import checkpoint_directory
 from rig_robot.common.message_fields import values
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.ros.node import RigNode
@@ -22,9 +22,13 @@ from rig_robot.ros.qos import LATCHED
 
 
 class _Waiting(NamedTuple):
+    """An announced checkpoint that the system has not answered yet."""
+
     name: str
     former: str | None
+    """the checkpoint that was current before; None where there was none"""
     until: float
+    """when it is rolled back without an answer [s, steady clock]"""
     done: Callable[[Outcome], None]
 
 
@@ -45,37 +49,46 @@ def verify(directory: Path) -> None:
 
 
 class Announcer:
-    """Makes a checkpoint of a root the current one, and tells a running system.
+    """Makes a checkpoint the current one of its root, and announces it to a running system.
 
-    The link moves first, then the word goes out: a node loads only what is current, so that an old announcement, which
-    a late listener still hears, never undoes a newer choice.
+    The link `current` moves before the announcement: a node loads only the current checkpoint. So an old announcement
+    that a late subscriber still receives never undoes a newer choice.
+
+    Args:
+        node: The node that announces.
+        root: Root of checkpoints.
     """
 
     def __init__(self, node: RigNode, root: Path) -> None:
         self._node, self._root = node, root
         self._waiting: _Waiting | None = None
         self._publisher = node.publisher(String, "rig/checkpoint", LATCHED)
-        # Volatile: what was answered before this node came is no answer to what it announces.
+        # Volatile: an answer from before this node started does not answer its announcements.
         node.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_answer, QoSProfile(depth=10))
-        node.every(0.2, self._look)
+        node.every(0.2, self._check_timeout)
 
     def announce(self, name: str, done: Callable[[Outcome], None], timeout_s: float = 30.0) -> None:
-        """Announce a checkpoint; `done` hears once whether the system runs on it.
+        """Make a checkpoint current and announce it.
 
-        Where nobody listens, it is current when the next one starts, and that is all that can be done.
+        Where no system runs, the checkpoint is current for the next one that starts, and that counts as accepted.
+
+        Args:
+            name: Name of the checkpoint.
+            done: Called once with whether the system runs on it.
+            timeout_s: Time that encoder and policy get to answer [s].
 
         Raises:
-            CheckpointError: If it is not whole, or does not work; nothing has changed then.
+            CheckpointError: If the checkpoint is not whole or does not work; nothing has changed then.
         """
-        directory = named(self._root, name)
+        directory = checkpoint_directory(self._root, name)
         verify(directory)
         former = self._current()
         if (waiting := self._waiting) is not None:
-            if former == waiting.name:  # which nobody has taken
+            if former == waiting.name:  # which no node has activated
                 former = waiting.former
             self._end(Outcome(False, f"{waiting.name}: {name} was announced before it was taken"))
         activate(directory)
-        # Also where nobody is known to listen: they may be just starting.
+        # Also where no subscriber is known: the nodes may be just starting.
         self._publisher.publish(String(data=name))
         if not self._node.count_publishers("rig/checkpoint/ready"):
             done(Outcome(True, f"{name} is current; nobody is running"))
@@ -89,14 +102,14 @@ class Announcer:
         if said.get("state") == AnswerState.ACTIVE:
             self._end(Outcome(True, f"{waiting.name} is running"))
         elif said.get("state") == AnswerState.REFUSED:
-            self._take_back(f"{message.name} refused {waiting.name}: {message.message}")
+            self._roll_back(f"{message.name} refused {waiting.name}: {message.message}")
 
-    def _look(self) -> None:
+    def _check_timeout(self) -> None:
         if self._waiting is not None and time.monotonic() > self._waiting.until:
-            self._take_back(f"{self._waiting.name} was not taken in time: do encoder and policy run?")
+            self._roll_back(f"{self._waiting.name} was not taken in time: do encoder and policy run?")
 
-    def _take_back(self, why: str) -> None:
-        """Make what was current before current again, unless somebody else has chosen another one meanwhile."""
+    def _roll_back(self, why: str) -> None:
+        """Make the former checkpoint current again, unless another one was chosen meanwhile."""
         assert self._waiting is not None
         former, current = self._waiting.former, self._current()
         if current != self._waiting.name:

@@ -1,4 +1,4 @@
-"""Define how a checkpoint travels over a topic: chunks, their numbers and the answers."""
+"""Defines how a checkpoint is sent over a topic: chunks, headers and answers, for sender and receiver."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ CHUNK = 256 * 1024
 """Largest number of bytes in one message."""
 
 WINDOW = 64
-"""Chunks that are under way at once: none is overwritten before it has arrived.
+"""Chunks that are sent before all of them must be acknowledged: none is overwritten before it has arrived.
 
-Not a few: a DDS asks for acknowledgements every few seconds only.
+Fewer would be slow: a DDS asks for acknowledgements every few seconds only.
 """
 
 CHUNKS = QoSProfile(depth=WINDOW)
-"""Reliable, volatile: who comes in the middle of a checkpoint has no use for the rest."""
+"""Reliable and volatile: a subscriber that comes in the middle of a checkpoint has no use for the rest."""
 
 ANSWERS = "rig/checkpoint/received"
-"""Whether what was sent is current (it has arrived, and the robot runs on it) or refused."""
+"""Topic on which the receiver answers: the sent checkpoint is current (the robot runs on it) or refused."""
 
 
-class Piece(NamedTuple):
-    """What a chunk's layout says."""
+class ChunkHeader(NamedTuple):
+    """The part of a checkpoint that a chunk holds, as its message's layout says."""
 
     checkpoint: str
     file: str
@@ -43,25 +43,25 @@ class Piece(NamedTuple):
     """of the chunk in it [bytes]"""
 
 
-def read_piece(message: UInt8MultiArray) -> Piece:
-    """Read what a chunk is.
+def read_header(message: UInt8MultiArray) -> ChunkHeader:
+    """Return the header in a chunk's message.
 
     Raises:
-        ValueError: If its layout is not that of a chunk.
+        ValueError: If the message's layout is not a chunk's.
     """
     layout = message.layout
     names, _, sha256 = (layout.dim[0].label if len(layout.dim) == 1 else "").rpartition(" ")
     checkpoint, _, file = names.partition("/")
     if not (checkpoint and file and len(sha256) == 64):
         raise ValueError(f"a chunk with the layout {[dim.label for dim in layout.dim]}, expected one NAME/FILE SHA256")
-    return Piece(checkpoint, file, sha256, layout.dim[0].size, layout.data_offset)
+    return ChunkHeader(checkpoint, file, sha256, layout.dim[0].size, layout.data_offset)
 
 
 def chunks(directory: Path) -> Iterator[UInt8MultiArray]:
-    """Cut a checkpoint into messages.
+    """Cut a checkpoint's files into messages, `config.json` first.
 
     Raises:
-        CheckpointError: If it is not whole.
+        CheckpointError: If the checkpoint is not whole.
     """
     config = read_config(directory)
     for file in (CONFIG_FILE, *(entry.file for entry in config.files)):

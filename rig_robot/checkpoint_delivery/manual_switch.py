@@ -1,4 +1,4 @@
-"""Going over to another checkpoint by hand: a short visit to the system that runs, if one does."""
+"""Makes a checkpoint current for `rig checkpoints`, and has a running system replace its networks."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rig_robot.checkpoint_delivery.announcer import Announcer
 from rig_robot.checkpoint_delivery.answers import Outcome
 from rig_robot.ros.node import RigNode
 
-MEETING = 1.5
+DISCOVERY_TIME = 1.5
 """Time that a running system gets to be discovered [s]."""
 
 
 def switch(root: Path, name: str, namespace: str, timeout: float) -> Outcome:
-    """Make a checkpoint current, and have a running system go over to it.
+    """Make a checkpoint current, and have a running system replace its networks.
 
     Args:
         root: Root of checkpoints.
         name: Name of the checkpoint in it.
         namespace: ROS namespace of the robot.
-        timeout: Time that a running system gets [s].
+        timeout: Time that a running system gets to answer [s].
 
     Raises:
         CheckpointError: If the checkpoint is not whole or does not work; nothing has changed then.
@@ -43,11 +43,11 @@ def switch(root: Path, name: str, namespace: str, timeout: float) -> Outcome:
             while time.monotonic() < end and not outcomes:
                 executor.spin_once(timeout_sec=0.05)
 
-        spin(MEETING)
+        spin(DISCOVERY_TIME)
         announcer.announce(name, outcomes.append, timeout)
         spin(timeout + 2.0)
-        spin_out = time.monotonic() + 0.3  # a word that takes it back must still go out
-        while time.monotonic() < spin_out:
+        end = time.monotonic() + 0.3  # where the announcement was rolled back, that one must still go out
+        while time.monotonic() < end:
             executor.spin_once(timeout_sec=0.05)
         executor.shutdown()
         node.destroy_node()

@@ -1,8 +1,8 @@
-"""Checkpoints by topic, where sender and robot share no disk: files in chunks, whole at the other end or refused.
+"""Sends checkpoints over a topic to a robot that shares no disk with the sender.
 
 `rig/checkpoint/chunk` is a `std_msgs/UInt8MultiArray`: `layout.dim[0].label` is "NAME/FILE SHA256", its `size` the
-length of the file in bytes, `layout.data_offset` where in it the chunk belongs. `config.json`, which names the
-other files and their hashes, comes first. The receiver answers on `rig/checkpoint/received`.
+length of the file in bytes, `layout.data_offset` the chunk's offset in the file. `config.json` comes first, since it
+names the other files and their hashes. The receiver answers on `rig/checkpoint/received`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PACE = 0.02
 
 
 class Sender:
-    """Sends checkpoints to the receiver nodes of this ROS domain, one at a time, and hears what came of them."""
+    """Sends checkpoints to the receiver nodes of this ROS domain, one at a time, and reports their answers."""
 
     def __init__(self, node: RigNode) -> None:
         self._node = node
@@ -35,21 +35,21 @@ class Sender:
         self._rest: Iterator[UInt8MultiArray] = iter(())
         self._done: Callable[[Outcome], None] | None = None
         self._patience = self._until = 0.0
-        self._under_way = 0
+        self._unacknowledged = 0
         self._publisher = node.publisher(UInt8MultiArray, TOPIC, CHUNKS)
         node.subscribe(DiagnosticStatus, ANSWERS, self._on_answer, QoSProfile(depth=10))
-        node.every(PACE, self._go_on)
+        node.every(PACE, self._send_next)
 
     def send(self, directory: Path, done: Callable[[Outcome], None], timeout_s: float = 60.0) -> None:
-        """Send a checkpoint; `done` hears once whether the robot runs on it.
+        """Send a checkpoint.
 
         Args:
             directory: The checkpoint.
-            done: Called with what the receiver says, or with why it was given up.
-            timeout_s: How long nothing may be heard of the other end [s].
+            done: Called once: with the receiver's answer, or with why sending was given up.
+            timeout_s: Longest time without a sign of the receiver [s].
 
         Raises:
-            CheckpointError: If it is not whole.
+            CheckpointError: If the checkpoint is not whole.
         """
         directory = Path(directory).resolve()
         read_config(directory)
@@ -58,7 +58,7 @@ class Sender:
         self._name, self._done, self._rest = directory.name, done, chunks(directory)
         self._patience, self._until = timeout_s, time.monotonic() + timeout_s
 
-    def _go_on(self) -> None:
+    def _send_next(self) -> None:
         if self._done is None:
             return
         if time.monotonic() > self._until:
@@ -66,15 +66,15 @@ class Sender:
             return
         if not self._publisher.get_subscription_count():
             return
-        if self._under_way == WINDOW:
+        if self._unacknowledged == WINDOW:
             if not self._publisher.wait_for_all_acked(Duration(seconds=0)):
                 return
-            self._under_way = 0
+            self._unacknowledged = 0
         try:
             message = next(self._rest, None)
             if message is not None:
                 self._until = time.monotonic() + self._patience
-                self._under_way += 1
+                self._unacknowledged += 1
                 self._publisher.publish(message)
         except (ValueError, OSError) as error:
             self._end(Outcome(False, f"{self._name} cannot be sent: {error}"))

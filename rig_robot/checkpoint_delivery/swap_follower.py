@@ -11,7 +11,7 @@ from std_msgs.msg import String
 
 from rig_robot.checkpoint_delivery.answers import AnswerState, answer
 from rig_robot.checkpoints.checkpoint import CheckpointConfig, CheckpointError
-from rig_robot.checkpoints.compatibility import Stale, admit, announced
+from rig_robot.checkpoints.compatibility import StaleAnnouncement, announced_directory, replacement_directory
 from rig_robot.ros.node import RigNode
 from rig_robot.ros.qos import EPISODES, LATCHED
 
@@ -92,8 +92,11 @@ class SwapFollower(Generic[N]):
     def _on_announcement(self, message: String) -> None:
         name, running = message.data, self._running()
         try:
-            announced(self._root, name)
-        except (Stale, CheckpointError) as error:  # a checkpoint that is being loaded stays the announced one
+            announced_directory(self._root, name)
+        except (
+            StaleAnnouncement,
+            CheckpointError,
+        ) as error:  # a load that has begun goes on
             self._on_loaded(name, error)
             return
         self.announced, self.candidate = name, None
@@ -102,12 +105,12 @@ class SwapFollower(Generic[N]):
             return
 
         def load() -> Any:
-            return self._load(admit(self._root, name, running.network.config))
+            return self._load(replacement_directory(self._root, name, running.network.config))
 
-        self._node.beside(load, lambda result: self._on_loaded(name, result))
+        self._node.run_in_background(load, lambda result: self._on_loaded(name, result))
 
     def _on_loaded(self, name: str, result: N | Exception) -> None:
-        if isinstance(result, Stale):
+        if isinstance(result, StaleAnnouncement):
             self._node.get_logger().info(str(result))
         elif isinstance(result, Exception):
             self._node.get_logger().error(f"{result}; {self._running().name} goes on")

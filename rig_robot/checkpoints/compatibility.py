@@ -21,25 +21,25 @@ ROBOT_ENTRIES = ("camera", "action", "workspace")
 when they started."""
 
 
-class Stale(Exception):
+class StaleAnnouncement(Exception):
     """An announced checkpoint is not the current one any more; a latched publisher may still announce it."""
 
 
-def announced(root: Path, name: str) -> Path:
+def announced_directory(root: Path, name: str) -> Path:
     """Return the directory of an announced checkpoint, without reading it.
 
     Raises:
-        Stale: If the root's `current` is another checkpoint by now.
+        StaleAnnouncement: If the root's `current` is another checkpoint by now.
         CheckpointError: If the name leads out of the root.
     """
-    directory = named(root, name)
+    directory = checkpoint_directory(root, name)
     current = (root / CURRENT).resolve()
     if current != directory:
-        raise Stale(f"{name} was announced, but current is {current.name}")
+        raise StaleAnnouncement(f"{name} was announced, but current is {current.name}")
     return directory
 
 
-def admit(root: Path, name: str, running: CheckpointConfig) -> Path:
+def replacement_directory(root: Path, name: str, running: CheckpointConfig) -> Path:
     """Validate that an announced checkpoint may replace the running one, and return its directory.
 
     Args:
@@ -48,15 +48,15 @@ def admit(root: Path, name: str, running: CheckpointConfig) -> Path:
         running: The configuration that the other nodes have read.
 
     Raises:
-        Stale: If the root's `current` is another checkpoint by now.
+        StaleAnnouncement: If the root's `current` is another checkpoint by now.
         CheckpointError: If it is not whole or of another robot; the text says why.
     """
-    directory = announced(root, name)
+    directory = announced_directory(root, name)
     require_same_robot(name, read_config(directory), running)
     return directory
 
 
-def named(root: Path, name: str) -> Path:
+def checkpoint_directory(root: Path, name: str) -> Path:
     """Return the directory of a checkpoint in the root.
 
     Raises:

@@ -1,4 +1,4 @@
-"""`rig doctor`: looks at everything that is easily forgotten, and says what to do about it."""
+"""Runs `rig doctor`: checks everything that is easily forgotten, and says what to do about it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from rig_robot.doctor.examined_system import ExaminedSystem
 
 Check = Callable[[str, Callable[[], Finding]], None]
-"""Reports what a look finds, or what keeps it from finding anything, under a name."""
+"""Runs a check and reports its finding, or the exception that kept it from one, under a name."""
 
 
 def run(options: DoctorOptions) -> int:
-    """Print what is found; return 1 where anything fails, else 0."""
+    """Print the findings; return 1 where anything fails, else 0."""
     if not 0 < options.seconds < math.inf:
         raise ValueError(f"seconds is {options.seconds}: must be greater than 0")
     check_file("json", options.json)
@@ -58,13 +58,13 @@ def run(options: DoctorOptions) -> int:
 
 
 def _examine(options: DoctorOptions, report: Callable[[Finding], None]) -> None:
-    # The checks import MuJoCo and ROS: only here, so that `rig --help` is quick, and one that cannot is a finding.
+    # The checks import MuJoCo and ROS, so they are imported only here: `rig --help` stays quick.
     from rig_robot.doctor.checks import dds, machine
     from rig_robot.doctor.examined_system import ExaminedSystem, configured
 
-    def check(name: str, look: Callable[[], Finding]) -> None:
+    def check(name: str, examine: Callable[[], Finding]) -> None:
         try:
-            report(look())
+            report(examine())
         except Exception as error:  # whatever it is, the other checks go on
             report(fail(name, f"{type(error).__name__}: {error}", "this is what stood in the way of the check"))
 
@@ -90,7 +90,7 @@ def _examine_system(system: ExaminedSystem, check: Check) -> None:
     from rig_robot.doctor.checks import arm, camera, checkpoint, dds
     from rig_robot.doctor.checks import nodes as running
 
-    for name, look in {
+    for name, examine in {
         "users": dds.users,
         "ROS domain": dds.domain_nodes,
         "nodes": running.nodes,
@@ -112,7 +112,7 @@ def _examine_system(system: ExaminedSystem, check: Check) -> None:
         "controller": arm.commands,
         "clocks": arm.clocks,
     }.items():
-        check(name, lambda look=look: look(system))  # type: ignore[misc]
+        check(name, lambda examine=examine: examine(system))  # type: ignore[misc]
 
 
 def _configuration(options: DoctorOptions) -> Finding:
@@ -127,7 +127,7 @@ def _configuration(options: DoctorOptions) -> Finding:
 
 
 def _listen(system: ExaminedSystem, check: Check) -> ExaminedSystem:
-    """Return the system with what was heard of it; what keeps one from listening is reported."""
+    """Return the system with what it said; an error that prevents listening is reported as a finding."""
     from rig_robot.bringup.other_users import over_udp, strangers
     from rig_robot.doctor.heard import Heard, Topics
     from rig_robot.doctor.system_listener import listen
@@ -145,10 +145,10 @@ def _listen(system: ExaminedSystem, check: Check) -> ExaminedSystem:
     )
     changed = (*DDS_VARIABLES, BUILTIN_TRANSPORTS, DISCOVERY)
     asked = {variable: os.environ[variable] for variable in changed if variable in os.environ}
-    # Before rclpy is loaded: the DDS reads its profile when it starts. A listener needs no large segment.
+    # The DDS reads its profile when it starts, so this comes first. A listener needs no large segment.
     os.environ.update(over_udp(os.environ) if strangers(os.environ) else dds_profile("small", os.environ))
 
-    def look() -> Finding:
+    def hear() -> Finding:
         nonlocal heard
         heard = listen(topics, system.options.namespace, system.options.seconds)
         if camera := temporary_camera(system, heard):
@@ -164,7 +164,7 @@ def _listen(system: ExaminedSystem, check: Check) -> ExaminedSystem:
             )
         return ok("listening", f"{system.options.seconds:g} s, {len(heard.nodes)} nodes heard")
 
-    check("listening", look)
+    check("listening", hear)
     for variable in changed:
         os.environ.pop(variable, None)
     os.environ.update(asked)

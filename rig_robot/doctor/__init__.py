@@ -1,1 +1,1 @@
-"""Examine a robot before it is switched on: the parts that `rig doctor` puts together."""
+"""Examines a robot's configuration, machine and drivers for `rig doctor`, before the robot is switched on."""

@@ -1,4 +1,4 @@
-"""What one check found, and what to do about it."""
+"""Defines the result of one check of `rig doctor`: what was found, and what to do about it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 WIDTH = 22
-"""Of the column of names."""
+"""Width of the report's column of names [characters]."""
 
 
 class Level(enum.StrEnum):
-    """How bad it is."""
+    """How serious a finding is."""
 
     OK = "ok"
     WARN = "WARN"
@@ -26,9 +26,9 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        name: What was looked at.
-        level: Whether that is as it should be.
-        found: What was found, with its figures.
+        name: What was checked.
+        level: Whether it is as it should be.
+        found: The finding in words, with its figures.
         advice: What to do; empty where there is nothing to do.
     """
 
@@ -46,7 +46,7 @@ class Finding:
         return f"{mark} {self.name:<{WIDTH}}{self.found}{advice}"
 
     def values(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the finding for JSON."""
         return asdict(self)
 
 

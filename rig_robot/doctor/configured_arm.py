@@ -1,4 +1,4 @@
-"""The arm's configured parameters through the very functions by which the arm node reads them, without a node."""
+"""Reads the arm's configured parameters for the checks, by the same functions as the arm node, without a node."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from rig_robot.ros.node import BadParameter, RigNode
 _ARRAYS = (Parameter.Type.DOUBLE_ARRAY, Parameter.Type.STRING_ARRAY)
 
 
-class _Given:
-    """Stands where the functions expect a node: `declare` looks a value up."""
+class _ConfiguredParameters:
+    """Takes the place of a node for those functions: `declare` looks the value up in the configuration."""
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
@@ -54,10 +54,10 @@ class _Given:
 
 
 def kinematics(system: ExaminedSystem) -> Kinematics:
-    """Return the arm that is configured.
+    """Return the configured arm.
 
     Raises:
-        ValueError, OSError: As the arm node would say it.
+        ValueError, OSError: If the arm node would reject its parameters, with the arm node's text.
     """
     parameters = system.arm
     if parameters.get("description") != "topic":
@@ -73,25 +73,25 @@ def kinematics(system: ExaminedSystem) -> Kinematics:
 
 
 def limits(system: ExaminedSystem, trained: CheckpointConfig | None = None) -> Limits:
-    """Return the bounds that are configured; with a checkpoint, its workspace must be inside the box.
+    """Return the configured bounds; with a checkpoint, its workspace must be inside the box.
 
     Raises:
-        ValueError: As the arm node would say it.
+        ValueError: If the arm node would reject them, with the arm node's text.
     """
     node = _node(system.arm)
     return declare_limits(node, declare_approach_rate(node), trained)
 
 
 def park(system: ExaminedSystem) -> Vector | None:
-    """Return where the tool is parked [3] m; None where nowhere."""
+    """Return the configured park position of the tool [3] m; None where there is none."""
     return declare_park(_node(system.arm))
 
 
 def measured(system: ExaminedSystem, joints: Sequence[str]) -> Vector | None:
-    """Return where the joints are [n] rad, if all have been heard."""
+    """Return the measured joint positions [n] rad; None where a joint was not heard."""
     heard = system.heard.joints.positions
     return np.array([heard[joint] for joint in joints]) if set(joints) <= set(heard) else None
 
 
 def _node(parameters: Parameters) -> RigNode:
-    return cast(RigNode, _Given(parameters))
+    return cast(RigNode, _ConfiguredParameters(parameters))

@@ -1,4 +1,4 @@
-"""What is looked at: the system as it is configured, as it is started, and as it is heard when it runs."""
+"""Describes the system that `rig doctor` examines: its configuration, its nodes, and what it said while it ran."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ OWN_TOPIC = "camera/image_raw"
 
 @dataclass(frozen=True)
 class ExaminedSystem:
-    """A configured system.
+    """A configured system, which may be running.
 
     Attributes:
-        options: What was asked.
+        options: Options of `rig doctor`.
         nodes: Its nodes, as the bring-up would start them.
-        heard: What it said while the doctor listened.
+        heard: What the nodes said while the doctor listened; empty where none runs.
     """
 
     options: DoctorOptions
@@ -51,7 +51,7 @@ class ExaminedSystem:
 
     @cached_property
     def trained(self) -> CheckpointConfig:
-        """Return what the checkpoint says of itself."""
+        """Return the checkpoint's configuration."""
         return read_config(self.checkpoint)
 
     @property
@@ -78,12 +78,12 @@ class ExaminedSystem:
 
     @property
     def source(self) -> str:
-        """Return where the camera node takes its frames from."""
+        """Return the source of the camera node's frames."""
         return str(self.camera.get("source", "topic"))
 
     @property
     def image_topic(self) -> str:
-        """Return where frames are heard."""
+        """Return the topic of the camera's frames."""
         if self.source != "topic":
             return OWN_TOPIC
         end = "/compressed" if self.camera.get("transport") == "compressed" else ""
@@ -91,7 +91,7 @@ class ExaminedSystem:
 
     @property
     def start(self) -> str:
-        """Return the command that starts it."""
+        """Return the command that starts the system."""
         return "rig sim" if self.options.sim else f"rig robot --config {self.options.config or 'my_robot.yaml'}"
 
     def _parameters(self, name: str) -> Parameters:
@@ -102,7 +102,7 @@ def configured(options: DoctorOptions) -> list[NodeSpec]:
     """Return the nodes that the bring-up would start.
 
     Raises:
-        BringupError: If it would start none.
+        BringupError: If it would reject the configuration.
     """
     if options.sim:
         return simulation(SimOptions(options.checkpoint, options.config, options.namespace, goals=-1))

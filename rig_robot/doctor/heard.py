@@ -16,15 +16,14 @@ class Stream:
     """Messages of one topic.
 
     Attributes:
-        arrivals: Steady clock at each [s].
+        arrivals: Steady clock at each arrival [s].
         ages: ROS time at arrival minus stamp [s]; negative where the stamp lies in the future.
-        stamps: Of those that had one [s].
+        stamps: Stamps of the messages that had one [s].
         missed: How many messages the middleware missed, each time that it did; None where it does not count them.
-        unstamped: How many had no stamp.
+        unstamped: Number of messages without a stamp.
         last: The newest message.
-        kept: Some of the messages, `KEPT_EVERY` seconds apart.
-        names: Joint names of joint states, in the order in which they were first heard.
-        positions: Newest position of each joint [rad].
+        kept: Some of the messages, `system_listener.KEPT_EVERY` seconds apart.
+        positions: Newest position of each joint [rad], in the order in which the joints were first heard.
     """
 
     arrivals: list[float] = field(default_factory=list)
@@ -48,12 +47,12 @@ class Stream:
         return float(np.diff(self.arrivals).max()) if len(self.arrivals) > 1 else 0.0
 
     def loss(self) -> Loss | None:
-        """Return what is lost of it, where that is worth a word."""
+        """Return how many messages are lost; None where the loss is small."""
         spread = self.arrivals[-1] - self.arrivals[0] if self.arrivals else 0.0
         if spread <= 0.0:
             return None
         found = judge(self.stamps, self.missed or [], spread)
-        # What is missing by its stamps though nothing was missed may be this process's own slowness.
+        # Where the middleware counted no loss, a loss in the stamps may come of this process being slow.
         return found if found is None or found.on_the_way or self.missed is None else None
 
     def age(self) -> tuple[float, float, float]:
@@ -72,18 +71,18 @@ class Endpoint:
 
 @dataclass
 class Heard:
-    """What was heard of a system; empty where none runs.
+    """What a running system said while the doctor listened; empty where none runs.
 
     Attributes:
         joints: joint_states.
         frames: The camera's frames.
-        health: Newest /diagnostics of each of the system's nodes by name: level, text.
-        nodes: Full names of all other nodes of the domain, one entry a node.
-        publishers: By topic as it is configured.
-        subscribers: The same.
-        parameters: By node's full name, the parameters that were asked for and that it has.
+        health: Newest /diagnostics of each of the system's nodes by full name: level, text.
+        nodes: Full names of all other nodes of the domain; a name that two nodes have is there twice.
+        publishers: Publishers by topic, as it is configured.
+        subscribers: Subscribers by topic, as it is configured.
+        parameters: By full name of a node, those of the requested parameters that it has.
         description: Text on robot_description, where that was asked for.
-        temporary_camera: Whether the frames are of a camera node that was started for them.
+        temporary_camera: Whether the frames come from a camera node that the doctor has started.
         implementation: Name of the ROS middleware; empty where rclpy is missing.
     """
 

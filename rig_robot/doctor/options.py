@@ -1,4 +1,4 @@
-"""What `rig doctor` can be asked; apart from the checks, so that `rig --help` need not load them."""
+"""Defines the options of `rig doctor`, apart from the checks, so that `rig --help` does not load those."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A camera that nobody has opened yet: the camera node itself is started for a moment, and opens it as it will."""
+"""Starts the camera node for a moment, so that the checks see frames of a camera that no process has opened yet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STOP = 5.0
 def temporary_camera(
     system: ExaminedSystem, heard: Heard
 ) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]] | None:
-    """Return a camera node that runs while the context does; None where frames come or would come from elsewhere."""
+    """Return a context in which a camera node runs; None where frames come from another process."""
     node = next(node for node in system.nodes if node.name == "camera")
     if system.source == "topic" or heard.frames.arrivals or heard.runs(node.name, node.namespace):
         return None
@@ -33,7 +33,7 @@ def temporary_camera(
             env=given | node.environment(given),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            process_group=0,  # Ctrl-C at the terminal is for the doctor, who ends this
+            process_group=0,  # Ctrl-C at the terminal reaches only the doctor, which ends this process
         )
         try:
             yield process

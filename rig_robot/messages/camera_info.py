@@ -1,4 +1,4 @@
-"""What a camera's lens does, as a message: of frames that may have been turned."""
+"""Makes the calibration message of a camera, whose frames may have been turned."""
 
 from typing import Any
 
@@ -8,7 +8,13 @@ from rig_robot.cameras.driver import Lens
 
 
 def describe(lens: Lens | None, shape: tuple[int, ...], rotation: int) -> CameraInfo:
-    """Return the calibration of frames [H, W, 3] that were turned; all zero, by its definition, where it is unknown."""
+    """Return the calibration of turned frames; all zero where it is unknown, as `CameraInfo` defines it.
+
+    Args:
+        lens: Calibration of the frames before they were turned; None where it is unknown.
+        shape: Shape of the turned frames, [H, W, 3].
+        rotation: Degrees by which they were turned clockwise: 0, 90, 180 or 270.
+    """
     height, width = shape[:2]
     info = CameraInfo(width=width, height=height)
     if lens is None:
@@ -29,7 +35,7 @@ def describe(lens: Lens | None, shape: tuple[int, ...], rotation: int) -> Camera
 
 
 def _turned_distortion(distortion: Any, rotation: int) -> list[float]:
-    """Turn the tangential part, p1 and p2 of k1 k2 p1 p2 k3; the radial part is the same all around."""
+    """Turn the tangential part, p1 and p2 of k1 k2 p1 p2 k3; the radial part does not change."""
     k1, k2, p1, p2, *rest = distortion
     for _ in range(rotation // 90):
         p1, p2 = p2, -p1

@@ -1,4 +1,4 @@
-"""Make `diagnostic_msgs/DiagnosticStatus` messages."""
+"""Makes `diagnostic_msgs/DiagnosticStatus` messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 
 
 def diagnostic(name: str, level: bytes, message: str, values: dict[str, Any] | None = None) -> DiagnosticStatus:
-    """Make a `DiagnosticStatus` with its values as text."""
+    """Make a `DiagnosticStatus`; the values become text."""
     return DiagnosticStatus(
         level=level,
         name=name,

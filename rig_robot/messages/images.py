@@ -1,4 +1,4 @@
-"""Convert pictures to `sensor_msgs/Image`."""
+"""Converts pictures to `sensor_msgs/Image`."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""Goals that the encoder imagines beside those that people and programs show: how they are marked, and which one holds.
+"""Defines how imagined goals are marked, and whether an imagined or a shown goal holds; encoder and goal node use it.
 
-The encoder imagines a goal and acts as if it had been shown; the goal node tells everybody. A goal that is shown in the
-same moment comes first, and both nodes decide so by this one rule, whichever of the two goals they hear of first.
+The encoder imagines a goal and uses it at once, and the goal node publishes it. A goal that a person or a program shows
+at the same moment comes first. Both nodes decide by this one rule, whichever of the two goals they receive first.
 """
 
 IMAGINED = "imagined"
 """The frame_id of an imagined goal's picture; the frame_id of its latent ends with it."""
 
 JUST_NOW = 1.0
-"""Age [s] up to which a goal that is shown is not replaced by an imagined one."""
+"""Age up to which a shown goal is not replaced by an imagined one [s]."""
 
 
 def comes_too_soon(imagined_s: float, shown_s: float) -> bool:

@@ -1,6 +1,6 @@
-"""Latents as they travel: `sensor_msgs/Image` 32FC1, row 0 the mean, row 1 the log-variance, named after their VAE.
+"""Converts latents to `sensor_msgs/Image` and back: 32FC1, row 0 the mean, row 1 the log-variance.
 
-An image because it is a standard message that every tool can record and show. 0x0 stands for "no goal".
+The frame_id names the VAE. An image is a standard message that every tool can record and show. 0x0 means "no goal".
 """
 
 import array
@@ -16,7 +16,7 @@ FRAME_PREFIX = "vae/"
 
 
 def to_message(latent: Latent, stamp: Time) -> Image:
-    """The message for `latent`; `stamp` is the capture stamp of the image that it stands for."""
+    """Return the message of a latent; `stamp` is the capture stamp of the image that was encoded."""
     message = Image()
     message.header.stamp = stamp
     message.header.frame_id = FRAME_PREFIX + latent.vae_id + (f"/{IMAGINED}" if latent.imagined else "")
@@ -30,10 +30,10 @@ def to_message(latent: Latent, stamp: Time) -> Image:
 
 
 def from_message(message: Image) -> Latent:
-    """The latent in a message.
+    """Return the latent in a message.
 
     Raises:
-        ValueError: the message is no latent, or has a number that is not finite; the text says which field is wrong.
+        ValueError: If the message is no latent or a number in it is not finite; the text says which field is wrong.
     """
     frame = message.header.frame_id
     if not frame.startswith(FRAME_PREFIX):

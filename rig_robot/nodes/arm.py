@@ -1,4 +1,4 @@
-"""The arm node: the one place that moves anything. Twists come in, filtered commands go out."""
+"""Arm node: filters the policy's twists and sends them to the arm's controller. No other node moves the arm."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from rig_robot.ros.graph import TwoSources, callers, publisher_of, publishers
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import COMMAND, LATCHED, STATE
 from rig_robot.ros.realtime_priority import take_priority
-from rig_robot.ros.rejection_log import Refusals
+from rig_robot.ros.rejection_log import RejectionLog
 
 AXES = "xyz"
 LONGEST_BRAKING = 0.5
-"""Time that the end of a motion may take [s]."""
+"""Longest time that the arm gets to brake to rest [s]."""
 LEVELS = {
     ArmState.DISARMED: WARN,
     ArmState.WAITING: OK,
@@ -51,7 +51,7 @@ LEVELS = {
 
 
 class ArmNode(RigNode):
-    """Parameters, topics and services around `ArmSupervisor`; see docs/nodes.md."""
+    """Connects `ArmSupervisor` to parameters, topics and services; see docs/nodes.md."""
 
     def __init__(self) -> None:
         super().__init__("arm")
@@ -72,17 +72,17 @@ class ArmNode(RigNode):
         self._supervisor = ArmSupervisor(
             declare_filter(self, kind, self._kinematics, limits, orientation, self._period),
             declare_timing(self, limits.max_age),
-            _held(config.action) if config else {},
+            _fixed_axes(config.action) if config else {},
             ClockJump(rate=None if self.get_parameter("use_sim_time").value else 1.0),
             declare_park(self),
         )
-        self._refused_joints = Refusals(self.get_logger(), repeat_s=1.0)
+        self._rejected_joints = RejectionLog(self.get_logger(), repeat_s=1.0)
         self._priority = take_priority(self)
         self._order: tuple[list[str], list[int]] | None = None
         self._measured: tuple[np.ndarray, object] | None = None
-        self._rests_on = 0
-        self._answered = 0
-        self._told: tuple[ArmState, str] | None = None
+        self._frame_stamp = 0
+        self._published_stamp = 0
+        self._published: tuple[ArmState, str] | None = None
 
         topic = self.declare("command_topic", "", "Where the controller listens; the interface's usual if empty.")
         self._controller = self.publisher(self._interface.message, topic or self._interface.topic, COMMAND)
@@ -93,9 +93,9 @@ class ArmNode(RigNode):
         self.subscribe(TwistStamped, "rig/policy/twist", self._take_twist, COMMAND)
         self.subscribe(Header, "rig/operator/heartbeat", self._take_heartbeat, COMMAND)
         self._two_policies = TwoSources()
-        self._mixed = -1.0  # when twists of two came in turn [s, steady clock]
+        self._alternated = -1.0  # when twists of two publishers alternated last [s, steady clock]
         self._stopped_by: set[str] = set()
-        self.every(LOOK_EVERY, EstopTopic(self, "rig/estop", self._take_estop, self._say_stopped).look)
+        self.every(LOOK_EVERY, EstopTopic(self, "rig/estop", self._on_estop, self._log_stop).look)
         self.create_service(SetBool, "~/arm", self._serve_arm)
         self.create_service(Trigger, "~/estop", self._serve_estop)
         self.create_service(Trigger, "~/reset_estop", self._serve_reset)
@@ -107,7 +107,7 @@ class ArmNode(RigNode):
     def _take_joints(self, message: JointState) -> None:
         if self._order is None or self._order[0] != message.name:
             if not set(self._joints) <= set(message.name):
-                return  # a gripper's or another robot's; that ours are missing shows as stale joint states
+                return  # of a gripper or another robot; this arm's own missing ones are noticed as stale
             if twice := [joint for joint in self._joints if list(message.name).count(joint) > 1]:
                 self._warn(f"joint_states names {', '.join(twice)} more than once: refused")
                 return
@@ -119,41 +119,41 @@ class ArmNode(RigNode):
         if (arrival := self._arrival(message.header.stamp, "joint_states")) is None:
             return
         if (refused := self._supervisor.joints_arrived(position, arrival)) is not None:
-            self._refused_joints.refuse(refused)
+            self._rejected_joints.reject(refused)
             return
         self._measured = (position, message.header.stamp)
 
     def _take_twist(self, message: TwistStamped, info: Any) -> None:
         if self._two_policies.mix(publisher_of(info), time.monotonic()):
-            self._mixed = time.monotonic()
-            self._supervisor.disarm(self._mixture())
+            self._alternated = time.monotonic()
+            self._supervisor.disarm(self._two_publishers())
         if message.header.frame_id != self._base_frame:
             self._warn(f"twist in frame {message.header.frame_id!r} refused: it must be in {self._base_frame!r}")
             return
         if (arrival := self._arrival(message.header.stamp, "twist")) is None:
             return
-        late = self._rests_on - stamp_ns(message.header.stamp)
-        if 0 < late < 1e9 * self._watchdog:  # later still, the clock was set back
+        late = self._frame_stamp - stamp_ns(message.header.stamp)
+        if 0 < late < 1e9 * self._watchdog:  # where it is later still, the clock was set back
             self._warn(f"twist refused: it rests on a frame {1e-6 * late:.0f} ms older than the one before did")
             return
         linear, angular = message.twist.linear, message.twist.angular
         velocity = np.array([linear.x, linear.y, linear.z])
         if not np.isfinite([angular.x, angular.y, angular.z]).all():
-            velocity[:] = np.nan  # the tool does not turn, but a command with any number that is none is none
+            velocity[:] = np.nan  # the tool does not turn, but one number that is not finite spoils the command
         self._supervisor.twist_arrived(velocity, arrival)
-        self._rests_on = stamp_ns(message.header.stamp)
-        # The command goes out with the frame that it rests on, not at the timer's next turn.
+        self._frame_stamp = stamp_ns(message.header.stamp)
+        # The command goes out at once, not at the timer's next turn: the frame that it rests on is still fresh.
         self._tick()
 
     def _take_heartbeat(self, _: Header) -> None:
         self._supervisor.heartbeat_arrived(time.monotonic())
 
-    def _take_estop(self, who: str) -> None:
+    def _on_estop(self, who: str) -> None:
         self._supervisor.estop(who)
         self._come_to_rest()
 
-    def _say_stopped(self, who: str, *, again: bool = False) -> None:
-        """Say who gave an emergency stop: each who does while it is latched, once; a button may repeat itself."""
+    def _log_stop(self, who: str, *, again: bool = False) -> None:
+        """Log who gave an emergency stop: each node once while the stop is latched; a button may repeat itself."""
         if who in self._stopped_by and not again:
             return
         self._stopped_by.add(who)
@@ -165,18 +165,18 @@ class ArmNode(RigNode):
             f"ros2 service call {service} std_srvs/srv/Trigger; then arm it"
         )
 
-    def company_came(self, text: str) -> None:
+    def on_duplicate_name(self, text: str) -> None:
         self._supervisor.disarm(text)
         self._come_to_rest()
 
     def _arm(self) -> None:
-        if (company := self.company()) is not None:
+        if (company := self.duplicate_name()) is not None:
             raise Refused(company)
-        if time.monotonic() - self._mixed < 1.0:
-            raise Refused(self._mixture())
+        if time.monotonic() - self._alternated < 1.0:
+            raise Refused(self._two_publishers())
         self._supervisor.arm(time.monotonic())
 
-    def _mixture(self) -> str:
+    def _two_publishers(self) -> str:
         return f"rig/policy/twist comes from two publishers in turn ({publishers(self, 'rig/policy/twist')}): stop one"
 
     def _serve_arm(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -186,10 +186,10 @@ class ArmNode(RigNode):
 
     def _serve_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         service = self.resolve_service_name("~/estop")
-        # The arm is stopped first; who asked for it is found out afterwards.
+        # The arm is stopped first, and the caller is looked up afterwards.
         answer = self._answer(response, lambda: self._supervisor.estop(f"service {service}"))
-        # The caller is not told to us; it still waits for the answer, so it is among those with a client.
-        self._say_stopped(f"service {service}, called by {callers(self, service)}", again=True)
+        # A service does not know its caller. It still waits for the answer, so it is among the nodes with a client.
+        self._log_stop(f"service {service}, called by {callers(self, service)}", again=True)
         return answer
 
     def _serve_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -200,7 +200,7 @@ class ArmNode(RigNode):
         return self._answer(response, lambda: self._supervisor.park(time.monotonic()))
 
     def _answer(self, response: Any, act: Callable[[], None]) -> Any:
-        """Do as a service asks, and say so only once it is done: an arm that was disarmed is at rest by then."""
+        """Do as a service asks, and answer when it is done: an arm that was disarmed is at rest by then."""
         try:
             act()
             self._come_to_rest()
@@ -211,7 +211,7 @@ class ArmNode(RigNode):
         return response
 
     def _come_to_rest(self) -> None:
-        """Send until an arm that may not move any more has come to rest; that takes a tenth of a second or two."""
+        """Send commands until an arm that must stop is at rest; that takes 0.1 to 0.2 s."""
         end = time.monotonic() + LONGEST_BRAKING
         self._send(self._supervisor.tick(self.now(), time.monotonic()))
         while self._supervisor.braking and time.monotonic() < end:
@@ -222,7 +222,7 @@ class ArmNode(RigNode):
     def _tick(self) -> None:
         self._send(self._supervisor.tick(self.now(), time.monotonic()))
         state = (self._supervisor.state, self._supervisor.reason)
-        if self._answered != self._rests_on or state != self._told:
+        if self._published_stamp != self._frame_stamp or state != self._published:
             self._publish_status()
         measured, self._measured = self._measured, None
         if measured is not None:
@@ -244,17 +244,17 @@ class ArmNode(RigNode):
 
     def _publish_status(self) -> None:
         state, reason = self._supervisor.state, self._supervisor.reason
-        # An emergency stop has a line of its own, which says more.
-        if (self._told is None or state.armed != self._told[0].armed) and state is not ArmState.ESTOPPED:
+        # An emergency stop is logged by `_log_stop`, which says more.
+        if (self._published is None or state.armed != self._published[0].armed) and state is not ArmState.ESTOPPED:
             self.get_logger().info(f"{state.value} ({reason})")
-        self._told, self._answered = (state, reason), self._rests_on
-        values = {"state": state.name.lower(), "reason": reason, "rests_on": self._rests_on}
+        self._published, self._published_stamp = (state, reason), self._frame_stamp
+        values = {"state": state.name.lower(), "reason": reason, "rests_on": self._frame_stamp}
         self._status.publish(diagnostic("arm", LEVELS[state], state.value, values))
 
     def health(self) -> tuple[bytes, str, dict[str, object]]:
         state, reason = self._supervisor.state, self._supervisor.reason
         values = {"reason": reason, "scheduling": self._priority}
-        return LEVELS[state], state.value, values | {"refused_joint_states": self._refused_joints.count}
+        return LEVELS[state], state.value, values | {"refused_joint_states": self._rejected_joints.count}
 
     def stop(self) -> None:
         self._supervisor.disarm("the arm node was stopped")
@@ -272,7 +272,7 @@ class ArmNode(RigNode):
         self.get_logger().warning(text, throttle_duration_sec=1.0)
 
 
-def _held(action: ActionEntry) -> dict[int, float]:
+def _fixed_axes(action: ActionEntry) -> dict[int, float]:
     return {AXES.index(axis): place for axis, place in action.fixed.items()}
 
 

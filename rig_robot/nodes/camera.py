@@ -1,7 +1,7 @@
-"""Camera node: frames in, observations out.
+"""Camera node: turns camera frames into observations, cropped and resized as the checkpoint was trained.
 
 The frames come from a device that this node owns, from a recording, or from another driver's topic. Only fresh frames
-that show what the checkpoint's camera showed are passed on, with their capture stamp.
+of the checkpoint's aspect are passed on, with their capture stamp.
 """
 
 from typing import Any
@@ -29,16 +29,16 @@ from rig_robot.nodes.camera_view import ViewComparison, view_details
 from rig_robot.ros.frame_loss import FrameLoss, cure
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import OBSERVATION
-from rig_robot.ros.rejection_log import Refusals
+from rig_robot.ros.rejection_log import RejectionLog
 from rig_robot.vision.image_decoding import from_compressed, from_raw
 from rig_robot.vision.observation import ASPECT_TOLERANCE, Crop, prepare
 
 MAX_AGE_PERIODS = 3
 """Frames older than so many action periods are not passed on."""
 BLACK = 5.0
-"""An observation darker than this on average, of 255, is of a covered lens or a dead sensor."""
+"""Mean grey level of 255 below which an observation is rejected: the lens is covered or the sensor dead."""
 SLOW = 0.7
-"""Share of the rate asked for below which a camera is slow."""
+"""Share of the configured rate below which a camera is slow."""
 
 
 class CameraNode(RigNode):
@@ -83,7 +83,7 @@ class CameraNode(RigNode):
         self._trained = f"{camera.width}x{camera.height}"
         self._period = config.action.period_s
         self._max_age = MAX_AGE_PERIODS * self._period
-        self._refusals = Refusals(self.get_logger())
+        self._rejections = RejectionLog(self.get_logger())
         self._passed, self._rate, self._expected_rate = 0, Rate(), 0.0
         self._age = float("nan")
         self._loss, self._loss_said = FrameLoss(), False
@@ -91,7 +91,7 @@ class CameraNode(RigNode):
         self._take_frames(source, devices)
 
     def _take_frames(self, source: str, devices: Any) -> None:
-        """Declare where the frames come from, and begin to take them."""
+        """Declare the source of the frames, and open or subscribe to it."""
         self._observations = self.publisher(Image, "rig/observation/image", OBSERVATION)
         self._frame_id = self.declare("frame_id", "camera", "Frame of the pictures of a camera that this node owns.")
         self._where = topic = self.declare("topic", "camera/image_raw", "Source topic, or topic of a bag.")
@@ -129,7 +129,7 @@ class CameraNode(RigNode):
             self._check_age(message.header.stamp)
             picture = turned(from_raw(message), self._rotation)
         except ValueError as error:
-            self._refuse(error)
+            self._reject(error)
             return
         self._observe(picture, message.header.stamp, message.header.frame_id)
 
@@ -139,17 +139,17 @@ class CameraNode(RigNode):
             self._check_age(message.header.stamp)
             picture = turned(from_compressed(bytes(message.data)), self._rotation)
         except ValueError as error:
-            self._refuse(error)
+            self._reject(error)
             return
         self._observe(picture, message.header.stamp, message.header.frame_id)
 
     def _take(self, frame: Frame) -> None:
-        """Pass on a frame of our own camera; runs in the camera's thread."""
+        """Publish a frame of this node's own camera, raw and as an observation; runs in the camera's thread."""
         stamp = Time(sec=frame.stamp_ns // 10**9, nanosec=frame.stamp_ns % 10**9)
         try:
             self._check_age(stamp)
         except ValueError as error:
-            self._refuse(error)
+            self._reject(error)
             return
         self._observe(frame.image, stamp, self._frame_id)
         whole = rgb_to_image(frame.image, stamp, self._frame_id)
@@ -160,23 +160,23 @@ class CameraNode(RigNode):
         self._infos.publish(info)
 
     def _observe(self, picture: np.ndarray, stamp: Time, frame_id: str) -> None:
-        """Make an observation of a picture [H, W, 3] RGB and pass it on."""
+        """Publish the observation of a picture, uint8 [H, W, 3] RGB, or reject the picture."""
         try:
-            self._check(picture)
+            self._check_resolution(picture)
             observation = prepare(picture, self._crop, self._size)
             if observation.mean() < BLACK:
                 raise ValueError("it is black: is the lens covered, or the light off?")
         except ValueError as error:
-            self._refuse(error)
+            self._reject(error)
             return
         self._observations.publish(rgb_to_image(observation, stamp, frame_id))
-        self._refusals.accept()
+        self._rejections.accept()
         self._passed += 1
         self._rate.note()
         self._view.show(observation)
 
-    def _refuse(self, error: ValueError) -> None:
-        self._refusals.refuse(f"{self._where}: a frame is not used: {error}")
+    def _reject(self, error: ValueError) -> None:
+        self._rejections.reject(f"{self._where}: a frame is not used: {error}")
 
     def _check_age(self, stamp: Time) -> None:
         self._age = Arrival.of(stamp_s(stamp), self.now()).age
@@ -185,7 +185,7 @@ class CameraNode(RigNode):
                 f"it is older than {self._max_age:g} s: is the driver late, or is use_sim_time set wrongly?"
             )
 
-    def _check(self, picture: np.ndarray) -> None:
+    def _check_resolution(self, picture: np.ndarray) -> None:
         height, width = picture.shape[:2]
         resolution = f"{width}x{height}"
         if resolution != self._resolution:
@@ -202,20 +202,20 @@ class CameraNode(RigNode):
             )
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
-        """Say whether frames come and are used."""
+        """Return whether frames arrive and are used."""
         rate = self._rate.per_second()
         values = {
             "rate [Hz]": round(rate, 1),
             "age of the last frame at arrival [s]": f"{self._age:.4f}",
             "frames passed on": self._passed,
-            "frames dropped": self._refusals.count,
+            "frames dropped": self._rejections.count,
             "resolution": self._resolution,
             "changes of resolution": self._resolutions,
         }
         changed, self._changed = self._changed, ""
         if (view := self._view.change) is not None:
             values |= view_details(view)
-        if (lost := self._lost()) is not None:
+        if (lost := self._lost_frames()) is not None:
             values["frames lost on their way"] = f"{lost[0]:.0%}"
         if (capture := self._capture) is not None:
             values |= {"frames lost by the camera's count": capture.lost, "reconnections": capture.reconnections}
@@ -225,8 +225,8 @@ class CameraNode(RigNode):
                 return ERROR, "the camera's thread has ended: restart this node", values
             if capture.problem:
                 return ERROR, capture.problem, values
-        if self._refusals.reason:
-            return WARN, self._refusals.reason, values
+        if self._rejections.reason:
+            return WARN, self._rejections.reason, values
         if lost is not None:
             return WARN, lost[1], values
         if rate == 0:
@@ -247,8 +247,8 @@ class CameraNode(RigNode):
             return WARN, f"not the checkpoint's view: {'; '.join(view.problems)}", values
         return OK, "frames are passed on", values
 
-    def _lost(self) -> tuple[float, str] | None:
-        """Return which share of another driver's frames does not arrive, and what to do; say it once."""
+    def _lost_frames(self) -> tuple[float, str] | None:
+        """Return the share of another driver's frames that are lost on their way, and the cure; log it once."""
         loss = self._loss.loss() if self._capture is None else None
         if loss is None:
             return None

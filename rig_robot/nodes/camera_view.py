@@ -9,7 +9,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from rig_robot.checkpoint_delivery.answers import AnswerState
-from rig_robot.checkpoints.compatibility import named
+from rig_robot.checkpoints.compatibility import checkpoint_directory
 from rig_robot.common.message_fields import values
 from rig_robot.ros.node import RigNode
 from rig_robot.ros.qos import EPISODES
@@ -51,7 +51,9 @@ class ViewComparison:
         """Load the reference of a checkpoint that has become the running one."""
         said = values(message)
         if said.get("state") == AnswerState.ACTIVE:
-            self._node.beside(lambda: reference(named(self._root, said["checkpoint"])), self._follow)
+            self._node.run_in_background(
+                lambda: reference(checkpoint_directory(self._root, said["checkpoint"])), self._follow
+            )
 
     def _follow(self, scene: Reference | Exception | None) -> None:
         """Compare with this reference from now on."""

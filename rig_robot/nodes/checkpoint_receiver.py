@@ -1,6 +1,6 @@
-"""Receiver node: checkpoints that a trainer on another machine sends in chunks; whole, or refused by name.
+"""Receiver node: stores the checkpoints that a trainer on another machine sends in chunks, and announces them.
 
-Where robot and trainer see the same disk, nobody needs this node.
+Where robot and trainer share a disk, this node is not needed.
 """
 
 from pathlib import Path
@@ -13,8 +13,8 @@ from std_msgs.msg import UInt8MultiArray
 
 from rig_robot.checkpoint_delivery.announcer import Announcer
 from rig_robot.checkpoint_delivery.answers import AnswerState, Outcome, answer
-from rig_robot.checkpoint_delivery.chunk_assembler import Arrival
-from rig_robot.checkpoint_delivery.chunk_protocol import ANSWERS, TOPIC, WINDOW, read_piece
+from rig_robot.checkpoint_delivery.chunk_assembler import ChunkAssembler
+from rig_robot.checkpoint_delivery.chunk_protocol import ANSWERS, TOPIC, WINDOW, read_header
 from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.messages.diagnostics import OK, WARN
 from rig_robot.ros.node import RigNode, run
@@ -29,47 +29,47 @@ class ReceiverNode(RigNode):
         root = self.declare("checkpoints", Parameter.Type.STRING, "Root of checkpoints: what arrives is put there.")
         self._root = Path(root).expanduser()
         self._root.mkdir(parents=True, exist_ok=True)
-        self._arrival: Arrival | None = None
+        self._assembler: ChunkAssembler | None = None
         self._refused = ""
-        """the checkpoint that the rest is on its way of, to no avail"""
+        """name of a rejected checkpoint, of which further chunks may still arrive"""
         self._last = "nothing has arrived yet"
         self._level = OK
         self._announcer = Announcer(self, self._root)
         self._answers = self.publisher(DiagnosticStatus, ANSWERS, EPISODES)
-        # Deeper than what is under way: acknowledged means received, not yet taken while the disk is slow.
+        # Deeper than the sender's window: an acknowledged chunk is received, but waits here while the disk is slow.
         self.subscribe(UInt8MultiArray, TOPIC, self._on_chunk, QoSProfile(depth=4 * WINDOW))
 
     def _on_chunk(self, message: UInt8MultiArray) -> None:
         try:
-            piece = read_piece(message)
+            header = read_header(message)
         except ValueError as error:
             self._say(WARN, f"{TOPIC}: {error}")
             return
-        begins = piece.offset == 0 and piece.file == "config.json"
-        if piece.checkpoint == self._refused and not begins:
+        begins = header.offset == 0 and header.file == "config.json"
+        if header.checkpoint == self._refused and not begins:
             return
         self._refused = ""
         try:
-            if begins or self._arrival is None or self._arrival.name != piece.checkpoint:
-                self._drop()
-                self._arrival = Arrival(self._root, piece.checkpoint)
-            if self._arrival.take(piece, message.data.tobytes()):
-                self._arrival = None
-                self.get_logger().info(f"{piece.checkpoint} has arrived")
-                self._announcer.announce(piece.checkpoint, lambda outcome: self._told(piece.checkpoint, outcome))
+            if begins or self._assembler is None or self._assembler.name != header.checkpoint:
+                self._discard()
+                self._assembler = ChunkAssembler(self._root, header.checkpoint)
+            if self._assembler.take(header, message.data.tobytes()):
+                self._assembler = None
+                self.get_logger().info(f"{header.checkpoint} has arrived")
+                self._announcer.announce(header.checkpoint, lambda outcome: self._answer(header.checkpoint, outcome))
         except (ValueError, OSError) as error:
-            self._drop()
-            self._refused = piece.checkpoint
-            self._told(piece.checkpoint, Outcome(False, str(error)))
+            self._discard()
+            self._refused = header.checkpoint
+            self._answer(header.checkpoint, Outcome(False, str(error)))
 
-    def _drop(self) -> None:
-        """Forget what has begun to arrive: half a checkpoint is none."""
-        if self._arrival is not None:
-            self._arrival.forget()
-            self._arrival = None
+    def _discard(self) -> None:
+        """Remove an incomplete checkpoint."""
+        if self._assembler is not None:
+            self._assembler.discard()
+            self._assembler = None
 
-    def _told(self, name: str, outcome: Outcome) -> None:
-        """Answer the sender, once the robot runs on it or will not."""
+    def _answer(self, name: str, outcome: Outcome) -> None:
+        """Answer the sender, once the robot runs on the checkpoint or has rejected it."""
         vae_id = ""
         if outcome.accepted:
             vae_id = read_config(self._root / name).vae_id
@@ -85,12 +85,12 @@ class ReceiverNode(RigNode):
             self.get_logger().warning(text)
 
     def stop(self) -> None:
-        """Leave nothing half there."""
-        self._drop()
+        """Remove an incomplete checkpoint."""
+        self._discard()
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
-        """Say what arrived last, and what became of it."""
-        return self._level, self._last, {"arriving": self._arrival.name if self._arrival else "nothing"}
+        """Return what became of the newest checkpoint."""
+        return self._level, self._last, {"arriving": self._assembler.name if self._assembler else "nothing"}
 
 
 def main() -> None:

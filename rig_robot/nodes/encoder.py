@@ -1,8 +1,9 @@
-"""Encoder node: the one owner of the VAE. Observations and goal images become latents, named after the VAE.
+"""Encoder node: turns observations and goal images into latents that are named after their VAE.
 
-The goal's picture is kept, not only its latent: a latent means nothing to another VAE, and the VAE may be swapped while
-the robot runs. The new one is loaded beside the old; once the policy has the pair, too, the goal goes out as the new
-VAE sees it, and from the next observation on, so does everything else.
+No other node encodes. The node keeps the goal's picture beside its latent: a latent means nothing to another VAE, and
+the VAE may be replaced while the robot runs. A new VAE is loaded beside the running one. Once the policy node has
+loaded the new policy as well, the encoder publishes the goal as the new VAE encodes it, and from the next observation
+on it encodes all with the new VAE.
 """
 
 from typing import Any, NamedTuple
@@ -27,21 +28,21 @@ from rig_robot.messages.images import rgb_to_image
 from rig_robot.messages.imagined_goals import IMAGINED, comes_too_soon
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import EPISODES, LATCHED, OBSERVATION
-from rig_robot.ros.rejection_log import Refusals
+from rig_robot.ros.rejection_log import RejectionLog
 from rig_robot.vision.image_decoding import from_raw
 
 FRAMES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Deeper than for other streams: what has waited while a checkpoint was loaded is encoded in a moment, and not lost."""
+"""Deeper than other streams: observations that wait while a checkpoint is loaded are encoded afterwards, not lost."""
 
 
 class Goal(NamedTuple):
-    """What is to be reached, as every VAE can encode it."""
+    """A goal in a form that every VAE can encode."""
 
     picture: np.ndarray
-    """uint8 [S, S, 3] RGB; of an imagined goal what was decoded"""
+    """uint8 [S, S, 3] RGB; of an imagined goal the decoded picture"""
     stamp: Any
     shown: bool
-    """by a person or a program; otherwise imagined"""
+    """whether a person or a program has shown it; otherwise the VAE has imagined it"""
 
     def text(self) -> str:
         return f"{'picture of' if self.shown else 'imagined at'} {stamp_s(self.stamp):.3f} s"
@@ -59,7 +60,7 @@ class EncoderNode(RigNode):
         self._running = Loaded(directory.name, _load(directory))
         self._policy_has = ""
         self._rng = np.random.default_rng()
-        self._refusals = Refusals(self.get_logger())
+        self._rejections = RejectionLog(self.get_logger())
         self._encoded = 0
         self._encoded_before = 0
         self._goal: Goal | None = None
@@ -79,16 +80,16 @@ class EncoderNode(RigNode):
         try:
             encoded = self._encode(from_raw(message))
         except ValueError as error:
-            self._refusals.refuse(f"rig/observation/image: not encoded: {error}")
+            self._rejections.reject(f"rig/observation/image: not encoded: {error}")
             return
         self._latents.publish(latent.to_message(encoded, message.header.stamp))
-        self._refusals.accept()
+        self._rejections.accept()
         self._encoded += 1
 
     def _on_goal(self, message: Image) -> None:
-        """Take the goal that the goal node tells everybody of: a shown one, or an imagined one.
+        """Encode a goal that the goal node has published, shown or imagined.
 
-        An imagined one is mostly this node's own, in force already. Others matter after this node was started anew.
+        An imagined goal is mostly this node's own, and known already. After a restart of this node it is not.
         """
         stamp, shown = message.header.stamp, message.header.frame_id != IMAGINED
         if not shown and self._goal is not None and stamp_ns(stamp) <= stamp_ns(self._goal.stamp):
@@ -102,17 +103,17 @@ class EncoderNode(RigNode):
             picture = from_raw(message)
             goal = self._encode(picture)
         except ValueError as error:
-            self._refusals.refuse(f"rig/goal/image: not encoded, the old goal stays: {error}")
+            self._rejections.reject(f"rig/goal/image: not encoded, the old goal stays: {error}")
             return
         self._goal = Goal(picture, stamp, shown)
         self._publish_goal(self._goal, goal, self._encoder.decode(goal.mean))
 
     def _imagine_goal(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """A goal that nobody has shown: a sample of the latent prior (RIG, Algorithm 1, line 4)."""
+        """Sample a goal from the latent prior and publish it (RIG, Algorithm 1, line 4)."""
         stamp = self.get_clock().now().to_msg()
         present = self._goal
         if present is not None and present.shown and comes_too_soon(stamp_s(stamp), stamp_s(present.stamp)):
-            response.success, response.message = False, "a goal was shown just now"  # whoever asks cannot know it yet
+            response.success, response.message = False, "a goal was shown just now"  # the caller cannot know of it yet
             return response
         imagined = self._encoder.imagine(self._rng)
         picture = self._encoder.decode(imagined)
@@ -144,28 +145,28 @@ class EncoderNode(RigNode):
         return self._running.network
 
     def _encode(self, picture: np.ndarray) -> Latent:
-        """picture: uint8 [S, S, 3] RGB."""
+        """Return the latent of a picture, uint8 [S, S, 3] RGB."""
         return Latent(self._encoder.vae_id, *self._encoder.encode(picture))
 
     def _publish_goal(self, goal: Goal, encoded: Latent, reconstruction: np.ndarray) -> None:
-        """reconstruction: uint8 [S, S, 3] RGB, what the VAE makes of the goal: what the policy can know of it."""
+        """Publish a goal's latent and its reconstruction, uint8 [S, S, 3] RGB: all that the policy can know of it."""
         self._goal_latents.publish(latent.to_message(encoded._replace(imagined=not goal.shown), goal.stamp))
         frame_id = "goal" if goal.shown else IMAGINED
         self._reconstructions.publish(rgb_to_image(reconstruction, goal.stamp, frame_id))
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
-        """Say whether images come and are encoded."""
+        """Return whether images arrive and are encoded."""
         rate, self._encoded_before = self._encoded - self._encoded_before, self._encoded
         details = {
             "rate [Hz]": rate,
             "images encoded": self._encoded,
-            "images refused": self._refusals.count,
+            "images refused": self._rejections.count,
             "goal": self._goal.text() if self._goal else "none",
             "checkpoint": self._running.name,
             "vae": self._encoder.vae_id,
         }
-        if self._refusals.reason:
-            return WARN, self._refusals.reason, details
+        if self._rejections.reason:
+            return WARN, self._rejections.reason, details
         if rate == 0:
             return WARN, "no images on rig/observation/image: is the camera node running?", details
         return OK, "images are encoded", details

@@ -1,8 +1,8 @@
-"""Goal node: takes the pictures that people and programs send and makes goals of them, or says why it cannot.
+"""Goal node: validates the pictures that people and programs send, and makes each the goal or says why it cannot be.
 
-A picture that cannot be used is answered on `rig/goal/status`; the goal before it stays. Each picture gets one answer,
-given before anybody else hears of the goal: what is refused here never moves the arm. Whether the VAE knows what the
-picture shows is measured with a copy of the encoder's VAE, and measured anew when the encoder changes over to another.
+Each picture gets one answer on `rig/goal/status`. A rejected picture never reaches another node, and the former goal
+stays. Whether the VAE knows the content of a picture is measured with a copy of the encoder's VAE, and measured again
+when the encoder activates another VAE.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from std_srvs.srv import Trigger
 
 from rig_robot.checkpoint_delivery.answers import AnswerState
 from rig_robot.checkpoints.checkpoint import resolve
-from rig_robot.checkpoints.compatibility import named
+from rig_robot.checkpoints.compatibility import checkpoint_directory
 from rig_robot.common.message_age import Arrival
 from rig_robot.common.message_fields import stamp_ns, stamp_s, values
 from rig_robot.common.package_files import locate
@@ -26,10 +26,10 @@ from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.messages.diagnostics import ERROR, OK, WARN, diagnostic
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.messages.imagined_goals import IMAGINED, comes_too_soon
-from rig_robot.ros.duplicate_filter import Deduplicator
+from rig_robot.ros.duplicate_filter import DuplicateFilter
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import COMMAND, EPISODES, LATCHED, OBSERVATION
-from rig_robot.ros.rejection_log import Refusals
+from rig_robot.ros.rejection_log import RejectionLog
 from rig_robot.vision.goal_check import GoalCheck, Verdict
 from rig_robot.vision.image_decoding import PictureRefused, from_compressed, from_raw
 from rig_robot.vision.observation import Crop, prepare_goal
@@ -63,11 +63,11 @@ class GoalNode(RigNode):
         self._size = config.camera.image_size
         self._aspect = config.camera.width / config.camera.height
         self._max_age = CAPTURE_MAX_AGE_PERIODS * config.action.period_s
-        self._refusals = Refusals(self.get_logger(), repeat_s=1.0)
+        self._rejections = RejectionLog(self.get_logger(), repeat_s=1.0)
         self._accepted = 0
         self._goal = "none"
-        self._since = 0.0  # when that was decided, ROS time [s]
-        self._picture: np.ndarray | None = None  # of a goal that was shown
+        self._since = 0.0  # when the goal was decided on, ROS time [s]
+        self._picture: np.ndarray | None = None  # of a shown goal, as an observation
         self._doubt = ""  # about that picture
         self._observation: tuple[Image, Arrival] | None = None
 
@@ -81,20 +81,20 @@ class GoalNode(RigNode):
         self.create_service(Trigger, "~/capture", self._capture)
         self.create_service(Trigger, "~/clear", self._clear)
         self._vae_id = encoder.vae_id  # of the encoder node's VAE
-        self._judge_by(GoalCheck(encoder))
+        self._check_with(GoalCheck(encoder))
 
     def _subscribe_twice(
         self, kind: type, topic: str, content: Callable[[Any], Hashable], callback: Callable[[Any], None]
     ) -> None:
-        """Hear any publisher: a best-effort one never reaches a reliable subscription, a reliable one reaches both."""
-        deduplicator = Deduplicator()
+        """Subscribe reliably and best effort: a best-effort publisher reaches only the second, a reliable one both."""
+        duplicates = DuplicateFilter()
         for side, qos in enumerate((COMMAND, OBSERVATION)):
 
             def deliver(message: Any, side: int = side) -> None:
-                if deduplicator.is_new(side, content(message), time.monotonic()):
+                if duplicates.is_new(side, content(message), time.monotonic()):
                     callback(message)
 
-            # No report of incompatible QoS: what one of the two cannot hear, the other does.
+            # Incompatible QoS is not reported: a publisher that does not fit one of the two fits the other.
             self.create_subscription(kind, topic, deliver, qos)
 
     def _on_raw(self, message: Image) -> None:
@@ -106,7 +106,7 @@ class GoalNode(RigNode):
         self._take(what, lambda: from_compressed(bytes(message.data), self._max_megapixels))
 
     def _take(self, what: dict[str, Any], decode: Callable[[], np.ndarray]) -> None:
-        """Make the picture that `decode` gives the goal, or refuse it and say why."""
+        """Decode a picture and make it the goal, or reject it and say why."""
         try:
             picture = decode()
             observation, warning = prepare_goal(picture, self._crop, self._size, self._aspect)
@@ -116,14 +116,14 @@ class GoalNode(RigNode):
         except (ValueError, MemoryError) as error:
             old = "there is still no goal" if self._goal == "none" else "the old goal stays"
             reason = f"goal picture refused, {old}: {error or 'there is not enough memory for it'}"
-            self._refusals.refuse(reason)
+            self._rejections.reject(reason)
             self._tell(ERROR, reason, what | {"accepted": False, "goal": self._goal})
             return
         what["size"] = f"{picture.shape[1]}x{picture.shape[0]}"
         self._set(observation, what | _figures(verdict), [warning or "", verdict.text])
 
     def _against(self, verdict: Verdict) -> str:
-        """Return why a picture of which this was found may not be the goal; empty where it may."""
+        """Return why a picture with this verdict may not be the goal; empty where it may."""
         if verdict.grey and not self.get_parameter("accept_grey").value:
             return f"{verdict.text}: send one in colour (with accept_grey set it is taken, but the arm may end far off)"
         if verdict.known or not self.get_parameter("refuse_unknown").value:
@@ -132,16 +132,16 @@ class GoalNode(RigNode):
         return f"{verdict.text or untold} (refuse_unknown is set)"
 
     def _set(self, observation: np.ndarray, what: dict[str, Any], doubts: Sequence[str] = ()) -> None:
-        """Make a picture the goal; the time of acceptance, its stamp, names it.
+        """Make a picture the goal; its stamp, the time of acceptance, names the goal.
 
         Args:
             observation: uint8 [S, S, 3] RGB, or [0, 0, 3] for no goal.
-            what: Goes with the answer.
-            doubts: About the picture, or why there is no goal any more; empty ones do not count.
+            what: Key-value pairs for the answer.
+            doubts: Doubts about the picture, or why there is no goal any more; empty texts are left out.
         """
         stamp = self.get_clock().now().to_msg()
         self._goals.publish(rgb_to_image(observation, stamp, "goal"))
-        self._refusals.accept()
+        self._rejections.accept()
         self._accepted += 1
         self._since = stamp_s(stamp)
         self._goal, self._picture = (str(stamp_ns(stamp)), observation) if observation.size else ("none", None)
@@ -155,41 +155,43 @@ class GoalNode(RigNode):
         self._tell(level, text, what | {"accepted": True, "goal": self._goal})
 
     def _on_reconstruction(self, message: Image) -> None:
-        """Tell everybody of a goal that the encoder has imagined, where they see the others."""
+        """Publish a goal that the encoder has imagined on the topic of all goals."""
         stamp = stamp_s(message.header.stamp)
         if message.header.frame_id != IMAGINED or stamp <= self._since:
             return
         if self._picture is not None and comes_too_soon(stamp, self._since):
-            return  # the encoder, too, goes over to what is shown
+            return  # the encoder takes the shown goal as well
         self._goals.publish(message)
         self._goal, self._since = str(stamp_ns(message.header.stamp)), stamp
         self._picture, self._doubt = None, ""
         self._tell(OK, "imagined goal", {"source": IMAGINED, "accepted": True, "goal": self._goal})
 
-    # The VAE that goals are judged by
+    # The VAE that goals are checked with
 
-    def _judge_by(self, check: GoalCheck) -> None:
+    def _check_with(self, check: GoalCheck) -> None:
         self._check = check
         if check.untold:
             self.get_logger().warning(check.untold)
 
     def _on_ready(self, message: DiagnosticStatus) -> None:
-        """The encoder has gone over to another VAE: load it, too."""
+        """Load the VAE that the encoder has activated."""
         said = values(message)
         if said.get("state") != AnswerState.ACTIVE or said.get("vae", self._vae_id) == self._vae_id:
             return
         self._vae_id, name = said["vae"], said.get("checkpoint", "")
-        self.beside(lambda: GoalCheck(Encoder(named(self._root, name))), lambda found: self._loaded(name, found))
+        self.run_in_background(
+            lambda: GoalCheck(Encoder(checkpoint_directory(self._root, name))), lambda found: self._loaded(name, found)
+        )
 
     def _loaded(self, name: str, found: GoalCheck | Exception) -> None:
         if isinstance(found, Exception):
             self.get_logger().error(f"goals are still judged by VAE {self._check.vae_id}, not by {name}'s: {found}")
         elif found.vae_id == self._vae_id and found.vae_id != self._check.vae_id:
-            self._judge_by(found)
-            self._judge_again()
+            self._check_with(found)
+            self._check_again()
 
-    def _judge_again(self) -> None:
-        """Say what the goal in force is to the new VAE; end it where its picture would be refused now."""
+    def _check_again(self) -> None:
+        """Check the present goal with the new VAE, and end it where its picture would now be rejected."""
         if self._picture is None:
             return
         verdict = self._check.judge(self._picture)
@@ -212,7 +214,7 @@ class GoalNode(RigNode):
             self._observation = None
 
     def _capture(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """The current view becomes the goal."""
+        """Make the current view the goal."""
         if self._observation is None:
             response.message = "there is no image on rig/observation/image: is the camera node running?"
             return response
@@ -224,29 +226,29 @@ class GoalNode(RigNode):
             )
             return response
         self._take({"source": "capture", "capture_stamp": stamp_ns(message.header.stamp)}, lambda: from_raw(message))
-        response.success = self._refusals.reason is None
+        response.success = self._rejections.reason is None
         doubt = f", but {self._doubt}" if self._doubt else ""
-        response.message = self._refusals.reason or f"the current view is the goal {self._goal}{doubt}"
+        response.message = self._rejections.reason or f"the current view is the goal {self._goal}{doubt}"
         return response
 
     def _clear(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        """There is no goal any more."""
+        """End the goal."""
         self._set(np.empty((0, 0, 3), np.uint8), {"source": "clear"})
         response.success, response.message = True, "there is no goal any more"
         return response
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
-        """Say what the goal is and how the last picture fared."""
-        values = {"goal": self._goal, "accepted": self._accepted, "refused": self._refusals.count}
-        if self._refusals.reason:
-            return WARN, self._refusals.reason, values
+        """Return the goal, and whether the last picture was accepted."""
+        values = {"goal": self._goal, "accepted": self._accepted, "refused": self._rejections.count}
+        if self._rejections.reason:
+            return WARN, self._rejections.reason, values
         if self._doubt and self._picture is not None:
             return WARN, f"the goal is {self._goal}, but {self._doubt}", values
         return OK, "no goal" if self._goal == "none" else f"the goal is {self._goal}", values
 
 
 def _figures(verdict: Verdict) -> dict[str, str]:
-    """Return what is told beside words: whether the VAE knows a picture, and how much more it misses than usual."""
+    """Return a verdict's figures: whether the VAE knows the picture, and its error over the usual error."""
     if verdict.known is None:
         return {"known": "cannot be told"}
     return {"known": str(verdict.known), "times usual": f"{verdict.times:.2f}"}

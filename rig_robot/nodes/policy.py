@@ -35,7 +35,7 @@ from rig_robot.nodes.policy_episodes import Episodes
 from rig_robot.nodes.policy_goals import Goals
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
-from rig_robot.ros.rejection_log import Refusals
+from rig_robot.ros.rejection_log import RejectionLog
 
 MODES = ("idle", "explore", "practice", "reach")
 SWITCH_TIME = 2.0
@@ -69,7 +69,7 @@ class PolicyNode(RigNode):
         self._axes = action.axes
         self._speed = action.scale_m / action.period_s  # m/s of an action of 1
         self._pacer = Pacer(action.period_s)
-        self._refusals = Refusals(self.get_logger())
+        self._rejections = RejectionLog(self.get_logger())
         self._chooser = ActionChooser(self, policy.config, self._pairs)
         self._mode = "idle"
         self._shown = False
@@ -80,7 +80,7 @@ class PolicyNode(RigNode):
 
         self._twists = self.publisher(TwistStamped, "rig/policy/twist", COMMAND)
         self._episodes = Episodes(self, self._running)
-        self._goals = Goals(self, self._pairs, self._refusals, self._on_goal, self._on_goal_lost)
+        self._goals = Goals(self, self._pairs, self._rejections, self._on_goal, self._on_goal_lost)
         self.subscribe(Image, "rig/latent", self._on_latent, OBSERVATION)
         self._swaps = SwapFollower(
             self, directory.parent, self._running, _load, self._on_candidate, AnswerState.READY, "acts"
@@ -108,7 +108,7 @@ class PolicyNode(RigNode):
                 raise ValueError(f"its frame is older than {self._max_age:g} s (max_age)")
             action = self._chooser.choose(latent.from_message(message), episode.mode)
         except ValueError as error:
-            self._refusals.refuse(f"rig/latent: not acted on: {error}")
+            self._rejections.reject(f"rig/latent: not acted on: {error}")
             return
         if action is None:
             return
@@ -119,7 +119,7 @@ class PolicyNode(RigNode):
             setattr(twist.twist.linear, axis, value * self._speed)
         self._twists.publish(twist)
         self._pacer.acted(stamp)
-        self._refusals.accept()
+        self._rejections.accept()
         self._actions += 1
         episode.steps += 1
         if episode.steps == episode.limit:
@@ -223,13 +223,13 @@ class PolicyNode(RigNode):
             "mode": self._mode,
             "goal": self._goals.stamp or "none",
             "actions": self._actions,
-            "refused": self._refusals.count,
+            "refused": self._rejections.count,
             "age of the last frame at arrival [s]": f"{self._age:.4f}",
             "checkpoint": self._pairs.present.name,
             "vae": self._present.vae_id,
         }
-        if self._refusals.reason:
-            return WARN, self._refusals.reason, details
+        if self._rejections.reason:
+            return WARN, self._rejections.reason, details
         return OK, self._doing(), details
 
     def _doing(self) -> str:

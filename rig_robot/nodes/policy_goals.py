@@ -15,7 +15,7 @@ from rig_robot.inference.policy_pairs import Pairs
 from rig_robot.messages import latents as latent
 from rig_robot.ros.node import RigNode
 from rig_robot.ros.qos import LATCHED
-from rig_robot.ros.rejection_log import Refusals
+from rig_robot.ros.rejection_log import RejectionLog
 
 PATIENCE = 2.0
 """Time after which the encoder is asked for a goal again [s]."""
@@ -36,11 +36,11 @@ class Goals:
         self,
         node: RigNode,
         pairs: Pairs,
-        refusals: Refusals,
+        refusals: RejectionLog,
         new: Callable[[], None],
         lost: Callable[[str], None],
     ) -> None:
-        self._pairs, self._refusals, self._new, self._lost = pairs, refusals, new, lost
+        self._pairs, self._rejections, self._new, self._lost = pairs, refusals, new, lost
         self.stamp = 0
         """names the goal [ns]; 0: there is none"""
         self.kind = "none"
@@ -79,7 +79,7 @@ class Goals:
             self._pairs.forget_goal()
             self.stamp = 0
             self._lost("the goal cannot be used")
-            self._refusals.refuse(f"rig/goal/latent: the goal is refused: {error}")
+            self._rejections.reject(f"rig/goal/latent: the goal is refused: {error}")
             return
         if stamp == self.stamp:  # the same goal, encoded by another VAE
             pair.goal = goal
@@ -87,7 +87,7 @@ class Goals:
         self._pairs.forget_goal()
         pair.goal, self.stamp, self._awaited = goal, stamp, False
         self.kind = "imagined" if goal.imagined else "shown"
-        self._refusals.accept()
+        self._rejections.accept()
         self._new()
 
     def _on_imagined(self, request: Future) -> None:

@@ -1,7 +1,7 @@
-"""Recorder node: each episode becomes a rosbag2 directory, whole or not there.
+"""Recorder node: records each episode as a rosbag2 directory, which appears only when it is whole.
 
-Messages go to the disk as they travelled, unread. What this thread does for one is to put it into a queue; another
-thread writes and waits for the disk.
+Messages are stored as they travelled, without being decoded. The executor's thread only puts them into a queue; another
+thread writes them and waits for the disk.
 """
 
 import importlib
@@ -34,23 +34,24 @@ from rig_robot.recording import recovery, topics
 from rig_robot.recording.episode_reader import BROKEN, FORMAT
 from rig_robot.recording.episode_writer import open_name
 from rig_robot.recording.jpeg import COMPRESSED, RAW, compress
-from rig_robot.recording.preroll import Heard, Preroll
+from rig_robot.recording.preroll import Preroll, Received
 from rig_robot.recording.topics import Manner, Topic
-from rig_robot.recording.write_queue import Spool
+from rig_robot.recording.write_queue import WriteQueue
 from rig_robot.ros.node import RigNode, run
-from rig_robot.ros.rejection_log import Refusals
+from rig_robot.ros.rejection_log import RejectionLog
 
 SILENCE = 10.0
-"""An episode without a twist for so long [s] is closed: its policy is gone or blind. Should it go on, it becomes -2."""
+"""Time without a twist after which an episode is closed [s]: its policy has ended or sees nothing. Where the
+episode goes on, its second part is recorded under its name with -2."""
 PATIENCE = 5.0
-"""Longest time to bring the queue to the disk at the end [s]; what is not there then is recovered at the next start."""
+"""Longest time to write the queue at the end [s]; an episode that is not closed then is recovered at the next start."""
 
 _DEPTHS: dict[Manner, int] = {"stream": 10, "state": 100, "command": 100, "latched": 10}
-"""Deeper than others listen: a recorder may be late, but should miss nothing."""
+"""Depth of the subscriptions, deeper than other nodes': a recorder may be late, but should miss nothing."""
 
 
 class RecorderNode(RigNode):
-    """All topics of the stack -> a directory an episode."""
+    """All topics of the stack -> one directory for each episode."""
 
     def __init__(self) -> None:
         super().__init__("recorder")
@@ -86,14 +87,14 @@ class RecorderNode(RigNode):
         self._left_open = recovery.left_open(self._root)
         self._names = {path.name for path in self._root.iterdir()}
         self._preroll = Preroll()
-        self._refusals = Refusals(self.get_logger())
+        self._rejections = RejectionLog(self.get_logger())
         self._episode: tuple[dict[str, str], int] | None = None
         self._open: str | None = None
         self._first_ns = 0
         self._last_twist = 0.0
         self._missing_before = 0
         convert = compress if self._compresses else None
-        self._spool = Spool(self._root, queue * 2**20, round(min_free * 2**30), convert, self._say)
+        self._queue = WriteQueue(self._root, queue * 2**20, round(min_free * 2**30), convert, self._say)
         if self._left_open:
             threading.Thread(target=self._recover, name="recovery", daemon=True).start()
 
@@ -103,10 +104,10 @@ class RecorderNode(RigNode):
             self._listen(topic)
         self.create_service(SetBool, "~/record", self._serve_record)
         self.add_post_set_parameters_callback(self._on_parameters)
-        self.every(1.0, self._look_for_silence)
+        self.every(1.0, self._check_for_silence)
 
     def _declare_topics(self) -> list[Topic]:
-        """Declare which topics the system has that are not always called the same."""
+        """Declare the topics whose names differ between systems, and return all that are recorded."""
         camera = self.declare(
             "camera", "raw", "Camera pictures: as they come, as JPEG, or none.", choices=("raw", "jpeg", "none")
         )
@@ -137,7 +138,7 @@ class RecorderNode(RigNode):
 
     def _listen(self, topic: Topic) -> None:
         name = topic.name
-        if topic.role == topics.CAMERA:  # a JPEG file is recorded under another name than the picture was heard
+        if topic.role == topics.CAMERA:  # a JPEG file is recorded under another name than its raw picture
             name = self._heard_camera
         kind = RAW if topic.role == topics.CAMERA and self._compresses else topic.type
         package, _, message = kind.split("/")
@@ -156,8 +157,8 @@ class RecorderNode(RigNode):
         )
 
     def _events(self, topic: Topic, name: str) -> SubscriptionEventCallbacks:
-        """What is heard of a topic beside its messages; each kind costs time at every message of any topic."""
-        foreign = topic.role in (topics.CAMERA, topics.COMMAND, topics.JOINTS)  # the others are this stack's own
+        """Return which events of a topic are handled; each kind costs time at every message of any topic."""
+        foreign = topic.role in (topics.CAMERA, topics.COMMAND, topics.JOINTS)  # the other topics are this stack's own
         return SubscriptionEventCallbacks(
             incompatible_qos=(lambda event: self._note_conflict(name, "publisher", event)) if foreign else None,
             message_lost=None
@@ -167,29 +168,29 @@ class RecorderNode(RigNode):
         )
 
     def _take(self, topic: Topic, data: bytes, about: Mapping[str, Any]) -> None:
-        """Take in a message as it travelled."""
+        """Keep a message as it travelled."""
         published = about.get("source_timestamp") or time.time_ns()
-        # By the time of publication, what a process said on several topics stays in its order.
+        # By the time of publication, the messages of one process on several topics stay in their order.
         log = self.get_clock().now().nanoseconds if self._simulated_time else published
-        heard = Heard(topic.role, data, log, published)
-        self._preroll.keep(topic, heard)
+        message = Received(topic.role, data, log, published)
+        self._preroll.keep(topic, message)
         if self._open is not None:
-            # A latched message can be older than the episode: its publisher has only now been met.
-            self._spool.take(*(heard.not_before(self._first_ns) if topic.manner == "latched" else heard))
+            # A latched message can be older than the episode: its publisher was discovered only now.
+            self._queue.take(*(message.not_before(self._first_ns) if topic.manner == "latched" else message))
         if topic.role == topics.TWIST:
             self._last_twist = time.monotonic()
             if self._open is None and self._recording:
                 self._begin()
         elif topic.role == topics.EPISODE:
-            self._hear_of_episode(deserialize_message(data, DiagnosticStatus), published)
+            self._on_episode(deserialize_message(data, DiagnosticStatus), published)
 
-    def _hear_of_episode(self, message: DiagnosticStatus, published: int) -> None:
+    def _on_episode(self, message: DiagnosticStatus, published: int) -> None:
         said = values(message)
         name = said.get("id", "")
         if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,100}", name):
-            self._refusals.refuse(f"rig/episode: id {name!r} cannot name a directory: not recorded")
+            self._rejections.reject(f"rig/episode: id {name!r} cannot name a directory: not recorded")
             return
-        self._refusals.accept()
+        self._rejections.accept()
         if said.get("event") == "start":
             self._end("another episode has begun")
             self._episode = (said, published)
@@ -198,29 +199,29 @@ class RecorderNode(RigNode):
             self._episode = None
 
     def _begin(self) -> None:
-        """Open an episode that has begun, now that it moves: with its first twist, and the second before that."""
+        """Open an episode at its first twist, with the messages of the second before."""
         if self._episode is None:
             return
         said, since = self._episode
         beginning = self._preroll.beginning(since)
-        if not any(heard.role == topics.TWIST for heard in beginning):
-            return  # that was the last one of the episode before
+        if not any(message.role == topics.TWIST for message in beginning):
+            return  # the twist was the last one of the former episode
         goal = said.get("goal", "0")
         given = {key: said[key] for key in ("mode", "goal_kind", "checkpoint", "vae") if said.get(key)}
         about = {"mode": "", "goal": goal, "goal_kind": "shown" if goal != "0" else "none", "episode": said["id"]}
         self._open = self._free_name(said["id"])
         self._first_ns = beginning[0].log_ns
-        self._spool.begin(self._open, self._topics, self._about | about | given)
-        for heard in beginning:
-            self._spool.take(*heard)
+        self._queue.begin(self._open, self._topics, self._about | about | given)
+        for message in beginning:
+            self._queue.take(*message)
 
     def _end(self, why: str) -> None:
         if self._open is not None:
-            self._spool.end(why)
+            self._queue.end(why)
             self._open = None
 
     def _free_name(self, name: str) -> str:
-        """A name for the directory of an episode, which may be recorded in parts."""
+        """Return a free name for the directory of an episode, which may be recorded in parts."""
         for number in itertools.count(1):
             free = name if number == 1 else f"{name}-{number}"
             if self._names.isdisjoint((free, open_name(free), f"{free}{BROKEN}")):
@@ -230,9 +231,9 @@ class RecorderNode(RigNode):
 
     def _lose(self, role: str, count: int) -> None:
         if self._open is not None:
-            self._spool.lost(role, count)
+            self._queue.lost(role, count)
 
-    def _look_for_silence(self) -> None:
+    def _check_for_silence(self) -> None:
         if self._open is not None and time.monotonic() - self._last_twist > SILENCE:
             self._end(f"no twist for {SILENCE:g} s")
 
@@ -259,37 +260,37 @@ class RecorderNode(RigNode):
                 self._say(became.text, not became.whole)
 
     def _say(self, text: str, bad: bool) -> None:
-        # rclpy takes one severity a line of code.
+        # rclpy allows one severity for each line of code.
         if bad:
             self.get_logger().error(text)
         else:
             self.get_logger().info(text)
 
     def stop(self) -> None:
-        """Close the episode; what does not reach the disk in time is recovered at the next start."""
+        """Close the open episode; where the disk is too slow, it is recovered at the next start."""
         self._end("the recorder stops")
-        if not self._spool.stop(PATIENCE):
+        if not self._queue.stop(PATIENCE):
             self._say("the disk is too slow: the open episode will be recovered at the next start", True)
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
-        """Say what is recorded, and what should be but is not."""
-        spool = self._spool
-        missing, self._missing_before = spool.missing - self._missing_before, spool.missing
+        """Return what is recorded, or why it is not."""
+        queue = self._queue
+        missing, self._missing_before = queue.missing - self._missing_before, queue.missing
         details = {
             "recording": self._recording,
             "episode": self._open or "none",
-            "episodes recorded": len(spool.written),
-            "messages dropped": spool.missing,
-            "queue [MiB]": f"{spool.queued / 2**20:.1f}",
-            "longest sync [s]": f"{spool.longest_sync:.3f}",
+            "episodes recorded": len(queue.written),
+            "messages dropped": queue.missing,
+            "queue [MiB]": f"{queue.queued / 2**20:.1f}",
+            "longest sync [s]": f"{queue.longest_sync:.3f}",
             "directory": self._root,
         }
-        if spool.trouble:
-            return ERROR, spool.trouble, details
+        if queue.trouble:
+            return ERROR, queue.trouble, details
         if missing:
             return WARN, f"{missing} messages were not recorded: the disk or this computer is too slow", details
-        if self._refusals.reason:
-            return WARN, self._refusals.reason, details
+        if self._rejections.reason:
+            return WARN, self._rejections.reason, details
         if not self._recording:
             return OK, "nothing is recorded: recording is switched off", details
         return OK, f"records episode {self._open}" if self._open else "waits for an episode", details

@@ -1,7 +1,7 @@
-"""Trainer node: learns from recorded episodes in the background, and announces what has become better.
+"""Trainer node: learns from recorded episodes in the background, and announces each checkpoint that has improved.
 
-All learning is done by one thread of the lowest priority (`Learner`); the executor answers services and tells how far
-it is. Nothing but directories and topics ties it to the robot: it may run on another machine of the same ROS domain.
+One thread of the lowest priority does all learning (`Learner`); the executor answers services and publishes progress.
+The node shares only directories and topics with the robot: it may run on another machine of the same ROS domain.
 """
 
 import os
@@ -25,7 +25,7 @@ from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import LATCHED
 
 AGAIN_S = 5.0
-"""Time after which it is tried again when something failed, a full disk for example [s]."""
+"""Time after a failure, a full disk for example, until the learner is started again [s]."""
 
 
 class TrainerNode(RigNode):
@@ -46,14 +46,14 @@ class TrainerNode(RigNode):
         self._sender = Sender(self) if by_topic else None
 
         self._wanted = "train"
-        """what services have asked for: train, pause, or stop (then stopped)"""
+        """the newest request of the services: train, pause, or stop (stopped once that is done)"""
         self._asked_to_tune = threading.Event()
         self._wake = threading.Event()
         self._ending = False
         self._asked = ""
-        """the candidate that an answer is awaited for"""
+        """name of the candidate that was announced and has no answer yet"""
         self._to_announce: str | None = None
-        """handed from the learner's thread to the executor's; the outcome comes back"""
+        """name of a candidate, handed from the learner's thread to the executor's, which sets the outcome"""
         self._outcome: Outcome | None = None
         self._progress: Progress | None = None
         self._trouble = ""
@@ -62,7 +62,7 @@ class TrainerNode(RigNode):
         self.create_service(SetBool, "~/train", self._on_train)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/fine_tune", self._on_fine_tune)
-        self.every(0.5, self._tell)
+        self.every(0.5, self._publish_progress)
         self._worker = threading.Thread(target=self._work_in_background, name="learner", daemon=True)
         self._worker.start()
 
@@ -109,8 +109,8 @@ class TrainerNode(RigNode):
         response.success, response.message = True, "asked for; rig/trainer/progress says what comes of it"
         return response
 
-    def _tell(self) -> None:
-        """Say how far it is; announce what waits for it."""
+    def _publish_progress(self) -> None:
+        """Publish the progress, and announce a candidate that waits for that."""
         name, self._to_announce = self._to_announce, None
         if name is not None:
             try:
@@ -141,7 +141,7 @@ class TrainerNode(RigNode):
 
             def sent(outcome: Outcome) -> None:
                 if outcome.accepted:
-                    activate(directory)  # here as there
+                    activate(directory)  # here as on the robot
                 self._on_outcome(outcome)
 
             self._sender.send(directory, sent)
@@ -154,13 +154,13 @@ class TrainerNode(RigNode):
         self._wake.set()
 
     def stop(self) -> None:
-        """Let the present unit of work end: it is short."""
+        """Wait for the end of the present unit of work, which is short."""
         self._ending = True
         self._wake.set()
         self._worker.join(10)
 
     def health(self) -> tuple[bytes, str, dict[str, object]]:
-        """Say what it learns, and what is in its way."""
+        """Return what the learner does, or what keeps it from learning."""
         if self._progress is None:
             return OK, self._trouble or "starts", {}
         values: dict[str, object] = {
@@ -188,7 +188,7 @@ class TrainerNode(RigNode):
                 self._trouble = ""
             except Interrupted:
                 continue
-            except Exception as error:  # a full disk, a vanished directory: said, and tried again from what is saved
+            except Exception as error:  # a full disk, a missing directory: logged, and retried from the saved state
                 self._trouble = f"{type(error).__name__}: {error}"
                 self.get_logger().error(f"{self._trouble}; trying again in {AGAIN_S:g} s")
                 learner = None
@@ -202,7 +202,7 @@ class TrainerNode(RigNode):
         self.get_logger().info(text)
 
     def _turn(self, learner: Learner) -> None:
-        """Take what has come, do one unit of work, or wait for either."""
+        """Take a new episode or an answer, do one unit of work, or wait for any of them."""
         new = self._episodes.give_next(learner, self._config)
         worked = False
         if self._asked_to_tune.is_set():
@@ -217,7 +217,7 @@ class TrainerNode(RigNode):
         if self._wanted == "stop":
             self._wanted = "stopped"
             self.get_logger().info(f"stopped: {learner.give_up()} is given up")
-        if self._wanted == "train" and not new:  # first all that is there: learning takes longer than reading
+        if self._wanted == "train" and not new:  # first all new episodes: learning takes longer than reading
             worked = learner.work_once()
         self._progress = learner.progress()
         if not worked and not new:

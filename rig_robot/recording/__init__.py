@@ -1,1 +1,1 @@
-"""Episodes on disk: written, recovered, read, and turned into transitions. Reading needs neither ROS nor torch."""
+"""Writes episodes to disk, recovers and reads them, and turns them into transitions. Reading needs no ROS, no torch."""

@@ -1,4 +1,4 @@
-"""Pictures in bags that any program recorded: sqlite3 or MCAP, raw or compressed images, any topic."""
+"""Reads the pictures in bags of any program: sqlite3 or MCAP, raw or compressed images, any topic."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rig_robot.vision.image_decoding import PictureRefused, from_compressed, fro
 from rig_robot.vision.observation import Crop, prepare
 
 BAGS = (".mcap", ".db3")
-"""Endings of the files that are bags by themselves."""
+"""Endings of bag files that are read without a directory around them."""
 _RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 
 
 class BagError(ValueError):
-    """A bag whose pictures cannot be used; the text names it, what was found and what would be right."""
+    """A bag's pictures cannot be used; the text names the bag, what was found and what would be right."""
 
 
 def timed_pictures(path: Path, topic: str) -> Iterator[tuple[float, NDArray[np.uint8]]]:
@@ -31,10 +31,10 @@ def timed_pictures(path: Path, topic: str) -> Iterator[tuple[float, NDArray[np.u
         topic: Topic of the pictures; where the bag lacks it, the only one that has pictures is taken.
 
     Yields:
-        Time since the first [s], as it was recorded, and the picture, [H, W, 3] RGB.
+        Recorded time since the first picture [s], and the picture, uint8 [H, W, 3] RGB.
 
     Raises:
-        BagError: It is no bag, has no such topic, or a picture in it is broken.
+        BagError: If the file is no bag, has no such topic, or a picture in it is broken.
     """
     try:
         with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
@@ -64,13 +64,13 @@ def read_pictures(path: Path, topic: str, crop: Crop, size: int, every_s: float)
         topic: Topic of the pictures; where the bag lacks it, the only one that has pictures is taken.
         crop: The part of a picture that is observed.
         size: Side of an observation [pixels].
-        every_s: Time between two pictures that are taken [s]; 0: all are.
+        every_s: Time between two pictures that are read [s]; 0: all are.
 
     Yields:
         uint8 [size, size, 3] RGB.
 
     Raises:
-        BagError: It is no bag, has no such topic, or a picture in it is broken or leaves nothing to observe.
+        BagError: If the file is no bag, has no such topic, or a picture in it is broken or empty after the crop.
     """
     due = 0.0
     for time_s, picture in timed_pictures(path, topic):

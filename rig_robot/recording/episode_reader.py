@@ -1,4 +1,4 @@
-"""Recorded episodes as their readers meet them: what each is, and which are of no use and why."""
+"""Reads recorded episodes: finds them in a directory, validates them, and says which cannot be used and why."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ from rig_robot.recording import topics
 
 FORMAT = "1"
 SETTLED = 5.0
-"""A directory in which nothing has changed for so long [s] is not being copied here any more."""
+"""Time without a change after which a directory is no longer being copied here [s]."""
 BROKEN = ".broken"
-"""End of the name of an episode of which nothing could be read when it was to be recovered."""
+"""Ending of the name of an episode that could not be recovered."""
 _MAGIC = b"\x89MCAP0\r\n"
 _FOOTER = struct.Struct("<BQQQI8s")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where it is there, is ten times as fast
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where it is installed, is ten times as fast
 
 
 class EpisodeError(ValueError):
-    """A recording that cannot be used; the text names it, what was found and what would be right."""
+    """A recording cannot be used; the text names it, what was found and what would be right."""
 
 
 @dataclass(frozen=True)
 class EpisodeInfo:
-    """What an episode's metadata say."""
+    """An episode's metadata."""
 
     directory: Path
     id: str
     """the directory's name: `episode`, or that and -2, -3 ... where it was recorded in parts"""
     episode: str
-    """id by which the policy named it"""
+    """id that the policy node gave the episode"""
     mode: str
     """explore, practice or reach"""
     goal_kind: str
@@ -57,18 +57,18 @@ class EpisodeInfo:
     goal_ns: int
     """stamp that names the goal [ns]; 0: none"""
     checkpoint: str
-    """name of the checkpoint that acted"""
+    """name of the checkpoint whose policy acted"""
     vae_id: str
     """first 8 hex digits of the VAE's sha256"""
     start_ns: int
     """time of the first message [ns]"""
     duration_s: float
     messages: dict[str, int]
-    """messages by topic (by role: `rig/latent`, whatever the namespace; `camera`, `command`, `joint_states`)"""
+    """number of messages by role: `rig/latent`, whatever the namespace; `camera`, `command`, `joint_states`"""
     drops: dict[str, int]
-    """messages that were lost or left out, by topic as above; those that lost none are not in it"""
+    """number of messages that were lost or left out, by role; roles that lost none are not in it"""
     recovered: bool
-    """the recorder was killed: up to a second is missing at its end"""
+    """whether the recorder was killed: up to a second is missing at the end"""
     ended: str
     """why recording ended"""
     camera: CameraEntry
@@ -80,10 +80,10 @@ class EpisodeInfo:
 
 
 def read_info(directory: Path) -> EpisodeInfo:
-    """Read what an episode's metadata say, and whether its file is whole.
+    """Read an episode's metadata, and validate that its file is whole.
 
     Raises:
-        EpisodeError: It is no episode of this stack, or a part of it is missing.
+        EpisodeError: If the directory is no episode of this stack, or a part of it is missing.
     """
     directory = Path(directory)
     information = _metadata(directory)
@@ -141,15 +141,18 @@ def read_info(directory: Path) -> EpisodeInfo:
 def find(
     root: Path, like: CheckpointConfig | None = None, known: Collection[str] = ()
 ) -> tuple[list[EpisodeInfo], list[tuple[Path, str]]]:
-    """Look through a folder of episodes.
+    """Find the episodes in a directory.
 
     Args:
-        root: The folder. What is being recorded at the moment is not looked at.
-        like: Episodes of another camera, action or workspace than this one's are refused.
+        root: The directory. An episode that is being recorded is passed over.
+        like: Episodes of another camera, action or workspace than this checkpoint's are rejected.
         known: Names of directories that are not to be read again.
 
     Returns:
-        The good ones in order of time, and the others with the reason.
+        The valid episodes in order of time, and the directories of the others with the reason.
+
+    Raises:
+        EpisodeError: If there is no such directory.
     """
     root = Path(root)
     if not root.is_dir():
@@ -172,10 +175,10 @@ def find(
 
 
 def settled(directory: Path) -> bool:
-    """Whether nothing has changed in a directory for a while: what is wrong with it will not mend itself."""
+    """Return whether nothing has changed in a directory for a while: what is wrong with it then stays wrong."""
     try:
         changed = max(path.stat().st_ctime for path in (directory, *directory.iterdir()))
-    except OSError:  # a file that was there a moment ago
+    except OSError:  # a file has vanished meanwhile
         return False
     return time.time() - changed > SETTLED
 
@@ -198,15 +201,15 @@ def messages(
 
     Args:
         info: The episode.
-        roles: Of which topics.
-        start: From when on [ns].
-        stop: Until before when [ns].
+        roles: Roles of the topics that are read.
+        start: Time of the first message that is read [ns]; None: from the beginning.
+        stop: Time before which the last one was recorded [ns]; None: to the end.
 
     Yields:
         Role, time [ns], the message with the fields of its type.
 
     Raises:
-        EpisodeError: The file is broken.
+        EpisodeError: If the file is broken.
     """
     wanted = {info.topics[role]: role for role in roles if role in info.topics}
     try:
@@ -223,7 +226,10 @@ def messages(
 
 
 def latent_distances(info: EpisodeInfo) -> tuple[float, float] | None:
-    """How far the first and the last latent were from the goal's, in the latent space of one VAE; None: not known."""
+    """Return how far the first and the last latent were from the goal's, in the latent space of one VAE.
+
+    None where the episode has no such latents.
+    """
     second = 1_000_000_000
     end = info.start_ns + round(1e9 * info.duration_s) + 1
     goals: dict[str, np.ndarray] = {}
@@ -257,7 +263,7 @@ def _metadata(directory: Path) -> dict[str, Any]:
 
 
 def _check_file(file: Path) -> None:
-    """Refuse an MCAP file that is missing or does not end as a whole one does."""
+    """Reject an MCAP file that is missing or does not end with a footer."""
     try:
         with file.open("rb") as stream:
             begin = stream.read(len(_MAGIC))

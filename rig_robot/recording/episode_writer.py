@@ -1,7 +1,8 @@
-"""Writing an episode: a rosbag2 directory with one MCAP file, whole or not there.
+"""Writes an episode as a rosbag2 directory with one MCAP file, which appears only when it is whole.
 
-While it is open it is `.NAME.recording`; `NAME` appears by rename. Chunks are closed and synced when `sync` is called,
-every second: whatever is killed later, what was synced can be read again (`recovery.py`).
+While it is open, the directory is `.NAME.recording`; at the end it is renamed to `NAME`. `sync`, called every second,
+closes a chunk of the file and waits for the disk: whatever is killed later, synced chunks can be read again
+(`recovery.py`).
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from rig_robot.recording import rosbag2_format as bag
 from rig_robot.recording.topics import Topic
 
 CUSTOM = "rig_robot"
-"""MCAP metadata record at the beginning of the file: what the episode is, should it never be closed."""
+"""MCAP metadata record at the beginning of the file; it describes the episode where that is never closed."""
 ROSBAG2, SERIALIZED = "rosbag2", "serialized_metadata"
 QOS, TYPE_HASH = "offered_qos_profiles", "topic_type_hash"
 """Entries of a channel that `ros2 bag` reads."""
 _CHUNK = 1024 * 1024
-"""A chunk is closed at this size, or every second."""
+"""Size at which a chunk is closed, if a second has not passed before [bytes]."""
 
 
 def open_name(name: str) -> str:
@@ -36,9 +37,9 @@ class EpisodeWriter:
 
     Args:
         root: Folder of the episodes.
-        name: Name of the episode's directory, a plain one; none such may be there yet.
-        topics: What it holds; their names are now full ones.
-        custom: What is known of it at its beginning, all text.
+        name: Name of the episode's directory, without a path; it must not exist yet.
+        topics: The recorded topics, with their full names.
+        custom: Entries for the metadata as they are known at the beginning, all text.
     """
 
     def __init__(self, root: Path, name: str, topics: Sequence[Topic], custom: Mapping[str, str]) -> None:
@@ -60,7 +61,7 @@ class EpisodeWriter:
             about = {QOS: bag.dump(bag.qos(topic.manner)), TYPE_HASH: bag.definition(topic.type).hash}
             self._channels[topic.role] = self._writer.register_channel(topic.name, "cdr", schemas[topic.type], about)
         self.messages: Counter[str] = Counter()
-        """so far, by role"""
+        """number of messages so far, by role"""
         self._first, self._last = 2**63 - 1, 0
         sync_directory(self._directory)
         sync_directory(root)
@@ -69,28 +70,28 @@ class EpisodeWriter:
         return self._writer.register_schema(kind, "ros2msg", bag.definition(kind).text.encode())
 
     def write(self, role: str, data: bytes, log_ns: int, publish_ns: int) -> None:
-        """Take in a message.
+        """Write a message.
 
         Args:
-            role: Which topic it came on.
+            role: Role of its topic.
             data: The message as it travelled (CDR).
-            log_ns: When it came, ROS time [ns].
-            publish_ns: When it was published, system time [ns].
+            log_ns: ROS time at which it arrived [ns].
+            publish_ns: System time at which it was published [ns].
         """
         self._writer.add_message(self._channels[role], log_ns, data, publish_ns)
         self.messages[role] += 1
         self._first, self._last = min(self._first, log_ns), max(self._last, log_ns)
 
     def sync(self) -> None:
-        """Close the chunk and wait until the disk has it."""
+        """Close the chunk and wait until it is on the disk."""
         self._writer.flush()
         os.fsync(self._file.fileno())
 
     def close(self, custom: Mapping[str, str]) -> Path:
-        """Make it whole: complete the file, then rename the directory.
+        """Complete the file, then rename the directory; return the new path.
 
         Args:
-            custom: All that is known of it now, in place of what was known at its beginning.
+            custom: Entries for the metadata as they are known now; they replace those from the beginning.
         """
         channels = [
             bag.Channel(
@@ -113,12 +114,12 @@ class EpisodeWriter:
         return publish(self._directory, self.root / self.name, content)
 
     def abandon(self) -> None:
-        """Let go of the file as it is, for recovery to find."""
+        """Close the file as it is, for `recovery.py` to complete."""
         self._file.close()
 
 
 def publish(directory: Path, target: Path, content: dict[str, object]) -> Path:
-    """Let a directory with a complete MCAP file appear as an episode."""
+    """Write the metadata beside a complete MCAP file, and rename the directory to the episode's name."""
     bag.write_metadata(directory, content)
     sync_directory(directory)
     directory.rename(target)

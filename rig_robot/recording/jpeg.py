@@ -1,4 +1,4 @@
-"""Camera pictures as JPEG: a serialised `sensor_msgs/Image` becomes a serialised `sensor_msgs/CompressedImage`."""
+"""Compresses camera pictures to JPEG: serialised `sensor_msgs/Image` to `sensor_msgs/CompressedImage`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rig_robot.recording.rosbag2_format import types
 from rig_robot.vision.image_decoding import PictureRefused, from_raw
 
 QUALITY = 90
-"""of 100"""
+"""JPEG quality, of 100."""
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 
 
@@ -17,11 +17,11 @@ def compress(data: bytes) -> bytes:
     """Compress the picture in a message (CDR).
 
     Raises:
-        PictureRefused: Its encoding is not known, or it contradicts itself.
+        PictureRefused: If its encoding is not known, or its fields contradict each other.
     """
     try:
         image = types().deserialize_cdr(data, RAW)
-    except Exception as error:  # of broken bytes, rosbags raises what it stumbles over
+    except Exception as error:  # rosbags raises many kinds of exception for broken bytes
         raise PictureRefused(f"the {len(data)} bytes are no {RAW}: {error}") from None
     bgr = cv2.cvtColor(np.ascontiguousarray(from_raw(image)), cv2.COLOR_RGB2BGR)
     done, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])

@@ -1,7 +1,8 @@
-"""What a killed recorder left open becomes episodes: up to the last second that it synced, or set aside by name.
+"""Recovers the episodes that a killed recorder left open, up to the last second that was synced.
 
-Nothing is copied: the file is cut after its last whole chunk and completed in place, so that an hour of camera
-pictures needs neither an hour nor room for two. Killed in the middle of that, it is done again.
+Nothing is copied: the file is cut after its last whole chunk and completed in place, so that an hour of camera pictures
+needs neither much time nor twice the space. Where the recovery is killed, it is repeated. An episode that cannot be
+recovered is renamed.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from rig_robot.recording.episode_writer import CUSTOM, QOS, ROSBAG2, SERIALIZED,
 
 _HEAD = struct.Struct("<BQ")
 _LARGEST = 2**30
-"""A record that says it is larger than this [bytes] is not one."""
+"""Largest size of a record [bytes]; one that claims more is broken."""
 _KINDS: dict[int, type[McapRecord]] = {
     Opcode.HEADER: Header,
     Opcode.CHUNK: Chunk,
@@ -56,23 +57,23 @@ _PREFIX, _SUFFIX = open_name("\0").split("\0")
 
 
 class InUse(ValueError):
-    """Another recorder writes into this folder."""
+    """Another recorder writes into this directory."""
 
 
 class Recovered(NamedTuple):
-    """What became of an episode that was left open."""
+    """The result of a recovery."""
 
     directory: Path
     whole: bool
-    """whether it can be read; else it was set aside under this name"""
+    """whether the episode can be read; otherwise its directory was renamed to this name"""
     text: str
 
 
 class Lock:
-    """A folder of episodes is one recorder's as long as it lives; the kernel takes the lock back when it is killed.
+    """Reserves a directory of episodes for one recorder; the kernel releases the lock when the process ends.
 
     Raises:
-        InUse: Another process has it.
+        InUse: If another process has it.
     """
 
     def __init__(self, root: Path) -> None:
@@ -84,17 +85,17 @@ class Lock:
             raise InUse(f"another recorder writes into {root}: give each a directory of its own") from None
 
     def release(self) -> None:
-        """Let another recorder have the folder."""
+        """Release the directory for another recorder."""
         self._file.close()
 
 
 def left_open(root: Path) -> list[Path]:
-    """Return the episodes that were being recorded, oldest first. Only whoever holds the lock may touch them."""
+    """Return the episodes that were being recorded, oldest first. Only the holder of the lock may change them."""
     return sorted(path for path in root.iterdir() if path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX))
 
 
 def recover(directory: Path) -> Recovered:
-    """Make an episode of a directory that was left open, or set it aside as `NAME.broken`."""
+    """Complete an episode that was left open, or rename its directory to `NAME.broken`."""
     name = directory.name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
     target = directory.parent / name
     files = sorted(directory.glob("*.mcap"))
@@ -118,19 +119,19 @@ def recover(directory: Path) -> Recovered:
 
 
 class _Unreadable(Exception):
-    """Nothing can be made of it; the text says why."""
+    """An episode cannot be recovered; the text says why."""
 
 
 class _Record(NamedTuple):
     offset: int
     length: int
-    """[bytes], its head included"""
+    """size with the record's head [bytes]"""
     content: McapRecord | None
-    """None: of a kind that only follows an episode's data"""
+    """None where the record is of a kind that only follows an episode's data"""
 
 
 class _Found:
-    """The whole records at the beginning of an MCAP file, as its summary lists them."""
+    """The whole records at the beginning of an MCAP file, in the form of the file's summary."""
 
     def __init__(self) -> None:
         self.schemas: dict[int, Schema] = {}
@@ -141,11 +142,11 @@ class _Found:
         self.custom: dict[str, str] = {}
         self.start, self.end = 2**63 - 1, 0
         self.good_until = len(MCAP0_MAGIC)
-        """offset behind the last record that counts [bytes]"""
+        """offset behind the last record that is kept [bytes]"""
 
 
 def _scan(file: BinaryIO) -> _Found:
-    """Read up to the first record that is not whole or is no longer an episode's data."""
+    """Read up to the first record that is not whole or does not belong to an episode's data."""
     found = _Found()
     if file.read(len(MCAP0_MAGIC)) != MCAP0_MAGIC:
         raise _Unreadable("its file does not begin as an MCAP file does")
@@ -155,7 +156,7 @@ def _scan(file: BinaryIO) -> _Found:
             if not _take_chunk(found, file, record, content):
                 break
         elif isinstance(content, Metadata) and content.name == ROSBAG2:
-            # The last that a recorder writes: it was killed between that and the renaming, and nothing is missing.
+            # The last record that a recorder writes: it was killed before the renaming, and nothing is missing.
             found.custom = yaml.safe_load(content.metadata[SERIALIZED])["custom_data"]
             break
         elif isinstance(content, Metadata):
@@ -173,7 +174,7 @@ def _scan(file: BinaryIO) -> _Found:
 
 
 def _next(file: BinaryIO) -> _Record | None:
-    """The next record, or None where there is no whole one."""
+    """Return the next record; None where it is not whole."""
     offset = file.tell()
     head = file.read(_HEAD.size)
     if len(head) < _HEAD.size:
@@ -193,7 +194,7 @@ def _next(file: BinaryIO) -> _Record | None:
 
 
 def _take_chunk(found: _Found, file: BinaryIO, record: _Record, chunk: Chunk) -> bool:
-    """Count a chunk in, if it and the message indexes behind it are whole."""
+    """Add a chunk, if it and the message indexes behind it are whole; return whether they are."""
     try:
         inside = breakup_chunk(chunk, validate_crc=True)
     except (EndOfFile, ValueError, struct.error):
@@ -228,7 +229,7 @@ def _take_chunk(found: _Found, file: BinaryIO, record: _Record, chunk: Chunk) ->
 
 
 def _information(file_name: str, found: _Found) -> dict[str, Any]:
-    """What `metadata.yaml` is to say."""
+    """Return the content of `metadata.yaml`."""
     channels = [
         bag.Channel(
             channel.topic,
@@ -243,7 +244,7 @@ def _information(file_name: str, found: _Found) -> dict[str, Any]:
 
 
 def _complete(file: BinaryIO, found: _Found, content: dict[str, Any]) -> None:
-    """Cut off what is not whole, and write what stands at the end of an MCAP file."""
+    """Cut off what is not whole, and write the end of an MCAP file: summary, footer and magic."""
     file.seek(found.good_until)
     file.truncate()
     said = Metadata(ROSBAG2, {SERIALIZED: bag.dump(content)})
@@ -270,7 +271,7 @@ def _complete(file: BinaryIO, found: _Found, content: dict[str, Any]) -> None:
 
 
 def _append(file: BinaryIO, records: Sequence[McapRecord]) -> int:
-    """Write records; return how many bytes they are."""
+    """Write records; return their size [bytes]."""
     builder = RecordBuilder()
     for record in records:
         record.write(builder)

@@ -1,7 +1,7 @@
-"""What makes a directory with an MCAP file a rosbag2: `metadata.yaml` of version 9, as Jazzy and Kilted write it.
+"""Makes the metadata that turn a directory with an MCAP file into a rosbag2: version 9, that of Jazzy and Kilted.
 
-`ros2 bag` needs the same text inside the file as well (record `rosbag2`): without it, it takes the file for one of an
-older version, whose QoS were numbers.
+`ros2 bag` needs the text of `metadata.yaml` inside the file as well (record `rosbag2`). Without it, `ros2 bag` takes
+the file for an older version, whose QoS were numbers.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _QOS: dict[Manner, tuple[int, str, str]] = {
     "command": (1, "reliable", "volatile"),
     "latched": (1, "reliable", "transient_local"),
 }
-"""Depth, reliability and durability; `ros2 bag play` publishes so."""
+"""Depth, reliability and durability with which `ros2 bag play` publishes a topic."""
 
 
 class Channel(NamedTuple):
-    """A topic as the bag's metadata have it."""
+    """A topic in the bag's metadata."""
 
     topic: str
     type: str
@@ -43,17 +43,17 @@ class Channel(NamedTuple):
 
 
 class Definition(NamedTuple):
-    """A message type, so that a bag can be read where the type is not known."""
+    """A message type's definition, so that a bag can be read where the type is not known."""
 
     text: str
-    """the .msg file, followed by those that it uses"""
+    """the .msg file, followed by the files of the types that it uses"""
     hash: str
     """RIHS01"""
 
 
 @functools.cache
 def types() -> Any:
-    """The message types that ROS 2 comes with: a rosbags typestore."""
+    """Return ROS 2's own message types, as a rosbags typestore."""
     return get_typestore(Stores.ROS2_JAZZY)
 
 
@@ -64,7 +64,7 @@ def definition(kind: str) -> Definition:
 
 
 def qos(manner: Manner) -> list[dict[str, Any]]:
-    """Return the QoS profile of a manner, as the metadata have it."""
+    """Return the QoS profile of a manner in the form of the metadata."""
     depth, reliability, durability = _QOS[manner]
     return [
         {
@@ -84,7 +84,7 @@ def qos(manner: Manner) -> list[dict[str, Any]]:
 def information(
     file: str, channels: Sequence[Channel], span: tuple[int, int], custom: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return what `metadata.yaml` says.
+    """Return the content of `metadata.yaml`.
 
     Args:
         file: Name of the MCAP file.
@@ -123,7 +123,7 @@ def information(
 
 
 def dump(content: Any) -> str:
-    """Return YAML text without anchors, which some readers lack."""
+    """Return YAML text without anchors, which some readers do not support."""
     return yaml.dump(content, Dumper=_Plain, sort_keys=False, width=2**31)
 
 
@@ -133,5 +133,5 @@ class _Plain(yaml.SafeDumper):
 
 
 def write_metadata(directory: Path, content: dict[str, Any]) -> None:
-    """Write `metadata.yaml` and wait until the disk has it."""
+    """Write `metadata.yaml` and wait until it is on the disk."""
     write_synced(directory / METADATA_FILE, dump({INFORMATION: content}).encode())

@@ -1,11 +1,11 @@
-"""What an episode holds: each topic's name, message type and manner."""
+"""Defines the topics that an episode holds: name, message type and manner of each."""
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
 Manner = Literal["stream", "state", "command", "latched"]
-"""How a topic travels: see the QoS in docs/nodes.md."""
+"""How a topic is published: it determines the QoS (docs/nodes.md)."""
 
 OBSERVATION, LATENT, TWIST, POSE = "rig/observation/image", "rig/latent", "rig/policy/twist", "rig/ee_pose"
 GOAL, GOAL_LATENT, RECONSTRUCTION = "rig/goal/image", "rig/goal/latent", "rig/goal/reconstruction"
@@ -19,7 +19,7 @@ class Topic(NamedTuple):
     """A recorded topic."""
 
     role: str
-    """what it is to this stack: its relative name, or `camera`, `command`, `joint_states`, whose names differ"""
+    """its relative name, or `camera`, `command`, `joint_states` for topics whose names differ between systems"""
     name: str
     """its name in the recorded system"""
     type: str
@@ -27,7 +27,7 @@ class Topic(NamedTuple):
 
 
 def recorded(command: tuple[str, str], joints: str, camera: tuple[str, str] | None) -> list[Topic]:
-    """The topics of a system, their names still relative.
+    """Return the recorded topics of a system, their names still relative.
 
     Args:
         command: Topic and type of the arm's commands.
@@ -35,7 +35,7 @@ def recorded(command: tuple[str, str], joints: str, camera: tuple[str, str] | No
         camera: Topic and type of the camera's pictures as they are recorded, or None.
     """
     fixed: list[tuple[str, str, Manner]] = [
-        # Twists before episodes: of two that wait, the last twist of an episode is then taken before its end.
+        # Twists before episodes: where both wait, the last twist of an episode is then taken before the episode's end.
         (TWIST, "geometry_msgs/msg/TwistStamped", "command"),
         (OBSERVATION, _IMAGE, "stream"),
         (LATENT, _IMAGE, "stream"),

@@ -1,7 +1,7 @@
-"""Episodes as transitions: s_t is the frame whose stamp a twist carries, a_t that twist, s' the frame of the next one.
+"""Turns episodes into transitions: s_t is the frame that a twist rests on, a_t that twist, s' the next twist's frame.
 
-None spans a stop of the arm, a change of the VAE, another twist, or less than 0.5 and more than 1.5 periods: a step is
-learned from as one of a period.
+No transition spans a stop of the arm, a change of the VAE or another twist, and none is shorter than 0.5 or longer than
+1.5 periods: the learner treats every step as one period.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from rig_robot.recording.episode_reader import EpisodeError, EpisodeInfo, messag
 from rig_robot.vision.image_decoding import PictureRefused, from_raw
 
 SHORTEST, GAP = 0.5, 1.5
-"""Twists nearer to each other or further apart than so many periods are not one step and the next."""
+"""Twists nearer to each other or further apart than these numbers of periods are not consecutive steps."""
 _MOVING = "moving"
 
 
 class Segment(NamedTuple):
-    """Steps without a gap: T transitions, T + 1 frames."""
+    """Consecutive steps without a gap: T transitions, T + 1 frames."""
 
     images: NDArray[np.uint8]
     """[T + 1, S, S, 3] RGB observations"""
@@ -32,13 +32,13 @@ class Segment(NamedTuple):
     positions: NDArray[np.float32]
     """[T + 1, 3] measured tool positions at the frames [m]; NaN where none was measured within half a period"""
     stamps: NDArray[np.int64]
-    """[T + 1] of the frames [ns]"""
+    """[T + 1] stamps of the frames [ns]"""
     goal: NDArray[np.uint8] | None
-    """[S, S, 3] RGB picture of the goal (of an imagined one, what the VAE made of it), if there was one"""
+    """[S, S, 3] RGB picture of the goal (of an imagined one the VAE's decoding); None where there was none"""
 
 
-class _Heard:
-    """What an episode's topics said, as far as transitions need it."""
+class _Messages:
+    """The content of an episode's messages, as far as transitions need it."""
 
     def __init__(self, info: EpisodeInfo) -> None:
         self.twists: dict[int, Any] = {}
@@ -71,7 +71,7 @@ class _Heard:
                     begin, end = (time_ns, end) if said.get("event") == "start" else (begin, time_ns)
             elif message.width and header_ns(message) == info.goal_ns and role not in goals:
                 goals[role] = self._picture(message)
-        # What was said before the start or after the end belongs to the episodes before and after.
+        # Twists before the start or after the end belong to the episodes before and after.
         self.twists = {header_ns(message): message.twist.linear for at, message in twists if begin <= at <= end}
         self.goal = goals.get(topics.GOAL, goals.get(topics.RECONSTRUCTION))
         self.poses.sort()
@@ -93,7 +93,7 @@ class _Heard:
         return picture
 
     def moved(self, start: int, end: int) -> bool:
-        """Whether the arm followed the policy between two moments [ns]: it may have begun to, but not stopped."""
+        """Return whether the arm followed the policy between two times [ns]: it may have begun to, but not stopped."""
         first, after = bisect_right(self._state_times, start), bisect_right(self._state_times, end)
         said = [state for _, state in self.states[first:after]]
         if not said:
@@ -101,7 +101,7 @@ class _Heard:
         return bool(said) and all(state == _MOVING for state in said)
 
     def position(self, moment: int, tolerance: float) -> tuple[float, float, float]:
-        """The measured tool position nearest in time [m]; NaN where none is within the tolerance [ns]."""
+        """Return the measured tool position nearest in time [m]; NaN where none is within the tolerance [ns]."""
         index = bisect_left(self._pose_times, moment)
         near = self.poses[max(0, index - 1) : index + 1]
         time_ns, place = min(near, key=lambda pose: abs(pose[0] - moment), default=(0, (np.nan,) * 3))
@@ -112,9 +112,9 @@ def read_segments(info: EpisodeInfo) -> list[Segment]:
     """Read an episode's transitions; segments without one are left out.
 
     Raises:
-        EpisodeError: The file is broken, or an observation is not of the size that the metadata say.
+        EpisodeError: If the file is broken, or an observation does not have the size in the metadata.
     """
-    heard = _Heard(info)
+    heard = _Messages(info)
     period = 1e9 * info.action.period_s
     full = info.action.scale_m / info.action.period_s  # m/s of an action of 1
 

@@ -1,7 +1,7 @@
-"""From the executor's thread to the disk: a bounded queue, and a thread that writes and waits for the disk.
+"""Brings messages from the recorder's executor to the disk: a bounded queue, and a thread that writes from it.
 
-Nothing here waits for the disk but that thread. What does not fit into the queue is left out and counted; camera
-pictures are left out first.
+Only that thread waits for the disk. Messages that do not fit into the queue are dropped and counted; camera pictures
+are dropped first.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from rig_robot.recording.topics import CAMERA, Topic
 from rig_robot.vision.image_decoding import PictureRefused
 
 SYNC = 1.0
-"""Time between two syncs [s]: what a kill may cost."""
+"""Time between two syncs [s]: a kill loses the messages of at most so long."""
 CAMERA_SHARE = 0.75
-"""Camera pictures may fill the queue this far; the rest is kept for what is small and cannot be done without."""
+"""Share of the queue that camera pictures may fill; the rest is kept for the small messages that are indispensable."""
 _LOOK = 1024 * 1024
-"""After so many bytes, and before each sync, one looks how full the disk is."""
+"""Bytes written after which the free space of the disk is read again; it is also read before each sync."""
 _PAUSE = 0.05
-"""Between two looks into the queue [s]: a thread that woke for every message would take the executor's time."""
+"""Time between two looks into the queue [s]: a thread that woke for every message would take the executor's time."""
 
 
 class _Message(NamedTuple):
@@ -39,28 +39,28 @@ class _Message(NamedTuple):
 
 @dataclass
 class _Begin:
-    """An episode that is to be opened, and what is counted while it is open."""
+    """An episode that is to be opened, and the messages that it lacks so far."""
 
     name: str
     topics: Sequence[Topic]
     custom: Mapping[str, str]
     missing: Counter[str] = field(default_factory=Counter)
-    """messages left out or lost, by role"""
+    """messages dropped or lost, by role"""
 
 
 class _End(NamedTuple):
     why: str
 
 
-class Spool:
-    """Takes messages and writes them as episodes into a folder.
+class WriteQueue:
+    """Takes messages and writes them as episodes into a directory.
 
     Args:
-        root: The folder.
+        root: The directory.
         capacity: Size of the queue [bytes].
         min_free: Recording stops when the disk has less than this left [bytes].
-        convert: What is done with a camera picture before it is written, in the writing thread; None: nothing.
-        say: Called from the writing thread with a sentence and whether it is bad news.
+        convert: Converts a camera picture before it is written, in the writing thread; None: pictures stay as they are.
+        say: Called from the writing thread with a sentence and whether it reports an error.
     """
 
     def __init__(
@@ -83,11 +83,11 @@ class Spool:
         self.queued = 0
         """bytes that wait to be written"""
         self.missing = 0
-        """messages left out or lost since the start"""
+        """messages dropped or lost since the start"""
         self.written: list[str] = []
         """names of the episodes that are whole"""
         self.longest_sync = 0.0
-        """[s]"""
+        """longest duration of a sync [s]"""
         self.trouble = ""
         """why nothing is recorded, though it should be"""
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -99,7 +99,7 @@ class Spool:
         self._put(self._taking, 0)
 
     def take(self, role: str, data: bytes, log_ns: int, publish_ns: int) -> bool:
-        """Take in a message of the open episode; tell whether there was room for it."""
+        """Take a message of the open episode into the queue; return whether there was room for it."""
         share = CAMERA_SHARE if role == CAMERA else 1.0
         if self.queued + len(data) > share * self._capacity:
             self.lost(role, 1)
@@ -108,18 +108,18 @@ class Spool:
         return True
 
     def lost(self, role: str, count: int) -> None:
-        """Count messages of the open episode that never came here."""
+        """Count messages of the open episode that never arrived."""
         self.missing += count
         if self._taking is not None:
             self._taking.missing[role] += count
 
     def end(self, why: str) -> None:
-        """Close the open episode, after what is queued."""
+        """Close the open episode once its queued messages are written."""
         self._taking = None
         self._put(_End(why), 0)
 
     def stop(self, timeout: float) -> bool:
-        """Write what is queued and end; tell whether that was done in time [s]."""
+        """Write the queued messages and end the thread; return whether that was done in time [s]."""
         self._stopping.set()
         self._thread.join(timeout)
         return not self._thread.is_alive()
@@ -144,10 +144,10 @@ class Spool:
                 return
 
     def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
-        """Do some work; an episode that the disk does not take is left as it is, for recovery to find."""
+        """Do some work; an episode that the disk cannot store is left as it is, to be recovered later."""
         try:
             work(*arguments)
-        except Exception as error:  # whatever it is, the thread must go on: the next episode may fare better
+        except Exception as error:  # whatever it is, the thread must go on: the next episode may succeed
             self.trouble = f"recording has stopped: {error}"
             self._say(self.trouble, True)
             if self._writer is not None:
@@ -171,7 +171,7 @@ class Spool:
             return
         self._writer = EpisodeWriter(self._root, item.name, item.topics, item.custom)
         self.trouble = ""
-        # Soon, with all that came before it began: of an episode that is there, something can be read.
+        # The first sync comes soon, with the messages from before: every episode on disk then has something to read.
         self._next_sync = time.monotonic() + _PAUSE
 
     def _write(self, writer: EpisodeWriter, item: _Message) -> None:
@@ -192,7 +192,7 @@ class Spool:
         writer.write(item.role, data, item.log_ns, item.publish_ns)
 
     def _sync(self) -> None:
-        """Bring to the disk what a second has brought."""
+        """Sync the messages of the last second to the disk."""
         if self._writer is None or (begin := time.monotonic()) < self._next_sync or not self._writer.messages:
             return
         if self._disk_is_full():

@@ -1,4 +1,4 @@
-"""The parameters that describe an arm and its bounds, as the arm node declares them and config/arms/ gives them."""
+"""Declares the parameters that describe an arm, its bounds and its controller; config/arms/ has them for each arm."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def declare_kinematics(node: RigNode, approach_rate: float) -> Kinematics:
     """Return the arm that the parameters describe.
 
     Raises:
-        BadParameter, ValueError, OSError: If they describe none; the text names what is wrong.
+        BadParameter, ValueError, OSError: If they describe no arm; the text names what is wrong.
     """
     joints = node.declare("joints", Parameter.Type.STRING_ARRAY, "Names of the arm's joints, from the base outwards.")
     description = node.declare(
@@ -77,7 +77,7 @@ def _declare_margin(node: RigNode, approach_rate: float) -> Margin | None:
         low=0.0,
         high=1.0,
     )
-    # Without a margin it is not used, but a preset may still say it.
+    # Without a margin the table's height is not used, but a preset may still give it.
     table = node.declare(
         "table_height", _DOUBLE if distance > 0.0 else 0.0, "Height of the table's top in the base frame [m]."
     )
@@ -85,7 +85,7 @@ def _declare_margin(node: RigNode, approach_rate: float) -> Margin | None:
 
 
 def _text_or_file(node: RigNode, description: str) -> Path | str:
-    """Return the description's file, or its text from the topic where robot_state_publisher keeps it."""
+    """Return the description's file, or its text from robot_state_publisher's topic."""
     if description != "topic":
         return locate(description)
     node.get_logger().info("waits for robot_description")
@@ -104,7 +104,8 @@ def declare_limits(node: RigNode, approach_rate: float, config: CheckpointConfig
     """Return the arm's bounds.
 
     Raises:
-        BadParameter, BoundsMissing: If one is missing or no bound, or the checkpoint's workspace is not inside the box.
+        BadParameter, BoundsMissing: If a bound is missing or not finite, or the checkpoint's workspace is not inside
+            the box.
     """
 
     def bound(name: str, text: str) -> float:
@@ -186,7 +187,7 @@ def declare_filter(
 
 
 def declare_approach_rate(node: RigNode) -> float:
-    """Return how fast what may not be reached may be approached [1/s]."""
+    """Return how fast the arm may approach a face of the box, the table or another link, for each metre away [1/s]."""
     rate = node.declare(
         "approach_rate",
         _DOUBLE,
@@ -198,7 +199,7 @@ def declare_approach_rate(node: RigNode) -> float:
 
 
 def declare_timing(node: RigNode, watchdog: float) -> Timing:
-    """Return what is alive for how long."""
+    """Return after which times messages are stale."""
     return Timing(
         watchdog=watchdog,
         motion_time=node.declare(
@@ -222,6 +223,6 @@ def declare_timing(node: RigNode, watchdog: float) -> Timing:
 
 
 def declare_park(node: RigNode) -> Vector | None:
-    """Return where the tool is parked [3] m; None where the parameter is not given."""
+    """Return the tool's park position [3] m, base frame; None where the parameter is not given."""
     park = node.declare("park", [0.0], "Where ~/park drives the tool, base frame [m]: three numbers, or none.")
     return np.array(park) if list(park) != [0.0] else None

@@ -1,12 +1,16 @@
-"""One message heard by two subscriptions counts once; the same message sent twice counts twice."""
+"""Drops the second delivery of a message that two subscriptions of one topic receive."""
 
 from collections.abc import Hashable
 
 
-class Deduplicator:
-    """For a topic that is subscribed twice (reliable and best effort): a reliable publisher reaches both.
+class DuplicateFilter:
+    """Recognises the second delivery on a topic that is subscribed twice (reliable and best effort).
 
-    Each delivery waits for its twin on the other subscription, so that pictures A, B, A without stamps stay three.
+    A reliable publisher reaches both subscriptions. Each delivery cancels one equal delivery on the other subscription.
+    So the same message sent twice counts twice, and pictures A, B, A without stamps stay three.
+
+    Args:
+        patience_s: Longest time between the two deliveries of a message [s].
     """
 
     def __init__(self, patience_s: float = 2.0) -> None:
@@ -14,12 +18,12 @@ class Deduplicator:
         self._waiting: tuple[list[tuple[Hashable, float]], list[tuple[Hashable, float]]] = ([], [])
 
     def is_new(self, side: int, content: Hashable, now_s: float) -> bool:
-        """Whether this delivery is the first of its message.
+        """Return whether this delivery is the first of its message.
 
         Args:
-            side: 0 or 1, the subscription that delivered.
-            content: What tells messages apart, a digest for instance.
-            now_s: Steady clock [s].
+            side: Number of the subscription that delivered, 0 or 1.
+            content: A value that differs between messages, a digest for instance.
+            now_s: Time now, steady clock [s].
         """
         for waiting in self._waiting:
             waiting[:] = [(twin, since) for twin, since in waiting if now_s - since <= self._patience]

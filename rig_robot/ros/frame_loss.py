@@ -1,4 +1,4 @@
-"""Frames of another process's camera driver that do not arrive: how many, of how many, and what cures it."""
+"""Measures how many frames of another process's camera driver are lost on their way, and says what cures it."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ import numpy as np
 from rig_robot.bringup.environment import dds_profile
 
 WORTH_A_WORD = 0.05
-"""Share of the driver's frames that may be lost without a word."""
+"""Share of the driver's frames that may be lost without a warning."""
 SETTLE, WINDOW = 3.0, 8.0
-"""What comes so soon after the first frame does not count, and what is judged at a time [s]."""
+"""Time after the first frame that does not count, and the time span that is measured at once [s]."""
 LEAST = 40
-"""Steps between stamps from which a rate can be told."""
+"""Fewest steps between stamps from which the driver's rate is estimated."""
 EVENTS = 4
-"""Times that frames were lost, at least: one hiccup is no habit."""
+"""Fewest separate losses that count: a single interruption is no lasting loss."""
 REGULAR = 0.85
-"""Share of the steps that must be whole multiples of the driver's own."""
+"""Share of the steps that must be whole multiples of the driver's own step."""
 MIXED = (0.5, 1.5)
-"""How often short and long steps take turns, over how often they would by chance. Below, they come in runs: the driver
-changed its rate, as an automatic exposure does. Above, they alternate: its stamps do, not its frames."""
+"""Bounds on how often short and long steps alternate, relative to chance. Below, they come in runs: the driver changed
+its rate, as an automatic exposure does. Above, they alternate: the stamps are irregular, and no frames are lost."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What is lost of a driver's frames.
+    """How many of a driver's frames are lost.
 
     Attributes:
         arriving: Frames a second that arrive [Hz].
         own: Frames a second that the driver gives [Hz].
-        share: Of its frames that do not arrive.
-        on_the_way: Whether the middleware has missed them; otherwise their stamps tell only.
+        share: Share of its frames that do not arrive.
+        on_the_way: Whether the middleware has counted the loss; otherwise it is estimated from the stamps.
     """
 
     arriving: float
@@ -46,13 +46,13 @@ class Loss:
         return f"{self.arriving:.1f} of the driver's {self.own:.1f} frames a second arrive"
 
     def cure(self, middleware: str) -> str:
-        """Say what to do, with the name of the ROS middleware."""
+        """Return what to do, for a ROS middleware."""
         also = "" if self.on_the_way else "; if it has that, it leaves them out itself or this computer is too busy"
         return cure(middleware) + also
 
 
 def cure(middleware: str) -> str:
-    """Say what makes large messages arrive, with the name of the ROS middleware."""
+    """Return how to make large messages arrive, for a ROS middleware."""
     if not middleware.startswith("rmw_fastrtps"):
         return f"{middleware} loses large messages: give it shared memory or larger socket buffers (net.core.rmem_max)"
     variable, file = next(iter(dds_profile("camera", {}).items()))
@@ -60,14 +60,14 @@ def cure(middleware: str) -> str:
 
 
 class FrameLoss:
-    """Compares what arrives of a stream with what its driver gives.
+    """Compares the frames that arrive with those that the driver publishes.
 
-    The middleware counts the messages that it knows of and missed. Where it does not, and for frames that are missing
-    without it, the driver's own rate is told from the stamps: their shortest step that comes again and again.
+    The middleware counts the messages that it knows it has missed. For other losses the driver's own rate is estimated
+    from the stamps: by their shortest step that recurs.
 
     Args:
-        settle: What comes so soon after the first frame does not count [s].
-        window: What is judged at a time [s].
+        settle: Time after the first frame that does not count [s].
+        window: Time span that is measured at once [s].
     """
 
     def __init__(self, settle: float = SETTLE, window: float = WINDOW) -> None:
@@ -82,12 +82,12 @@ class FrameLoss:
             self._stamps.append((now, stamp))
 
     def missed(self, count: int, steady: float | None = None) -> None:
-        """Note messages that the middleware says it has missed."""
+        """Note messages that the middleware has missed."""
         if (now := self._counts(steady)) is not None and count > 0:
             self._missed.append((now, count))
 
     def loss(self, steady: float | None = None) -> Loss | None:
-        """Return what is lost of the last `window`; None where it is not worth a word or not yet known."""
+        """Return the loss of the last `window` seconds; None where it is small or not known yet."""
         now = time.monotonic() if steady is None else steady
         for noted in (self._stamps, self._missed):
             while noted and noted[0][0] < now - self._window:
@@ -104,12 +104,12 @@ class FrameLoss:
 
 
 def judge(stamps: Sequence[float], missed: Sequence[int], seconds: float) -> Loss | None:
-    """Return what is lost of some seconds of a stream; None where that is not worth a word.
+    """Return the loss of a stream; None where it is small.
 
     Args:
-        stamps: Of the frames that arrived, in any order, some perhaps twice [s].
+        stamps: Stamps of the frames that arrived, in any order, some perhaps twice [s].
         missed: How many messages the middleware missed, each time that it did.
-        seconds: How long that took [s].
+        seconds: Time span of the stream [s].
     """
     arriving, lost = len(stamps) / seconds, sum(missed)
     if (len(missed) >= EVENTS or lost > len(stamps)) and lost > WORTH_A_WORD * (lost + len(stamps)):
@@ -121,7 +121,7 @@ def judge(stamps: Sequence[float], missed: Sequence[int], seconds: float) -> Los
 
 
 def _by_stamps(stamps: Sequence[float]) -> tuple[float, float] | None:
-    """Return the driver's own step [s] and which share of its frames is missing; None where that cannot be told."""
+    """Return the driver's own step [s] and the share of its frames that are missing; None where neither is known."""
     steps = np.diff(np.unique(stamps))
     if len(steps) < LEAST:
         return None

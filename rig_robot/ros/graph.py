@@ -1,4 +1,4 @@
-"""Who is behind a message or a call: names of nodes, from the ROS graph."""
+"""Finds the names of the nodes behind messages and service calls, from the ROS graph."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from rclpy.node import Node
 
 
 def publisher_of(info: Any) -> bytes:
-    """Return what tells a message's publisher from others, by rclpy's message info; empty where it does not say."""
+    """Return the identity of a message's publisher from rclpy's message info; empty where that has none."""
     return (info.get("publisher_gid") or {}).get("data", b"")
 
 
 UNNAMED = "a node that has not told its name"
-"""What stands for a node whose publisher is known before its name is: discovery tells them one after the other."""
+"""Stands for a node whose name is not known yet: discovery finds the publisher first, the name afterwards."""
 
 
 def publishers(node: Node, topic: str, publisher: bytes = b"") -> str:
-    """Return the name of the node that a publisher belongs to, or of all that publish where it is not known."""
+    """Return the name of a publisher's node; where the publisher is not known, the names of all that publish."""
     names = {
         UNNAMED if "_UNKNOWN_" in other.node_name else _full(other.node_name, other.node_namespace)
         for other in node.get_publishers_info_by_topic(topic)
@@ -27,7 +27,7 @@ def publishers(node: Node, topic: str, publisher: bytes = b"") -> str:
 
 
 def callers(node: Node, service: str) -> str:
-    """Return the names of the nodes that may have called a service: those that have a client of it."""
+    """Return the names of the nodes that may have called a service: those with a client of it."""
     found = set()
     for name, namespace in node.get_node_names_and_namespaces():
         try:
@@ -44,12 +44,12 @@ def _full(name: str, namespace: str) -> str:
 
 
 class TwoSources:
-    """Notices that a topic's messages come from two publishers in turn, by what `publisher_of` tells.
+    """Notices two publishers whose messages alternate on one topic; `publisher_of` identifies them.
 
-    One after the other is no mixture: a node that was started again, or another program that took over.
+    One publisher after the other does not count: a node was restarted, or another program took over.
 
     Args:
-        patience: Time within which a publisher must be heard before and after another one [s].
+        patience: Time within which a publisher must be heard both before and after another one [s].
     """
 
     def __init__(self, patience: float = 1.0) -> None:
@@ -57,7 +57,7 @@ class TwoSources:
         self._heard: dict[bytes, float] = {}
 
     def mix(self, publisher: bytes, steady: float) -> bool:
-        """Take that a publisher was heard at a time [s, steady clock]; return whether another one was in between."""
+        """Note a publisher's message at a time [s, steady clock]; return whether another's came in between."""
         self._heard = {who: at for who, at in self._heard.items() if steady - at < self._patience}
         before = self._heard.get(publisher)
         self._heard[publisher] = steady

@@ -1,4 +1,4 @@
-"""What every node shares: QoS profiles, described parameters, health on /diagnostics, a main that stops in order."""
+"""Provides what every node shares: described parameters, health on /diagnostics, a main that shuts down in order."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ from rig_robot.common.output_paths import plain
 from rig_robot.messages.diagnostics import ERROR, OK, WARN, diagnostic
 
 NEWCOMER = 5.0
-"""A node that discovers another one of its name, on another machine, within so long after its start ends [s]."""
+"""A node that discovers another one of its name so soon after its own start ends; the other one goes on [s]."""
 
 
 class BadParameter(ValueError):
-    """A parameter has a value that the node cannot start with; the text names it, its value and what would be right."""
+    """A parameter has a value that the node cannot start with; the text names it, its value and a right one."""
 
 
 class RigNode(Node):
-    """A node with described parameters and its health on /diagnostics once a second.
+    """A node with described parameters, which publishes its health on /diagnostics once a second.
 
-    A child gives its state by overriding `health`, and may override `stop`, which is called once before the node goes.
+    A subclass overrides `health`, and may override `stop`, which is called once before the process ends.
     """
 
     def __init__(self, name: str) -> None:
@@ -57,11 +57,11 @@ class RigNode(Node):
             "outlive_starter", False, "Go on when the process that started this node dies; otherwise it stops then."
         )
         self._began = time.monotonic()
-        self._namesakes = 0
+        self._duplicate_count = 0
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.every(1.0, self._publish_health)
-        self.every(0.25, self._look_for_namesakes)
+        self.every(0.25, self._check_for_duplicate_name)
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
         """Return level, one sentence and values for /diagnostics."""
@@ -75,8 +75,8 @@ class RigNode(Node):
         """
         self._name_claimed = claim(self.get_fully_qualified_name())
 
-    def company(self) -> str | None:
-        """Return what is wrong where another node of this node's full name is alive, None where there is none."""
+    def duplicate_name(self) -> str | None:
+        """Return an error text where another node of this node's full name is alive; None where there is none."""
         own = (self.get_name(), self.get_namespace())
         if self.get_node_names_and_namespaces().count(own) < 2:
             return None
@@ -85,18 +85,18 @@ class RigNode(Node):
             "or a ROS_DOMAIN_ID of its own"
         )
 
-    def company_came(self, text: str) -> None:
-        """Do what must be done when another node of this one's name has appeared; `text` says so to people."""
+    def on_duplicate_name(self, text: str) -> None:
+        """React to another node of this node's name; `text` describes the error for people."""
 
     def every(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call back again and again, by the steady clock [s].
+        """Call back periodically, by the steady clock [s].
 
-        An ordinary timer goes by ROS time: after a clock was set back by an hour, it would be silent for an hour.
+        An ordinary timer goes by ROS time: when the clock is set back by an hour, it does not fire for an hour.
         """
         self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def beside(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
-        """Do what takes its time in a thread, then call `done` in the node's own with its result or its exception."""
+    def run_in_background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        """Do slow work in a thread, then call `done` in the node's own thread with the result or the exception."""
 
         def do() -> None:
             try:
@@ -109,12 +109,12 @@ class RigNode(Node):
         threading.Thread(target=do, daemon=True).start()
 
     def end(self, status: int) -> None:
-        """End the process with an exit status, once what runs now has returned."""
+        """End the process with an exit status, once the running callback has returned."""
         if not self.ended.done():
             self.ended.set_result(status)
 
     def stop(self) -> None:
-        """Leave things as they should stay; called once before the process ends."""
+        """Shut down what the node has started; called once before the process ends."""
 
     def declare(
         self,
@@ -132,16 +132,16 @@ class RigNode(Node):
 
         Args:
             name: The parameter's name.
-            default: Its default, or a `Parameter.Type` for one that has none and must be given.
+            default: Its default, or a `Parameter.Type` where there is none and a value must be given.
             text: One sentence for `ros2 param describe`, with the unit.
             low: Smallest value of a number.
             high: Largest value of a number.
             choices: The values that a text may have.
-            check: Returns what is wrong with a new value, or None.
-            read_only: Whether it is fixed once the node runs.
+            check: Returns what is wrong with a new value; None where it is valid.
+            read_only: Whether the value is fixed once the node runs.
 
         Raises:
-            BadParameter: If the value given at the start is missing or cannot be right.
+            BadParameter: If the value given at the start is missing or not valid.
         """
         if choices is not None:
             allowed = tuple(choices)
@@ -170,10 +170,10 @@ class RigNode(Node):
         return value
 
     def refuse_unknown_parameters(self) -> None:
-        """Refuse parameters that were given but that this node does not have: a bound with a typo must not go unseen.
+        """Reject given parameters that this node does not declare: a typo in a bound's name must not go unnoticed.
 
         Raises:
-            BadParameter: Names them, and what may have been meant.
+            BadParameter: If there is one; the text names it and the most similar name.
         """
         declared = [name for name in self._parameters if not name.startswith("qos_overrides.")]
         for name in self._parameter_overrides:
@@ -193,7 +193,11 @@ class RigNode(Node):
         """Subscribe, and report a publisher whose QoS does not fit on /diagnostics.
 
         Args:
-            missed: Is told how many messages the middleware has missed, where it counts them.
+            kind: The type of the messages.
+            topic: The topic.
+            callback: Called with each message.
+            qos: The QoS that is asked for.
+            missed: Called with the number of messages that the middleware has missed, where it counts them.
         """
         events = SubscriptionEventCallbacks(
             incompatible_qos=lambda event: self._note_conflict(topic, "publisher", event),
@@ -214,14 +218,14 @@ class RigNode(Node):
         """Return ROS time [s]."""
         return 1e-9 * self.get_clock().now().nanoseconds
 
-    def _look_for_namesakes(self) -> None:
-        if (text := self.company()) is None:
-            self._namesakes = 0
+    def _check_for_duplicate_name(self) -> None:
+        if (text := self.duplicate_name()) is None:
+            self._duplicate_count = 0
             return
-        self._namesakes += 1
-        if self._namesakes == 2:  # seen twice, so not one that is just ending
+        self._duplicate_count += 1
+        if self._duplicate_count == 2:  # seen twice: it is not one that is just ending
             self.get_logger().error(text)
-            self.company_came(text)
+            self.on_duplicate_name(text)
             if time.monotonic() - self._began < NEWCOMER:
                 self.end(2)
 
@@ -234,8 +238,8 @@ class RigNode(Node):
 
     def _publish_health(self) -> None:
         level, text, values = self.health()
-        if self._namesakes and (company := self.company()):
-            level, text = ERROR, company
+        if self._duplicate_count and (duplicate := self.duplicate_name()):
+            level, text = ERROR, duplicate
         if self._qos_conflicts:
             level = max(level, WARN)
             values = values | {f"incompatible QoS on {topic}": why for topic, why in self._qos_conflicts.items()}
@@ -252,24 +256,24 @@ class RigNode(Node):
 
 
 LAST_RESORT = 5.0
-"""A node that nobody else would kill ends by itself, in order or not, so long after its starter has died [s]."""
+"""Time after its starter's death within which a node ends by itself, in order or not [s]; nobody else would end it."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
-"""What asks a node to end in order: Ctrl-C, a request, Ctrl-\\, a terminal that closes."""
+"""Signals that ask a node to shut down in order: Ctrl-C, kill, Ctrl-\\, a terminal that closes."""
 
 
 def run(node_type: Callable[[], RigNode]) -> None:
-    """Be a node's main: build it, spin until a signal, its starter's death or its own end, let it stop, exit.
+    """Run a node as a process: build it, spin until a signal, its starter's death or its own end, stop it, exit.
 
-    The status is 0 after a signal, 1 after the death of the process that started the node, and 2 if the node cannot
-    start as asked.
+    The exit status is 0 after a signal, 1 after the death of the process that started the node, and 2 if the node
+    cannot start with its parameters.
     """
-    # rclpy's own handlers end the context first, and a node that must say one last thing no longer can. Ours only
+    # rclpy's own handlers end the context first, and then a node cannot publish its last message. These handlers only
     # write to a socket, on which a thread waits: a sleeping executor would not see a Python handler's flag.
     heard, written = socket.socketpair()
     written.setblocking(False)
     signal.set_wakeup_fd(written.detach())  # open for as long as the process lives
     for number in SIGNALS:
-        # What nohup has ignored stays so.
+        # A signal that nohup ignores stays ignored.
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
     _never_wait_for_a_reader()
@@ -281,7 +285,7 @@ def run(node_type: Callable[[], RigNode]) -> None:
         node.claim_name()
         starters = [] if node.outlive_starter else starter.open_starters(os.environ)
     except (ValueError, OSError) as error:
-        # A value that cannot be right is for the person who set it: one line, no traceback.
+        # A wrong value concerns the person who set it: one line, no traceback.
         text = plain(error) if isinstance(error, OSError) else error
         print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr, flush=True)  # noqa: PTH119
         rclpy.shutdown()
@@ -312,19 +316,19 @@ def run(node_type: Callable[[], RigNode]) -> None:
 
 
 def _end_at_once_when_asked(starting: bool) -> None:
-    """While a node is being built, let a signal end it there and then: nothing moves yet, and nothing is half done.
+    """Let a signal end the process at once while the node is being built: nothing moves yet, nothing is half done.
 
-    On a busy computer that takes longer than `ros2 launch` waits. Afterwards the signal is the waiting thread's again.
+    On a busy computer building takes longer than `ros2 launch` waits. Afterwards the waiting thread handles signals.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, (lambda *_: os._exit(0)) if starting else (lambda *_: None))
 
 
 def _leave(status: int) -> NoReturn:
-    """End the process once the node has stopped in order, without the destructors of the libraries in it.
+    """End the process after the node has stopped in order, without the destructors of its libraries.
 
-    There is nothing left for them to do, and on a busy computer OpenGL's and MuJoCo's take 5 to 15 s, the node's own
-    stop 0.4 to 2.
+    They have nothing left to do, and on a busy computer OpenGL's and MuJoCo's take 5 to 15 s; the node's own stop takes
+    0.4 to 2 s.
     """
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
@@ -334,7 +338,7 @@ def _leave(status: int) -> NoReturn:
 
 
 def _wait(heard: socket.socket, starters: Sequence[int], outlive: bool) -> Literal["signal", "starter"]:
-    """Wait for a signal that asks to end, or for the death of one of the starters."""
+    """Wait for a signal that asks for the end, or for the death of one of the starters."""
     poll = select.poll()
     for handle in (heard.fileno(), *starters):
         poll.register(handle, select.POLLIN)
@@ -349,10 +353,10 @@ def _wait(heard: socket.socket, starters: Sequence[int], outlive: bool) -> Liter
 
 
 def _never_wait_for_a_reader() -> None:
-    """Let log lines be lost where nobody reads them (Ctrl-S, a pager): a node that waits in a print does not brake.
+    """Drop log lines where nobody reads them (Ctrl-S, a pager): a node that waits in a print does not brake.
 
-    Only standard error, where ROS logs, and only in this process: the description is opened anew, since the mode of
-    the inherited one is everybody's who holds it.
+    This concerns standard error, where ROS logs, and this process only: the file is opened again, since the mode of the
+    inherited descriptor would change for every process that holds it.
     """
     try:
         mode = os.fstat(2).st_mode
@@ -361,4 +365,4 @@ def _never_wait_for_a_reader() -> None:
             os.dup2(anew, 2)
             os.close(anew)
     except OSError:
-        pass  # a terminal of another user, or no /proc: as it was
+        pass  # a terminal of another user, or no /proc: it stays as it was

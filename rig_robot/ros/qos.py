@@ -1,25 +1,25 @@
-"""QoS profiles of the topics."""
+"""Defines the QoS profiles of the topics, one for each way in which messages matter."""
 
 from __future__ import annotations
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 OBSERVATION = QoSProfile(depth=2, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Images of a stream and what is made of them: only the newest counts.
+"""Streams of images and latents: only the newest message counts.
 
-Not depth 1: Fast DDS then never gives back the memory of a sample that arrives while the one before is being taken.
-On a busy computer, a node that takes in camera frames grew by a megabyte a second; at depth 2 it does not, and fewer
+Not depth 1: Fast DDS then never frees the memory of a sample that arrives while the sample before is being taken. On a
+busy computer, a node that receives camera frames grew by a megabyte a second; at depth 2 it does not, and fewer frames
 are lost.
 """
 
 STATE = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Arm state (sensor data)."""
+"""Measured state of the arm (sensor data)."""
 
 COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-"""Twists, trajectories, heartbeat: each must arrive, none may queue."""
+"""Twists, trajectories, heartbeat: each message must arrive, none may wait in a queue."""
 
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-"""Goal, episode, status: who comes late hears the last one."""
+"""Goal, status: a late subscriber receives the last message."""
 
 EPISODES = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-"""Episodes, and answers to a new checkpoint: the end of one and the start of the next come back to back."""
+"""Episodes and answers to checkpoints: several come at once, such as the end of an episode and the next start."""

@@ -1,4 +1,4 @@
-"""Input that a node refuses: counted, and said once rather than thirty times a second."""
+"""Counts the input that a node rejects, and logs each reason once rather than thirty times a second."""
 
 import math
 import re
@@ -6,10 +6,14 @@ import time
 from typing import Any
 
 
-class Refusals:
-    """Keeps count of what was refused and why; a reason that goes on is not said again and again.
+class RejectionLog:
+    """Counts rejected input; a reason that lasts is logged once, or at intervals.
 
-    Two reasons that differ in their figures only are the same: an age, for instance, is another for every frame.
+    Two reasons that differ only in their figures count as the same: an age, for instance, differs for every frame.
+
+    Args:
+        logger: The node's logger.
+        repeat_s: Time after which a reason that lasts is logged again [s].
     """
 
     def __init__(self, logger: Any, repeat_s: float = math.inf) -> None:
@@ -18,10 +22,10 @@ class Refusals:
         self._said: tuple[str, float] | None = None
         self.count = 0
         self.reason: str | None = None
-        """Why the last input was refused; None while all is well."""
+        """why the last input was rejected; None where it was accepted"""
 
-    def refuse(self, reason: str) -> None:
-        """Note one refused input."""
+    def reject(self, reason: str) -> None:
+        """Count one rejected input, and log the reason where it is new."""
         self.count += 1
         self.reason = reason
         kind, now = re.sub(r"[\d.]+", "#", reason), time.monotonic()
@@ -30,5 +34,5 @@ class Refusals:
             self._said = kind, now
 
     def accept(self) -> None:
-        """Note that good input came: a later refusal is news again."""
+        """Note accepted input: a later rejection is logged again."""
         self.reason = self._said = None

@@ -1,4 +1,4 @@
-"""The arm: its description, bounds and postures; its joint states, and whoever takes its commands."""
+"""Checks the arm: its description, bounds and postures, its joint states, and the controller of its commands."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from rig_robot.doctor.heard import Endpoint, full_name
 from rig_robot.ros.qos import COMMAND, OBSERVATION, STATE
 
 TURNED = 0.1
-"""Angle from the orientation that the policy was trained with that is worth a word [rad]."""
+"""Angle between the tool's orientation and the trained one above which there is a warning [rad]."""
 CLOSE_TO_LIMIT = 0.1
-"""Distance of a joint from the end of its range that is worth a word [rad]; MoveIt Servo's margin."""
+"""Distance of a joint from the end of its range below which there is a warning [rad]; MoveIt Servo's margin."""
 
 
 def description(system: ExaminedSystem) -> Finding:
-    """Whether the description is one of this arm, and all bounds are there."""
+    """Check whether the description has this arm, and whether all bounds are given."""
     name = "arm's description"
     try:
         arm = kinematics(system)
@@ -61,7 +61,7 @@ def description(system: ExaminedSystem) -> Finding:
 
 
 def postures(system: ExaminedSystem) -> Finding:
-    """Whether the rest posture, the park position and the policy's workspace can be had."""
+    """Check whether the arm reaches its rest posture, the park position and the policy's workspace."""
     name = "rest and park"
     arm, bounds = kinematics(system), limits(system)
     rest = np.array(system.arm["rest"])
@@ -115,7 +115,7 @@ def _corners(system: ExaminedSystem) -> dict[str, Vector]:
 
 
 def joint_states(system: ExaminedSystem) -> Finding:
-    """Whether the joints are told, often enough and by the right names."""
+    """Check whether joint states arrive, often enough and with the right names."""
     name = "joint states"
     heard, topic = system.heard.joints, system.joint_states_topic
     if not heard.arrivals:
@@ -164,7 +164,7 @@ def joint_states(system: ExaminedSystem) -> Finding:
 
 
 def clocks(system: ExaminedSystem) -> Finding:
-    """Whether the stamps that arrive are of this machine's time."""
+    """Check whether the stamps of the messages agree with this machine's clock."""
     name = "clocks"
     watchdog = float(system.arm.get("watchdog", 0.25))
     frame_age = 3 * system.trained.action.period_s
@@ -206,7 +206,7 @@ def clocks(system: ExaminedSystem) -> Finding:
 
 
 def commands(system: ExaminedSystem) -> Finding:
-    """Whether somebody takes the arm's commands, of the right type, and nobody else gives any."""
+    """Check whether a controller takes the arm's commands, of the right type, and no other node sends any."""
     name = "controller"
     heard, topic = system.heard, system.command_topic
     takers, kind = heard.subscribers.get(topic, []), system.command_type
@@ -251,7 +251,7 @@ def commands(system: ExaminedSystem) -> Finding:
 
 
 def qos(system: ExaminedSystem) -> Finding:
-    """Whether the QoS of the drivers' topics fits ours: where it does not, nothing passes and nothing is said."""
+    """Check whether the QoS of the drivers' topics fits: where it does not, no message passes, without any error."""
     name = "QoS"
     heard = system.heard
     wrong = []
@@ -277,14 +277,14 @@ def _misfit(topic: str, other: Endpoint, publisher: QoSProfile, subscriber: QoSP
 
 
 def _plain(profile: QoSProfile) -> QoSProfile:
-    """Return what decides whether messages pass, as DDS will have it: volatile where nothing is said, no deadlines."""
+    """Return the part of a profile by which DDS decides whether messages pass; by default volatile, no deadlines."""
     kept = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
     durability = DurabilityPolicy.TRANSIENT_LOCAL if kept else DurabilityPolicy.VOLATILE
     return QoSProfile(depth=1, reliability=profile.reliability, durability=durability)
 
 
 def pose(system: ExaminedSystem) -> Finding:
-    """Whether the arm is now where it may work from."""
+    """Check whether the arm may start to work from its present posture."""
     name = "present pose"
     arm, bounds = kinematics(system), limits(system)
     q = measured(system, arm.joints)
@@ -303,7 +303,7 @@ def pose(system: ExaminedSystem) -> Finding:
 def _inside(
     name: str, system: ExaminedSystem, arm: Kinematics, bounds: Limits, q: Vector, turned: Vector, text: str
 ) -> Finding:
-    """Judge a posture whose tool is in the box."""
+    """Check a posture whose tool is in the box."""
     over = [joint for joint, near in zip(arm.joints, np.minimum(q - arm.lower, arm.upper - q), strict=True) if near < 0]
     if over:
         return fail(

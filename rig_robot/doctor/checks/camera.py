@@ -1,4 +1,4 @@
-"""The camera: whether frames come, of the right shape, in focus and well lit."""
+"""Checks the camera: its frames, their rate and shape, light, focus, and whether the view is the trained one."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from rig_robot.vision.view_check import compare, reference
 from rig_robot.vision.view_plot import picture as draw
 
 LOOKED_AT = 120
-"""Side of the picture in which sharpness is judged [pixels]: two to three times an observation. A blur that does not
-show there does not show to the encoder; noise of single pixels has averaged out."""
+"""Side of the picture in which sharpness is measured [pixels]: two to three times an observation. A blur that does not
+show there does not reach the encoder, and the noise of single pixels has averaged out."""
 SHARP, BLURRED = 0.025, 0.008
 """Variance of the Laplacian over that of the picture, above which it is sharp and below which it is not. The simulated
 camera's 640x480 frame has 0.15; blurred by 3 pixels 0.023, by 5 pixels 0.008."""
 AS_STEEP = 0.75
-"""Steepness of what stands still over the reference's, below which it is blurred. The simulated frame blurred by 3
-pixels has 0.82, by 4 pixels 0.68, by 8 pixels 0.43."""
+"""Steepness of edges that stand still, relative to the reference's, below which the picture is blurred. The simulated
+frame blurred by 3 pixels has 0.82, by 4 pixels 0.68, by 8 pixels 0.43."""
 ALWAYS = 200
-"""Share of the training's observations, of 255, in which a pixel showed the static scene: it stands still."""
+"""Share of the training's observations, of 255, in which a pixel must have shown the static scene to stand still."""
 UNLIKE = 20
-"""A pixel this far from the reference [grey levels] shows something else."""
+"""Difference from the reference above which a pixel shows something else [grey levels]."""
 LEAST_EDGES = 2.0
-"""Standard deviation of the reference's Laplacian below which there are no edges to go by."""
+"""Standard deviation of the reference's Laplacian below which it has too few edges."""
 DARK, BRIGHT = 8, 247
-"""Grey levels at and beyond which a pixel tells nothing."""
+"""Grey levels at and beyond which a pixel is black or white."""
 CLIPPED = 0.25
-"""Share of such pixels that is worth a word."""
+"""Share of black or white pixels above which there is a warning."""
 LEAST_CONTRAST = 4.0
-"""Standard deviation of the grey levels below which there is no picture at all."""
+"""Standard deviation of the grey levels below which the picture is empty."""
 
 
 def frames(system: ExaminedSystem) -> Finding:
-    """Whether frames arrive, as often as they should and of the checkpoint's camera."""
+    """Check whether frames arrive, as often as they should and of the checkpoint's camera."""
     name = "camera"
     heard = system.heard.frames
     if not heard.arrivals:
@@ -93,7 +93,7 @@ def frames(system: ExaminedSystem) -> Finding:
 
 
 def _no_frames(name: str, system: ExaminedSystem) -> Finding:
-    """Say why no frame has come."""
+    """Return why no frame has arrived."""
     heard = system.heard
     node = full_name("camera", system.options.namespace)
     publishers = heard.publishers.get(system.image_topic, [])
@@ -116,7 +116,7 @@ def _no_frames(name: str, system: ExaminedSystem) -> Finding:
 
 
 def exposure(system: ExaminedSystem) -> Finding:
-    """Whether there is light, and not too much of it, in the part of the frame that is observed."""
+    """Check whether the observed part of the frame is neither too dark nor too bright."""
     name = "exposure"
     observed = _observed(system)
     if observed is None:
@@ -142,7 +142,7 @@ def exposure(system: ExaminedSystem) -> Finding:
 
 
 def focus(system: ExaminedSystem) -> Finding:
-    """Whether the observed part of the frame has the detail that the encoder can see."""
+    """Check whether the observed part of the frame is as sharp as the encoder needs it."""
     name = "focus"
     observed = _observed(system)
     if observed is None:
@@ -166,8 +166,7 @@ def focus(system: ExaminedSystem) -> Finding:
 
 
 def sharpness(observed: NDArray[np.uint8]) -> float:
-    """Return the variance of the Laplacian over the variance of a picture, uint8 [S, S, 3]; not a number where it is
-    all the same."""
+    """Return the variance of the Laplacian over the variance of a picture, uint8 [S, S, 3]; NaN where it is uniform."""
     spread = float(cv2.cvtColor(observed, cv2.COLOR_RGB2GRAY).astype(np.float32).var())
     return float(_laplacian(observed).var()) / spread if spread > 1e-3 else float("nan")
 
@@ -178,14 +177,16 @@ def _laplacian(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _edges_beside_the_references(system: ExaminedSystem) -> float | None:
-    """Return how steep the edges of the static scene are today, over how steep they were when the checkpoint was made;
-    None where there is no reference, or nothing of it to be seen."""
+    """Return the steepness of the static scene's edges, relative to the checkpoint's reference.
+
+    None where there is no reference, or where none of the static scene is in view.
+    """
     known = reference(system.checkpoint)
     if known is None:
         return None
     size = system.trained.camera.image_size
     today = prepare(_picture(system, system.heard.frames.last), _crop(system), size)
-    # Neither where the arm was, nor where it is, nor beside it.
+    # Pixels where the arm was or is, and their neighbours, are left out.
     alike = np.abs(today.astype(np.int16) - known.median).max(axis=-1) < UNLIKE
     still = cv2.erode((alike & (known.steady > ALWAYS)).astype(np.uint8), np.ones((3, 3))) > 0
     if still.sum() < 1:
@@ -195,7 +196,7 @@ def _edges_beside_the_references(system: ExaminedSystem) -> float | None:
 
 
 def view(system: ExaminedSystem) -> Finding:
-    """Whether the camera sees the scene that the checkpoint was made from, from where it stood then."""
+    """Check whether the camera sees the scene that the checkpoint was made from, from where it stood then."""
     name = "view"
     known = reference(system.checkpoint)
     if known is None:
@@ -230,13 +231,13 @@ def view(system: ExaminedSystem) -> Finding:
 
 
 def _observed(system: ExaminedSystem) -> NDArray[np.uint8] | None:
-    """Return the part of the newest frame that is observed, uint8 [S, S, 3] RGB, S = `LOOKED_AT`."""
+    """Return the observed part of the newest frame, uint8 [S, S, 3] RGB, S = `LOOKED_AT`; None where none arrived."""
     message = system.heard.frames.last
     return None if message is None else prepare(_picture(system, message), _crop(system), LOOKED_AT)
 
 
 def _picture(system: ExaminedSystem, message: Any) -> NDArray[np.uint8]:
-    """Return a frame as it is before the crop, uint8 [H, W, 3] RGB."""
+    """Return a frame before the crop, uint8 [H, W, 3] RGB."""
     picture = from_raw(message) if hasattr(message, "encoding") else from_compressed(bytes(message.data))
     # The camera node turns its own camera's frames before it publishes them.
     return turned(picture, int(system.camera.get("rotation", 0))) if system.source == "topic" else picture

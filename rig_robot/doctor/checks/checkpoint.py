@@ -1,4 +1,4 @@
-"""The checkpoint: whether it loads, fits camera and box, and is quick enough on this machine."""
+"""Checks the checkpoint: whether it loads, fits the arm's box, and is fast enough on this machine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rig_robot.doctor.examined_system import ExaminedSystem
 from rig_robot.inference.numpy_networks import Encoder, Policy
 
 SHARE = 0.5
-"""Share of the frames' period that encoder and policy may take: the rest is the camera's, the arm's and DDS's."""
+"""Share of a frame's period that encoder and policy may take; camera, arm and DDS need the rest."""
 CAMERA_RATE = 30.0
-"""Of the camera [Hz], where nothing says otherwise."""
+"""Assumed rate of the camera [Hz]."""
 
 
 def loads(system: ExaminedSystem) -> Finding:
-    """Whether both networks are what config.json names, and a pair."""
+    """Check whether both networks are the files that config.json names, and belong together."""
     name = "checkpoint"
     Encoder(system.checkpoint)
     config = Policy(system.checkpoint).config
@@ -30,7 +30,7 @@ def loads(system: ExaminedSystem) -> Finding:
 
 
 def fits(system: ExaminedSystem) -> Finding:
-    """Whether the policy's workspace lies in the box, and its steps below the box's speed."""
+    """Check whether the policy's workspace lies in the box, and its steps below the box's speed."""
     name = "workspace"
     trained = system.trained
     try:
@@ -51,7 +51,7 @@ def fits(system: ExaminedSystem) -> Finding:
 
 
 def latency(system: ExaminedSystem, repeats: int = 60) -> Finding:
-    """How long an image takes to become an action on this machine, with cold caches as in a running system."""
+    """Measure how long an image takes to become an action on this machine, with cold caches as in a running system."""
     name = "inference"
     encoder, policy = Encoder(system.checkpoint), Policy(system.checkpoint)
     size = encoder.config.camera.image_size

@@ -1,4 +1,4 @@
-"""The middleware: its profile, its shared memory, and who else is in the ROS domain."""
+"""Checks the middleware: its profile, its shared memory, and which other nodes are in the ROS domain."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from rig_robot.doctor.examined_system import ExaminedSystem, domain
 from rig_robot.doctor.heard import full_name
 
 DEFAULT_SEGMENT = 512 * 1024
-"""Fast DDS's shared-memory segment where no profile says otherwise [bytes]."""
+"""Size of Fast DDS's shared-memory segment without a profile [bytes]."""
 FRAMES = 4
 """Frames that a segment must hold: one being written, one in flight, one being read, one to spare."""
 OVERHEAD = 1.07
-"""What a segment takes of /dev/shm over its size (34 MiB measured for 32)."""
+"""Size of a segment in /dev/shm, relative to its nominal size (34 MiB measured for 32)."""
 
 
 def profile(system: ExaminedSystem) -> Finding:
-    """Whether the processes that send frames have a segment that frames fit into."""
+    """Check whether the processes that send frames have a segment that frames fit into."""
     name = "DDS profile"
     implementation = system.heard.implementation or os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
     if not implementation.startswith("rmw_fastrtps"):
@@ -58,7 +58,7 @@ def profile(system: ExaminedSystem) -> Finding:
             "a third to a half of all 640x480 frames is lost",
         )
     if system.source == "topic" and not system.options.sim and not variable:
-        # The driver is not started by us, and what it runs with cannot be seen from here.
+        # Another program starts the driver, and its environment is not known here.
         return ok(name, f"{found}; start your camera's driver with {next(iter(dds_profile('camera', {})))}={file} too")
     return ok(name, found)
 
@@ -76,7 +76,7 @@ def segment_size(file: Path) -> int:
 
 
 def shared_memory(system: ExaminedSystem, folder: Path = FOLDER) -> Finding:
-    """Whether the system's segments fit into /dev/shm."""
+    """Check whether the system's segments fit into /dev/shm."""
     name = "shared memory"
     needed = _taken(system.nodes)
     usage = shutil.disk_usage(folder)
@@ -96,14 +96,14 @@ def shared_memory(system: ExaminedSystem, folder: Path = FOLDER) -> Finding:
 
 
 def _taken(nodes: list[NodeSpec]) -> float:
-    """Return what nodes take of /dev/shm [bytes], with the package's profiles."""
+    """Return the size of nodes' segments in /dev/shm [bytes], with the package's profiles."""
     large, small = (segment_size(Path(*dds_profile(name, {}).values())) for name in ("camera", "small"))
     senders = sum(node.sends_frames for node in nodes)
     return OVERHEAD * (senders * large + (len(nodes) - senders) * small)
 
 
 def orphaned_memory(folder: Path = FOLDER) -> Finding:
-    """Whether dead processes have left shared memory."""
+    """Check whether dead processes have left shared memory."""
     name = "orphaned memory"
     files = [file for file in orphans(folder) if file.exists()]
     size = sum(file.stat().st_size for file in files)
@@ -117,7 +117,7 @@ def orphaned_memory(folder: Path = FOLDER) -> Finding:
 
 
 def users(system: ExaminedSystem) -> Finding:
-    """Whether the processes of the domain can share memory with this one."""
+    """Check whether the processes of the domain can share memory with this one."""
     name = "users"
     names = strangers(os.environ)
     if not names:
@@ -139,7 +139,7 @@ def _transports() -> list[str]:
 
 
 def domain_nodes(system: ExaminedSystem) -> Finding:
-    """Who is on the ROS domain, and whether anybody is there twice."""
+    """Check which nodes are in the ROS domain, and whether any is there twice."""
     name = "ROS domain"
     reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET").upper()
     heard = system.heard
@@ -191,7 +191,7 @@ def _other_domains(system: ExaminedSystem) -> list[str]:
 
 
 def simulated_time(system: ExaminedSystem) -> Finding:
-    """Whether all go by the same clock."""
+    """Check whether all nodes use the same clock."""
     name = "use_sim_time"
     told = {
         node: bool(values["use_sim_time"])

@@ -1,4 +1,4 @@
-"""The machine: versions, rendering, and whether a process is woken when it asks to be."""
+"""Checks the machine: versions, rendering, processors, and how late it wakes a process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ print(f"RESULT {100 * (time.monotonic() - begin):.1f} {GL.glGetString(GL.GL_REND
 
 
 def versions() -> Finding:
-    """Python and the packages that everything rests on."""
+    """Report the versions of Python and of the packages that are required."""
     name, found, missing = "versions", [f"Python {platform.python_version()}"], []
     for shown, packages in {
         "rclpy": ("ros-rclpy", "rclpy", "ros-jazzy-rclpy"),
@@ -62,7 +62,7 @@ def versions() -> Finding:
 
 
 def rendering(sim: bool) -> Finding:
-    """Whether MuJoCo can draw: the simulation and training need it, a robot does not."""
+    """Check whether MuJoCo can draw: the simulation and training need it, a robot does not."""
     name = "rendering (GL)"
     try:
         done = subprocess.run(
@@ -72,7 +72,7 @@ def rendering(sim: bool) -> Finding:
             timeout=60,
             check=False,
             env=os.environ,
-            process_group=0,  # Ctrl-C at the terminal is for the doctor, who ends this
+            process_group=0,  # Ctrl-C at the terminal reaches only the doctor, which ends this process
         )
         lines, status = done.stdout.splitlines(), f"{done.returncode}"
         errors = done.stderr.strip().splitlines()
@@ -90,7 +90,7 @@ def rendering(sim: bool) -> Finding:
 
 
 def scheduling_latency(rate: float, seconds: float = 1.0) -> Finding:
-    """How late this machine wakes a process that sleeps until the arm's next command, as it is loaded now."""
+    """Measure how late this machine, at its present load, wakes a process that sleeps until the arm's next command."""
     name = "scheduling"
     period = 1.0 / rate
     late = []
@@ -115,7 +115,7 @@ def scheduling_latency(rate: float, seconds: float = 1.0) -> Finding:
 
 
 def realtime(asked: int) -> Finding:
-    """Whether the priority that the arm node asks for will be had."""
+    """Check whether the system allows the priority that the arm node asks for."""
     name = "real-time priority"
     kernel = "PREEMPT_RT kernel" if _is_realtime_kernel() else "ordinary kernel"
     limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
@@ -142,7 +142,7 @@ def _is_realtime_kernel() -> bool:
 
 
 def cores(nodes: int, folder: Path = Path(_GOVERNORS)) -> Finding:
-    """Whether there are cores for the nodes, and whether they run at speed."""
+    """Check whether there are enough cores for the nodes, and whether they run at full speed."""
     name = "processor"
     count = len(os.sched_getaffinity(0))
     governors = {file.read_text().strip() for file in folder.glob("cpu[0-9]*/cpufreq/scaling_governor")}

@@ -1,4 +1,4 @@
-"""The running nodes: which are there, and what they say of themselves."""
+"""Checks the running nodes: which run, and what they say of their health."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _WARN, _ERROR = 1, 2
 
 
 def nodes(system: ExaminedSystem) -> Finding:
-    """Whether the system's nodes run and are well."""
+    """Check whether the system's nodes run and report no problem."""
     name = "nodes"
     heard = system.heard
     wanted = [full_name(node.name, node.namespace) for node in system.nodes]
@@ -21,7 +21,7 @@ def nodes(system: ExaminedSystem) -> Finding:
         return fail(
             name, f"{', '.join(missing)} not there", "see what they said when they ended: the runner starts them again"
         )
-    # A disarmed arm warns that it is: that is how it should be found.
+    # A disarmed arm reports a warning, and should be disarmed now.
     ill = {node: heard.health[node] for node in wanted if node in heard.health and heard.health[node][0] >= _WARN}
     arm = full_name("arm", system.options.namespace)
     if ill.get(arm, (0, ""))[0] == _WARN:
