@@ -15,7 +15,7 @@ from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.common.package_files import locate
 from rig_robot.learning.checkpoint_io import restore
-from rig_robot.learning.practice import acceptance_criteria as judge
+from rig_robot.learning.practice import acceptance_criteria as criteria
 from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.actor_critic import Actor
@@ -63,24 +63,27 @@ def test_the_view_that_a_vae_learnt_is_told_from_a_camera_that_was_turned(shippe
     """Also where the arm holds still, and whatever part of the table it keeps to."""
     vae, _ = pair
     images, places = view("plain")
-    assert judge.knows(vae, shipped.prior, images)
-    assert judge.knows(vae, shipped.prior, images[:1].repeat(5, axis=0))
+    assert criteria.knows_view(vae, shipped.prior, images)
+    assert criteria.knows_view(vae, shipped.prior, images[:1].repeat(5, axis=0))
     for side in (places[:, 1] > 0, places[:, 1] < 0):
-        assert judge.knows(vae, shipped.prior, images[side])
+        assert criteria.knows_view(vae, shipped.prior, images[side])
     images, _ = view("shifted")
-    assert not judge.knows(vae, shipped.prior, images)
-    assert not judge.knows(vae, shipped.prior, images[:1].repeat(5, axis=0))
+    assert not criteria.knows_view(vae, shipped.prior, images)
+    assert not criteria.knows_view(vae, shipped.prior, images[:1].repeat(5, axis=0))
 
 
 def test_a_vae_that_says_nothing_any_more_is_refused_even_where_none_was_before(pair: Pair, view) -> None:
     vae, _ = pair
     images, _ = view("plain")
-    assert judge.seeing(None, vae, images, 20.0, 2).accepted and judge.seeing(vae, vae, images, 20.0, 2).accepted
+    assert (
+        criteria.check_vae(None, vae, images, 20.0, 2).accepted
+        and criteria.check_vae(vae, vae, images, 20.0, 2).accepted
+    )
     collapsed = copy.deepcopy(vae)
     with torch.no_grad():
         collapsed.encoder[-1].weight.zero_()  # type: ignore[union-attr,operator]
     for present in (None, vae):
-        verdict = judge.seeing(present, collapsed, images, 20.0, 2)
+        verdict = criteria.check_vae(present, collapsed, images, 20.0, 2)
         assert not verdict.accepted and "collapsed: 0 active" in verdict.reason
 
 
@@ -90,8 +93,11 @@ def test_a_vae_of_one_direction_is_too_little_for_an_arm_that_moves_along_two(pa
     with torch.no_grad():
         head = vae.encoder[-1].weight  # type: ignore[union-attr]
         head[1:4] = 0  # type: ignore[index,operator]
-    assert judge.active_units(vae, images) == 1
-    assert not judge.seeing(None, vae, images, 20.0, 2).accepted and judge.seeing(None, vae, images, 20.0, 1).accepted
+    assert criteria.active_units(vae, images) == 1
+    assert (
+        not criteria.check_vae(None, vae, images, 20.0, 2).accepted
+        and criteria.check_vae(None, vae, images, 20.0, 1).accepted
+    )
 
 
 def test_a_vae_that_sees_held_out_images_worse_is_refused(pair: Pair, view) -> None:
@@ -100,10 +106,10 @@ def test_a_vae_that_sees_held_out_images_worse_is_refused(pair: Pair, view) -> N
     worse = copy.deepcopy(vae)
     with torch.no_grad():
         worse.mean_image += 0.05
-    verdict = judge.seeing(vae, worse, images, 20.0, 2)
+    verdict = criteria.check_vae(vae, worse, images, 20.0, 2)
     assert not verdict.accepted
     assert verdict.figures["held_out_loss"] > 1.02 * verdict.figures["held_out_loss_before"]
-    assert judge.seeing(worse, vae, images, 20.0, 2).accepted
+    assert criteria.check_vae(worse, vae, images, 20.0, 2).accepted
 
 
 @pytest.mark.parametrize("measured", [True, False])
@@ -116,9 +122,9 @@ def test_a_vae_whose_latents_turned_under_the_policy_is_refused(pair: Pair, view
     with torch.no_grad():
         for rows in (turned.encoder[-1].weight, turned.encoder[-1].bias):  # type: ignore[union-attr]
             rows[:4] = rows[:4].roll(1, 0)  # type: ignore[index,operator]
-    astray = judge.acting((vae, actor), (turned, actor), images, known, XY)
+    astray = criteria.check_actions((vae, actor), (turned, actor), images, known, XY)
     assert not astray.accepted, astray.reason
-    assert judge.acting((vae, actor), (vae, actor), images, known, XY).accepted
+    assert criteria.check_actions((vae, actor), (vae, actor), images, known, XY).accepted
 
 
 def test_a_pair_that_points_to_the_goal_replaces_one_that_is_lost_in_a_new_view(pair: Pair, view) -> None:
@@ -139,16 +145,16 @@ def test_a_pair_that_points_to_the_goal_replaces_one_that_is_lost_in_a_new_view(
             return torch.tanh(goal - latent)
 
     found = Finds(48, 2, (8, 16, 32)), Straight(2, 2, (8,))
-    better = judge.acting(lost, found, images, places, XY)
+    better = criteria.check_actions(lost, found, images, places, XY)
     assert better.accepted and better.figures["angle_deg"] < 45 < better.figures["angle_before_deg"]
-    assert not judge.acting(found, lost, images, places, XY).accepted
+    assert not criteria.check_actions(found, lost, images, places, XY).accepted
 
 
 def test_reaching_forgives_what_is_chance_and_no_more() -> None:
     before = {"goals": 30, "mean_mm": 10.0, "median_mm": 9.0}
-    assert judge.reaching(before, before | {"mean_mm": 11.4}).accepted
-    assert not judge.reaching(before, before | {"mean_mm": 11.6}).accepted
+    assert criteria.check_reaching(before, before | {"mean_mm": 11.4}).accepted
+    assert not criteria.check_reaching(before, before | {"mean_mm": 11.6}).accepted
     near = before | {"mean_mm": 1.0}
-    assert judge.reaching(near, before | {"mean_mm": 1.9}).accepted
-    assert not judge.reaching(near, before | {"mean_mm": 2.1}).accepted
-    assert judge.reaching(None, before).accepted
+    assert criteria.check_reaching(near, before | {"mean_mm": 1.9}).accepted
+    assert not criteria.check_reaching(near, before | {"mean_mm": 2.1}).accepted
+    assert criteria.check_reaching(None, before).accepted

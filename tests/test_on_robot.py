@@ -31,9 +31,10 @@ from rig_robot.common.package_files import locate
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import untrained as blank
-from rig_robot.learning.practice import acceptance_criteria as judge
-from rig_robot.learning.practice.frame_store import Shelf, read_buffer
+from rig_robot.learning.practice import acceptance_criteria as criteria
+from rig_robot.learning.practice.frame_store import FrameStore, read_buffer
 from rig_robot.learning.practice.learner import Interrupted, Learner
+from rig_robot.learning.practice.phases import ViewKnowledge
 from rig_robot.learning.practice.settings import Settings
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
@@ -76,7 +77,7 @@ def test_an_untrained_checkpoint_that_would_not_fit_the_camera_is_refused(tmp_pa
 @pytest.fixture(autouse=True)
 def familiar(monkeypatch: pytest.MonkeyPatch) -> None:
     """A VAE of a second's training knows no view; what follows from that has tests of its own."""
-    monkeypatch.setattr(judge, "knows", lambda *_: True)
+    monkeypatch.setattr(criteria, "knows_view", lambda *_: True)
 
 
 @pytest.fixture(scope="module")
@@ -204,10 +205,10 @@ def test_after_any_unit_a_restart_goes_on_to_the_same_bytes(tmp_path: Path, reco
 PROGRAM = """
 import pickle, sys; from pathlib import Path
 from rig_robot.checkpoints.checkpoint import activate
-from rig_robot.learning.practice import acceptance_criteria as judge
+from rig_robot.learning.practice import acceptance_criteria as criteria
 from rig_robot.learning.practice.learner import Learner
 from rig_robot.learning.practice.settings import Settings
-judge.knows = lambda *_: True
+criteria.knows_view = lambda *_: True
 directory = Path(sys.argv[1])
 learner = Learner(directory / "trainer", directory / "checkpoints", pickle.loads(bytes.fromhex(sys.argv[2])))
 segments = pickle.loads((directory / "segments").read_bytes())
@@ -344,7 +345,7 @@ def test_a_worse_pair_is_not_published_and_the_present_one_goes_on(
 def test_after_a_roll_back_it_goes_on_from_the_checkpoint_that_was_chosen(
     tmp_path: Path, recorded: list[Segment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judge, "ANGLE_MARGIN_DEG", 180.0)
+    monkeypatch.setattr(criteria, "ANGLE_MARGIN_DEG", 180.0)
     practice = Practice(tmp_path)
     practice.take(recorded[:9], explored=True)
     practice.finish()
@@ -370,7 +371,7 @@ def test_a_view_that_a_trained_vae_does_not_know_is_explored_and_learnt_with_the
     learner = practice.learner
     state = learner.state
     state.args = dataclasses.replace(state.args, rehearsal_updates=200)
-    monkeypatch.setattr(judge, "knows", lambda *_: False)
+    monkeypatch.setattr(criteria, "knows_view", lambda *_: False)
     practice.take(recorded[:1], explored=False)
     assert learner.progress().explore == "wanted" and "not what the VAE knows" in practice.said[-1]
     assert not learner.due() and learner.notes.owed == 0, "nothing is learned from latents that mean nothing"
@@ -380,7 +381,7 @@ def test_a_view_that_a_trained_vae_does_not_know_is_explored_and_learnt_with_the
     practice.finish()
     assert torch.equal(learner.state.vae.calibration.moves, moves)
     assert practice.published or "not published" in practice.said[-1]
-    assert learner.progress().phase == "waiting" and learner.notes.knows is False
+    assert learner.progress().phase == "waiting" and learner.notes.knows is ViewKnowledge.GIVEN_UP
     practice.take(recorded[14:17], explored=False, first=14)
     assert learner.progress().explore == "enough", "what could not be learnt once is not tried for ever"
 
@@ -430,24 +431,24 @@ def test_judging_by_reaching_can_be_broken_off_and_is_done_again(tmp_path: Path,
 def test_a_full_buffer_forgets_the_oldest_practice_and_keeps_the_rest_of_the_pictures(
     tmp_path: Path, recorded: list[Segment]
 ) -> None:
-    shelf = Shelf(tmp_path, "frames", 0, (400, 48, 48, 3))
-    replay = ReplayBuffer(400, 4, 2, shelf.images)
-    shelf.hold(replay)
+    store = FrameStore(tmp_path, "frames", 0, (400, 48, 48, 3))
+    replay = ReplayBuffer(400, 4, 2, store.images)
+    store.hold(replay)
     keep = 0
     for number, segment in enumerate(recorded):
-        keep = shelf.add([segment], keep)
+        keep = store.add([segment], keep)
         keep += number < 4
-    assert shelf.generation >= 1 and replay.size <= 400
+    assert store.generation >= 1 and replay.size <= 400
     for episode in range(keep):
         assert any((replay.images[replay.first[episode]] == one.images[0]).all() for one in recorded[:4])
     newest = slice(replay.first[-1], replay.size)
     np.testing.assert_array_equal(replay.images[newest], recorded[-1].images)
     np.testing.assert_array_equal(replay.actions[newest][:-1], recorded[-1].actions)
     assert (replay.episode[newest] == len(replay.first) - 1).all()
-    shelf.sweep()
-    assert [file.name for file in tmp_path.iterdir()] == [f"frames-{shelf.generation}.npy"]
+    store.remove_old_files()
+    assert [file.name for file in tmp_path.iterdir()] == [f"frames-{store.generation}.npy"]
     with pytest.raises(ValueError, match="room for 400"):
-        shelf.add(recorded[:10])
+        store.add(recorded[:10])
 
 
 def test_earlier_data_are_explored_and_pictures_of_elsewhere_are_seen_but_calibrate_nothing(
@@ -482,23 +483,25 @@ def seen() -> np.ndarray:
 def test_a_vae_that_sees_worse_or_has_collapsed_is_refused(seen: np.ndarray) -> None:
     torch.manual_seed(0)
     present, candidate = Vae(48, 4, (4, 8, 8)), Vae(48, 4, (4, 8, 8))
-    assert judge.active_units(candidate, seen) < 2, "random weights say next to nothing"
-    assert "collapsed" in judge.seeing(present, candidate, seen, 20.0, 2).reason
+    assert criteria.active_units(candidate, seen) < 2, "random weights say next to nothing"
+    assert "collapsed" in criteria.check_vae(present, candidate, seen, 20.0, 2).reason
     with torch.no_grad():
         candidate.encoder[-1].weight *= 50
-    assert judge.active_units(candidate, seen) == 4
-    worse = judge.seeing(present, candidate, seen, 1000.0, 2)
+    assert criteria.active_units(candidate, seen) == 4
+    worse = criteria.check_vae(present, candidate, seen, 1000.0, 2)
     assert not worse.accepted and worse.figures["held_out_loss"] > worse.figures["held_out_loss_before"]
-    assert judge.seeing(None, candidate, seen, 20.0, 2).accepted
+    assert criteria.check_vae(None, candidate, seen, 20.0, 2).accepted
     with torch.no_grad():
         candidate.mean_image[0, 0, 0] = float("nan")
-    assert not judge.seeing(None, candidate, seen, 20.0, 2).accepted
+    assert not criteria.check_vae(None, candidate, seen, 20.0, 2).accepted
 
 
 def test_a_pair_that_reaches_worse_is_refused() -> None:
     good = {"goals": 30, "mean_mm": 4.0, "median_mm": 3.0}
-    assert judge.reaching(None, good).accepted and judge.reaching(good, good | {"mean_mm": 4.9}).accepted
-    assert not judge.reaching(good, good | {"mean_mm": 9.0}).accepted
+    assert (
+        criteria.check_reaching(None, good).accepted and criteria.check_reaching(good, good | {"mean_mm": 4.9}).accepted
+    )
+    assert not criteria.check_reaching(good, good | {"mean_mm": 9.0}).accepted
 
 
 def test_on_a_robot_a_policy_that_points_elsewhere_is_refused(seen: np.ndarray) -> None:
@@ -520,10 +523,12 @@ def test_on_a_robot_a_policy_that_points_elsewhere_is_refused(seen: np.ndarray) 
     positions = np.concatenate((seen[:, 0, 0, :2] / 255, np.zeros((20, 1))), axis=1)
     vae = Knows(48, 2, (4, 8, 8))
     there, away = (vae, Points(1.0)), (vae, Points(-1.0))
-    assert judge.acting(there, there, seen, positions, (0, 1)).accepted
-    assert judge.acting(away, there, seen, positions, (0, 1)).accepted, "better than the present one is not alike"
-    refused = judge.acting(there, away, seen, positions, (0, 1))
+    assert criteria.check_actions(there, there, seen, positions, (0, 1)).accepted
+    assert criteria.check_actions(away, there, seen, positions, (0, 1)).accepted, (
+        "better than the present one is not alike"
+    )
+    refused = criteria.check_actions(there, away, seen, positions, (0, 1))
     assert not refused.accepted and refused.figures["angle_deg"] > 170
     unknown = np.full_like(positions, np.nan)
-    assert not judge.acting(there, away, seen, unknown, (0, 1)).accepted, "without poses: not alike"
-    assert judge.acting(there, there, seen, unknown, (0, 1)).accepted
+    assert not criteria.check_actions(there, away, seen, unknown, (0, 1)).accepted, "without poses: not alike"
+    assert criteria.check_actions(there, there, seen, unknown, (0, 1)).accepted

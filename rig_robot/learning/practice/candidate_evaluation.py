@@ -1,7 +1,7 @@
-"""What a pair of VAE and policy is judged by before it may follow the present one: `judge.py` says what is good enough.
+"""Evaluates a candidate, a newly trained pair of VAE and policy, against the present checkpoint.
 
-The VAE by images that nothing was trained on. The policy by reaching, where there is a simulation to reach in; else by
-its actions on those images.
+The VAE is evaluated on held-out images; the policy by reaching, where there is a simulation to reach in, else by its
+actions on those images. `acceptance_criteria.py` says what is good enough.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ import torch
 from rig_robot.checkpoints import checkpoint
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.practice import acceptance_criteria as judge
+from rig_robot.learning.practice import acceptance_criteria
 from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.actor_critic import Actor
@@ -24,19 +24,19 @@ from rig_robot.learning.training.evaluate import figures, roll_out
 from rig_robot.learning.vae.vae import Vae
 
 IMAGES = 500
-"""held-out images, the newest, that a pair is judged by"""
+"""Held-out images, the newest, on which a candidate is evaluated"""
 SEED = 1
-"""of the goals that pairs are judged by; those of `rig eval` by default have another"""
+"""Seed of the goals of candidates; `rig eval` has another by default"""
 
 
-class Arena:
-    """The simulation in which pairs show how near they come to goals; there once it is needed.
+class ReachingSimulation:
+    """The simulation in which candidates reach for goals; it is made when it is first needed.
 
     Args:
         environment: Gymnasium environment (module:name).
-        scene: Scene of it.
-        goals: How many, the same each time.
-        args: They say the size of the images and the delay.
+        scene: Scene of the environment.
+        goals: Number of goals, the same ones each time.
+        args: They give the size of the images and the delay.
     """
 
     def __init__(self, environment: str, scene: str, goals: int, args: TrainArgs) -> None:
@@ -48,13 +48,13 @@ class Arena:
         }
         self._env: gymnasium.Env | None = None
 
-    def reach(self, rig: Rig, breathe: Callable[[], None]) -> dict[str, Any]:
-        """Return the figures of an evaluation; breathe: called before each action, may raise to break it off."""
+    def reach(self, rig: Rig, check_interrupt: Callable[[], None]) -> dict[str, Any]:
+        """Return the figures of an evaluation; check_interrupt: called before each action, may raise to break off."""
         if self._env is None:
             self._env = gymnasium.make(self._name, **self._options)
 
         def act(latent: np.ndarray, goal: np.ndarray) -> np.ndarray:
-            breathe()
+            check_interrupt()
             return rig.act(latent, goal)
 
         world: Any = self._env.unwrapped
@@ -62,75 +62,81 @@ class Arena:
         return {name: value for name, value in figures(rollouts, world.period).items() if name != "each"}
 
     def close(self) -> None:
-        """Leave the simulation."""
+        """Close the simulation."""
         if self._env is not None:
             self._env.close()
 
 
-class Jury:
-    """Compares a pair that learns with checkpoints of a root.
+class CandidateEvaluation:
+    """Compares the networks that learn with a checkpoint.
 
     Args:
-        root: Of checkpoints.
-        config: Says which axes the arm moves along.
-        rig: The pair.
-        held_out: What nothing is trained on.
-        arena: Where it reaches; None: it is judged by its actions on held-out images.
+        root: Directory of checkpoints.
+        config: Gives the axes that the arm moves along.
+        rig: The networks.
+        held_out: Frames that nothing is trained on.
+        simulation: Where the policy reaches for goals; None: its actions on held-out images are compared.
     """
 
     def __init__(
-        self, root: Path, config: CheckpointConfig, rig: Rig, held_out: ReplayBuffer, arena: Arena | None
+        self,
+        root: Path,
+        config: CheckpointConfig,
+        rig: Rig,
+        held_out: ReplayBuffer,
+        simulation: ReachingSimulation | None,
     ) -> None:
         assert isinstance(rig.representation, Latent)
-        self._root, self._rig, self._held_out, self._arena = root, rig, held_out, arena
+        self._root, self._rig, self._held_out, self._simulation = root, rig, held_out, simulation
         self._vae = rig.representation.vae
         self._axes = tuple("xyz".index(axis) for axis in config.action.axes)
 
-    def images(self, count: int = IMAGES) -> np.ndarray:
-        """uint8 [N, S, S, 3], at most so many: the newest that nothing is trained on."""
+    def held_out_images(self, count: int = IMAGES) -> np.ndarray:
+        """Return the newest images that nothing is trained on, at most `count`: uint8 [N, S, S, 3]."""
         return self._held_out.images[self._newest(count)]
 
-    def loss(self) -> float:
-        """The VAE's loss on them; not a number where no episode is held out yet."""
-        images = self.images()
-        return judge.held_out_loss(self._vae, images, self._rig.args.beta) if len(images) else float("nan")
+    def held_out_loss(self) -> float:
+        """Return the VAE's loss on held-out images; NaN where no episode is held out yet."""
+        images = self.held_out_images()
+        beta = self._rig.args.beta
+        return acceptance_criteria.held_out_loss(self._vae, images, beta) if len(images) else float("nan")
 
-    def knows(self, images: np.ndarray) -> bool:
-        """Whether the VAE has learnt to see what images [N, S, S, 3] show; True where there are none."""
-        return not len(images) or judge.knows(self._vae, self._rig.prior, images)
+    def knows_view(self, images: np.ndarray) -> bool:
+        """Return whether the VAE was trained on the view of images: uint8 [N, S, S, 3]; True where N is 0."""
+        return not len(images) or acceptance_criteria.knows_view(self._vae, self._rig.prior, images)
 
-    def trained(self, name: str) -> bool:
-        """Whether a checkpoint has learned anything."""
-        return checkpoint.read_config(self._root / name).trained
-
-    def verdict(self, name: str, best: Mapping[str, Any], breathe: Callable[[], None]) -> judge.Verdict:
-        """Say whether the pair may follow a checkpoint.
+    def compare(
+        self, name: str, best: Mapping[str, Any], check_interrupt: Callable[[], None]
+    ) -> acceptance_criteria.Decision:
+        """Decide whether the networks may replace a checkpoint.
 
         Args:
             name: The present checkpoint.
-            best: Figures of the best pair so far; empty where there was none.
-            breathe: See `Arena.reach`.
+            best: Figures of the best checkpoint so far; empty where there was none.
+            check_interrupt: See `ReachingSimulation.reach`.
         """
-        rig, images = self._rig, self.images()
-        present = self._load(name) if self.trained(name) else None
-        seeing = judge.seeing(present and present[0], self._vae, images, rig.args.beta, rig.action_size)
-        if not seeing.accepted:
-            return seeing
-        if self._arena is not None:
-            acting = judge.reaching(best or None, self._arena.reach(rig, breathe))
+        rig, images = self._rig, self.held_out_images()
+        trained = checkpoint.read_config(self._root / name).trained
+        present = self._load(name) if trained else None
+        vae = acceptance_criteria.check_vae(present and present[0], self._vae, images, rig.args.beta, rig.action_size)
+        if not vae.accepted:
+            return vae
+        if self._simulation is not None:
+            policy = acceptance_criteria.check_reaching(best or None, self._simulation.reach(rig, check_interrupt))
         elif present is None:
-            return seeing
+            return vae
         else:
             positions = self._held_out.states[self._newest(IMAGES)]
-            acting = judge.acting(present, (self._vae, rig.td3.actor), images, positions, self._axes)
-        return judge.Verdict(acting.accepted, acting.reason, seeing.figures | acting.figures)
+            candidate = self._vae, rig.td3.actor
+            policy = acceptance_criteria.check_actions(present, candidate, images, positions, self._axes)
+        return acceptance_criteria.Decision(policy.accepted, policy.reason, vae.figures | policy.figures)
 
     def _newest(self, count: int) -> slice:
         size = self._held_out.size
         return slice(max(0, size - count), size)
 
     def _load(self, name: str) -> tuple[Vae, Actor]:
-        """The networks of a checkpoint."""
+        """Return the networks of a checkpoint."""
         directory, likelihood = self._root / name, self._rig.args.likelihood
         config = checkpoint.read_config(directory)
         vae = Vae(config.camera.image_size, config.vae.latent_size, config.vae.channels, likelihood)

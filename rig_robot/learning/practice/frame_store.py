@@ -1,4 +1,4 @@
-"""What robots have recorded, kept to learn from: replay buffers with images in files, which forget when full."""
+"""Keeps recorded frames for learning on the robot: replay buffers with images in files, which forget when full."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ from rig_robot.learning.rl.replay_buffer import ReplayBuffer, load_recorded, map
 from rig_robot.recording.transitions import Segment
 
 
-class Shelf:
+class FrameStore:
     """A replay buffer and the file of its images.
 
-    The file's room is taken from the disk only as it fills. Images never change in it: what forgets moves to a new
-    file, so that a saved state that names the old one stays whole.
+    The file takes room on the disk only as it fills. Images in it never change: to forget some, the others are copied
+    to a new file, so that a saved state that names the old one stays whole.
     """
 
     def __init__(self, work: Path, name: str, generation: int, shape: tuple[int, ...]) -> None:
-        """shape: [capacity, S, S, 3]; generation: how often it has forgotten so far."""
+        """shape: [capacity, S, S, 3]; generation: how often the store has forgotten frames so far."""
         self.work, self.name, self.generation, self.shape = work, name, generation, shape
         self.images = map_array(self.file, shape)
 
     @property
     def file(self) -> Path:
+        """The file of the images."""
         return self.work / f"{self.name}-{self.generation}.npy"
 
     def hold(self, replay: ReplayBuffer) -> None:
-        """Name the replay buffer, made with `images`."""
+        """Set the replay buffer, which must be made with `images`."""
         self.replay = replay
 
     def add(self, segments: Sequence[Segment], keep: int = 0) -> int:
-        """Take in segments, the latents and goals left for who encodes; when they do not fit, forget first.
+        """Append segments, whose latents and goals the caller fills; forget old episodes first where there is no room.
 
-        keep: the first so many episodes are forgotten last. Returns how many of them are left.
+        keep: The first so many episodes are forgotten last. Returns how many of those episodes are left.
 
         Raises:
-            ValueError: If they would not fit into an empty buffer's half.
+            ValueError: If the segments do not fit into half of an empty buffer.
         """
         replay = self.replay
         frames = sum(len(segment.images) for segment in segments)
@@ -53,7 +54,7 @@ class Shelf:
         return keep
 
     def _forget(self, keep: int) -> int:
-        """Keep the newest episodes and, of the first `keep`, some from everywhere, so that each fill a quarter."""
+        """Keep the newest episodes and an even choice of the first `keep`, so that each fill a quarter of the room."""
         replay = self.replay
         lengths = np.diff(np.append(replay.first, replay.size))
         quarter = replay.capacity // 4
@@ -66,25 +67,25 @@ class Shelf:
         return len(spread)
 
     def flush(self) -> None:
-        """Wait until the disk has the images."""
+        """Write the images to the disk."""
         base: object = self.images
         while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
             base = base.base
         if isinstance(base, np.memmap):
             base.flush()
 
-    def sweep(self) -> None:
-        """Remove files of former generations, once no saved state names them."""
+    def remove_old_files(self) -> None:
+        """Remove the files of former generations; call it when no saved state names them any more."""
         for file in self.work.glob(f"{self.name}-*.npy"):
             if file != self.file:
                 file.unlink()
 
 
 def read_buffer(directory: Path, image_size: int, action_size: int) -> list[Segment]:
-    """Episodes of a buffer that `rig explore` recorded.
+    """Return the episodes of a buffer that `rig explore` recorded.
 
     Raises:
-        ValueError: If it is none, or of other images or actions than wanted.
+        ValueError: If it is not such a buffer, or its images or actions have other sizes.
     """
     arrays, _ = load_recorded(directory)
     wanted = {"images": (image_size, image_size, 3), "actions": (action_size,), "states": (3,)}

@@ -1,7 +1,7 @@
-"""The state of a practice on disk: what is learned, what it is learned from, and how far it is.
+"""The state of learning on a robot, on disk: networks, recorded frames, and how far learning is.
 
-Images are written to mapped files as they come (`experience.py`); all else is one file that is replaced by rename
-(`run_state.py`). What is killed goes on from there.
+Images are written to mapped files as they come (`frame_store.py`); all else is one file that is replaced by rename
+(`training_state.py`). A killed process goes on from there.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import torch
 from rig_robot.checkpoints import checkpoint
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
 from rig_robot.learning.checkpoint_io import restore
-from rig_robot.learning.practice.frame_store import Shelf
-from rig_robot.learning.practice.phases import GATHER, PRACTISE, Notes
+from rig_robot.learning.practice.frame_store import FrameStore
+from rig_robot.learning.practice.phases import Notes, Phase
 from rig_robot.learning.practice.settings import Settings
 from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
@@ -33,21 +33,21 @@ from rig_robot.learning.training.training_state import (
 )
 
 BEFORE_FILE = "before.safetensors"
-"""The networks from before the present attempt at something better, to go back to"""
+"""The networks from before the present attempt, to roll back to"""
 HELD_OUT_EVERY = 10
-"""One of so many episodes is held out."""
+"""One of so many episodes is held out"""
 ENCODE_BATCH = 500
 """frames at once"""
 PLANNED_STEPS = 3_500
-"""Steps of practice over which the learning rates fall."""
+"""Steps of practice over which the learning rates fall"""
 
 
 class State:
     """Networks, recorded frames and notes.
 
     Args:
-        work: Directory of the state. One that cannot be read is set aside, and all begins anew.
-        root: Of checkpoints, with a link `current` to the one to begin with.
+        work: Directory of the state. A state that cannot be read is set aside, and all begins anew.
+        root: Directory of checkpoints, with a link `current` to the one to begin with.
         settings: How to learn.
 
     Raises:
@@ -70,38 +70,38 @@ class State:
             self._begin()
 
     def _begin(self) -> None:
-        """From the current checkpoint, with nothing seen yet."""
+        """Begin from the current checkpoint, with no frames yet."""
         directory = checkpoint.resolve(self._root)
         config = checkpoint.read_config(directory)
         self.notes = Notes(
-            phase=PRACTISE if config.trained else GATHER,
+            phase=Phase.PRACTISE if config.trained else Phase.GATHER,
             present=directory.name,
             training={name: value for name, value in config.training.items() if name != "out"},
             wanted=self._settings.exploration_steps,
         )
-        self._make(config)
+        self._build(config)
         restore.load(directory, config, self.rig)
         self.save()
 
     def _resume(self) -> None:
-        """From the saved state; from the beginning where there is none."""
+        """Restore the saved state; begin where there is none."""
         notes = load_notes(self.work)
         if notes is None:
             self._begin()
             return
-        self.notes = Notes(**notes)
-        self._make(checkpoint.read_config(self._root))
+        self.notes = Notes.from_json(notes)
+        self._build(checkpoint.read_config(self._root))
         saved = load_state(self.work, self.rig)
         fill_replay(self.held_out.replay, "held_out", saved)
         self.best = {name.removeprefix("best."): saved[name] for name in saved if name.startswith("best.")}
 
-    def _make(self, config: CheckpointConfig) -> None:
-        """Networks and room for what is recorded; what fills them comes next."""
+    def _build(self, config: CheckpointConfig) -> None:
+        """Make new networks and empty room for frames; the caller fills both."""
         self.config = config
         settings, notes = self._settings, self.notes
         args = restore.arguments(dataclasses.replace(config, training=notes.training), self.work)
-        # Schedules are for a run of known length. Goals that were practised are not kept: their share, usually none,
-        # goes to frames from everywhere.
+        # Schedules are for a run of known length. The goals of practice episodes are not kept: their share of the
+        # relabelling, usually none, goes to frames from everywhere.
         self.args = dataclasses.replace(
             args,
             updates=settings.updates,
@@ -115,8 +115,8 @@ class State:
         shape = (settings.capacity, size, size, 3)
         held_out_shape = (max(shape[0] // HELD_OUT_EVERY, 1), *shape[1:])
         generation, held_out_generation = notes.generations
-        self.experience = Shelf(self.work, "frames", generation, shape)
-        self.held_out = Shelf(self.work, "held_out", held_out_generation, held_out_shape)
+        self.experience = FrameStore(self.work, "frames", generation, shape)
+        self.held_out = FrameStore(self.work, "held_out", held_out_generation, held_out_shape)
         self.rig = Rig(self.args, actions, 1, self.experience.images)
         self.experience.hold(self.rig.replay)
         self.held_out.hold(ReplayBuffer(held_out_shape[0], args.latent_size, actions, self.held_out.images))
@@ -125,54 +125,54 @@ class State:
         self.best = {}
 
     def save(self) -> None:
-        """Replace the state on disk by this one."""
+        """Replace the state on disk."""
         self.notes.generations = [self.experience.generation, self.held_out.generation]
         more = replay_arrays(self.held_out.replay, "held_out")
         more |= {f"best.{name}": array for name, array in self.best.items()}
-        save_state(self.work, self.rig, dataclasses.asdict(self.notes), more)
-        self.experience.sweep()
-        self.held_out.sweep()
+        save_state(self.work, self.rig, self.notes.to_json(), more)
+        self.experience.remove_old_files()
+        self.held_out.remove_old_files()
 
-    def set_mark(self) -> None:
-        """Keep the networks as they are, to go back to."""
-        save_state(self.work, self.rig, dataclasses.asdict(self.notes), name=BEFORE_FILE)
+    def save_fallback(self) -> None:
+        """Keep the networks as they are, to roll back to."""
+        save_state(self.work, self.rig, self.notes.to_json(), name=BEFORE_FILE)
 
-    def go_back(self) -> None:
-        """To the networks as they were at the mark; every latent is then still another VAE's."""
+    def restore_fallback(self) -> None:
+        """Restore the networks of the last `save_fallback`; the frames' latents are still those of another VAE."""
         load_learnt(self.work / BEFORE_FILE, self.rig)
         self.best = {}
 
-    def follow(self, name: str) -> None:
-        """To the networks of a checkpoint; every latent is then still another VAE's."""
+    def load_checkpoint(self, name: str) -> None:
+        """Load the networks of a checkpoint; the frames' latents are still those of another VAE."""
         directory = self._root / name
         restore.load(directory, checkpoint.read_config(directory), self.rig)
         self.best = {}
 
     def start_over(self) -> None:
-        """To new networks, with all that was seen."""
+        """Make new networks and keep all frames."""
         rig = self.rig
         seen, held_out = replay_arrays(rig.replay, "replay"), replay_arrays(self.held_out.replay, "held_out")
         self.notes.attempts += 1
         self.notes.updates = 0
-        self._make(self.config)
+        self._build(self.config)
         fill_replay(self.rig.replay, "replay", seen)
         fill_replay(self.held_out.replay, "held_out", held_out)
         self.rig.explored, self.rig.episodes = rig.explored, rig.episodes
 
     def keep_best(self, loss: float) -> None:
-        """The VAE is the best of the present fine-tuning so far."""
+        """Keep the VAE's weights as the best of the present fine-tuning so far; loss: on held-out images."""
         self.best = {name: tensor.numpy().copy() for name, tensor in self.vae.state_dict().items()}
         self.notes.best_loss, self.notes.best_step = loss, self.notes.step
 
-    def take_best(self) -> None:
-        """Go back to the best VAE of the present fine-tuning."""
+    def restore_best(self) -> None:
+        """Restore the VAE's best weights of the present fine-tuning."""
         with torch.no_grad():
             for name, tensor in self.vae.state_dict().items():
                 tensor.copy_(torch.from_numpy(self.best[name]))
         self.best = {}
 
     def encode(self, frames: slice) -> None:
-        """Give frames the latents that the VAE of now makes of them."""
+        """Encode frames with the present VAE."""
         replay, indices = self.rig.replay, np.arange(frames.start, frames.stop)
         parts = np.array_split(indices, -(-len(indices) // ENCODE_BATCH))
         replay.latents[frames] = np.concatenate([self.vae.encode(replay.frames(part)) for part in parts])
