@@ -1,4 +1,4 @@
-"""Learning on the job: `ros2 launch rig_robot practice.launch.py`; with `robot:=my_robot.yaml` on a real robot."""
+"""Let a robot practise: `ros2 launch rig_robot practice.launch.py`; with `robot:=my_robot.yaml` a real one."""
 
 from launch import LaunchDescription
 from rig_robot.bringup.options import RobotOptions, SimOptions
@@ -6,14 +6,20 @@ from rig_robot.bringup.ros2_launch import Arguments, System, description, option
 
 ARGUMENTS: Arguments = {
     "robot": ("", "Your robot's configuration, an edited copy of config/robot.yaml; the simulation if empty."),
-    "data": ("practice", "Directory of the practice: checkpoints, episodes, training state. It goes on where it was."),
-    "checkpoint": ("", "Checkpoint to begin with; if empty, the robot learns from scratch."),
+    "data": (
+        "practice",
+        "Directory for checkpoints, episodes and training state; practice continues from what is there.",
+    ),
+    "checkpoint": ("", "Checkpoint to start from; if empty, the robot learns from scratch."),
     "namespace": ("", "ROS namespace of all nodes."),
     "train": ("true", "Train on the robot's computer; false where the trainer node runs on another one."),
-    "steps": ("0", "In simulation: robot steps of practice before it ends and goals are shown; 0: no end."),
-    "goals": ("30", "In simulation: random goal images to show at the end."),
-    "scene": ("plain", "In simulation: what the camera sees beside the arm: plain or shifted."),
-    "json": ("", "In simulation: file for the figures, written at the end."),
+    "steps": ("0", "In simulation: robot steps of practice, after which goals are shown; 0: practise until Ctrl-C."),
+    "goals": ("30", "In simulation: number of random goal images to show at the end."),
+    "scene": (
+        "plain",
+        "In simulation: scene around the arm, plain or shifted (camera turned, other table, less light).",
+    ),
+    "json": ("", "In simulation: JSON file for the results, written at the end."),
 }
 
 

@@ -1,4 +1,4 @@
-"""A real robot: `ros2 launch rig_robot robot.launch.py config:=my_robot.yaml checkpoint:=DIRECTORY`."""
+"""Run a real robot: `ros2 launch rig_robot robot.launch.py config:=my_robot.yaml checkpoint:=DIRECTORY`."""
 
 from launch import LaunchDescription
 from rig_robot.bringup.options import RobotOptions
@@ -8,13 +8,16 @@ ARGUMENTS: Arguments = {
     "config": (None, "Parameters of the nodes: your edited copy of config/robot.yaml."),
     "checkpoint": (
         "",
-        "Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH. A practice may do without.",
+        "Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH. Not needed for practice.",
     ),
     "namespace": ("", "ROS namespace of all nodes."),
-    "practice": ("false", "Record and learn on the job; `rig tell practice` begins."),
-    "data": ("practice", "Directory of a practice; it goes on where it was."),
+    "practice": ("false", "Record and learn while the robot works; `rig tell practice` starts it."),
+    "data": (
+        "practice",
+        "Directory for checkpoints, episodes and training state; practice continues from what is there.",
+    ),
     "train": ("true", "Train on this computer; false where the trainer node runs on another one."),
-    "record": ("", "Folder for recorded episodes; nothing is recorded if empty (a practice has its own)."),
+    "record": ("", "Folder for recorded episodes; if empty, only practice records, in its own directory."),
 }
 
 

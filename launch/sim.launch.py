@@ -1,4 +1,4 @@
-"""The whole system in simulation: `ros2 launch rig_robot sim.launch.py goals:=10`; `--show-args` explains them all."""
+"""Run the whole system in simulation: `ros2 launch rig_robot sim.launch.py goals:=10`; see `--show-args`."""
 
 from launch import LaunchDescription
 from rig_robot.bringup.options import SimOptions
@@ -7,21 +7,27 @@ from rig_robot.bringup.ros2_launch import Arguments, System, description, option
 ARGUMENTS: Arguments = {
     "checkpoint": (
         "",
-        "Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH. Empty: the package's own; with "
-        "practice none at all.",
+        "Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH. If empty: the package's "
+        "own, or with practice none.",
     ),
     "config": ("", "Parameters of the nodes; the package's config/sim.yaml if empty."),
     "namespace": ("", "ROS namespace of all nodes."),
-    "practice": ("false", "Explore, learn to see, practise imagined goals and get better, with nobody there."),
-    "data": ("practice", "Directory of a practice; it goes on where it was."),
-    "steps": ("0", "Robot steps of practice before it ends and goals are shown; 0: no end."),
-    "record": ("", "Folder for recorded episodes; nothing is recorded if empty (a practice has its own)."),
-    "scene": ("plain", "What the camera sees beside the arm: plain or shifted."),
-    "goals": ("0", "Random goal images to show before ending; 0: no end, -1: none, you send the goals."),
+    "practice": ("false", "Explore, train the VAE, practise imagined goals and improve the policy, unattended."),
+    "data": (
+        "practice",
+        "Directory for checkpoints, episodes and training state; practice continues from what is there.",
+    ),
+    "steps": ("0", "Robot steps of practice, after which goals are shown; 0: practise until Ctrl-C."),
+    "record": ("", "Folder for recorded episodes; if empty, only practice records, in its own directory."),
+    "scene": ("plain", "Scene around the arm: plain, or shifted (camera turned, other table, less light)."),
+    "goals": (
+        "0",
+        "Number of random goal images to show before ending; 0: until Ctrl-C; -1: none, you send the goals.",
+    ),
     "seed": ("0", "Seed of the random goals."),
-    "headless": ("true", "No window; false shows camera and goal side by side and needs a display."),
-    "json": ("", "File for the figures, written at the end."),
-    "images": ("", "Folder for one picture a goal: start, goal, end."),
+    "headless": ("true", "No window; false shows camera image and goal side by side and needs a display."),
+    "json": ("", "JSON file for the results, written at the end."),
+    "images": ("", "Folder for one picture per goal: start, goal and end."),
 }
 
 

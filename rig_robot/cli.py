@@ -1,5 +1,5 @@
 """`rig`: the command line. Each command imports what it needs when it runs, so that `rig --help` is quick."""
-# ruff: noqa: E402  Ctrl-C must be dealt with before anything that takes time is loaded.
+# ruff: noqa: E402  The handler of Ctrl-C is installed before any module that takes time to load.
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import sys
 from rig_robot.common import interrupts
 
 IS_THE_PROCESS = __name__ == "__main__" or os.path.basename(sys.argv[0]) == "rig"  # noqa: PTH119
-"""Whether this process is the command: workers, tests and tools that import this file have a Ctrl-C of their own."""
+"""Whether this process is the `rig` command: workers and tests that import this file handle Ctrl-C themselves."""
 if IS_THE_PROCESS:
-    interrupts.end_at_once("rig: stopped before anything was begun")
+    interrupts.end_at_once("rig: stopped before the command began")
 
 import typing
 from collections.abc import Callable
@@ -25,7 +25,14 @@ import tyro
 from rig_robot.bringup.environment import simulation_environment
 from rig_robot.bringup.options import RobotOptions, SimOptions
 from rig_robot.bringup.systems import prepare_practice, robot, robot_notice, simulation
-from rig_robot.commands.options import BagsOptions, CheckpointsOptions, GoalOptions, TellOptions, WatchOptions
+from rig_robot.commands.options import (
+    DEPRECATED,
+    BagsOptions,
+    CheckpointsOptions,
+    GoalOptions,
+    TellOptions,
+    WatchOptions,
+)
 from rig_robot.common.output_paths import plain
 from rig_robot.doctor.options import DoctorOptions
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
@@ -33,10 +40,10 @@ from rig_robot.learning.experiments.compare import CompareArgs, compare
 
 
 def main() -> None:
-    """Run the command that the arguments name; exit 2 with one line where they cannot be right."""
+    """Run the command that the arguments name; exit with 2 and one line on stderr if the arguments are invalid."""
     command = tyro.cli(
         Annotated[SimOptions, tyro.conf.subcommand("sim", description="Run the whole system in simulation.")]
-        | Annotated[RobotOptions, tyro.conf.subcommand("robot", description="Run a real robot's nodes, disarmed.")]
+        | Annotated[RobotOptions, tyro.conf.subcommand("robot", description="Run the nodes of a real robot, disarmed.")]
         | Annotated[DoctorOptions, tyro.conf.subcommand("doctor")]
         | Annotated[GoalOptions, tyro.conf.subcommand("goal")]
         | Annotated[TellOptions, tyro.conf.subcommand("tell")]
@@ -48,7 +55,7 @@ def main() -> None:
         | Annotated[CompareArgs, tyro.conf.subcommand("compare")]
         | Annotated[EvalArgs, tyro.conf.subcommand("eval"), tyro.conf.PositionalRequiredArgs],
         prog="rig",
-        description="A robot arm that reaches what a goal image shows (RIG).",
+        description="Move a robot arm to the position that a goal image shows (RIG).",
     )
     try:
         _check(command)
@@ -59,12 +66,12 @@ def main() -> None:
     except ValueError as error:
         print(f"rig: {error}", file=sys.stderr)
         status = 2
-    interrupts.end_at_once("", status)  # all is done: the interpreter's own end is nobody's business
+    interrupts.end_at_once("", status)  # Ctrl-C while the interpreter shuts down prints nothing
     sys.exit(status)
 
 
 def _defaults(arguments: list[str]) -> TrainArgs:
-    """What `rig train` starts from: the method that is asked for decides about the other defaults."""
+    """Return the defaults of `rig train`, which depend on the value of --method in `arguments`."""
     named = [after for before, after in pairwise([*arguments, ""]) if before == "--method"]
     named += [argument.removeprefix("--method=") for argument in arguments if argument.startswith("--method=")]
     method = named[-1] if named and named[-1] in METHODS else "rig"
@@ -103,32 +110,36 @@ def _robot(options: RobotOptions) -> int:
 def _doctor(options: DoctorOptions) -> int:
     from rig_robot.commands.doctor import run
 
-    with interrupts.orderly("rig doctor: stopped; what stands above is all that was looked at"):
+    with interrupts.orderly("rig doctor: stopped; only the checks above were done"):
         return run(options)
 
 
 def _goal(options: GoalOptions) -> int:
-    _visit("camera")
+    _join_ros_domain("camera")
     from rig_robot.commands.goal import send
 
-    with interrupts.orderly("rig goal: stopped; whether the picture is the goal now is not known"):
+    with interrupts.orderly("rig goal: stopped; the robot may have taken the picture as its goal all the same"):
         answer = send(options.picture, options.namespace, options.timeout)
     print(answer.text)
     return 0 if answer.accepted else 1
 
 
 def _tell(options: TellOptions) -> int:
-    _visit("small")
+    command = options.command()
+    if options.word in DEPRECATED:
+        line = f"rig: `rig tell {options.word}` is deprecated and will be removed: use `rig tell {command}`"
+        print(line, file=sys.stderr)
+    _join_ros_domain("small")
     from rig_robot.commands.tell import tell
 
-    with interrupts.orderly(f"rig tell {options.word}: stopped; whether it is done is not known"):
-        outcome = tell(options.word, options.namespace, options.timeout)
+    with interrupts.orderly(f"rig tell {command}: stopped; the robot may have done it all the same"):
+        outcome = tell(command, options.namespace, options.timeout)
     print(outcome.text)
     return 0 if outcome.done else 1
 
 
 def _watch(options: WatchOptions) -> int:
-    _visit("small")
+    _join_ros_domain("small")
     from rig_robot.commands.watch import watch
 
     with interrupts.orderly("rig watch: stopped"):
@@ -136,8 +147,14 @@ def _watch(options: WatchOptions) -> int:
     return 0
 
 
-def _visit(profile: str) -> None:
-    """Meet a running system in its ROS domain; before rclpy is loaded, since the DDS reads its profile as it starts."""
+def _join_ros_domain(profile: str) -> None:
+    """Set the environment with which this process meets a running system in its ROS domain.
+
+    Call it before rclpy is imported: the DDS reads its profile when it is loaded.
+
+    Args:
+        profile: Name of the Fast DDS profile in config/dds, by the size of the messages: "small" or "camera".
+    """
     from rig_robot.bringup.environment import dds_profile
     from rig_robot.bringup.other_users import CURE, cause, over_udp, strangers
 
@@ -150,7 +167,7 @@ def _visit(profile: str) -> None:
 
 
 def _check(command: Any) -> None:
-    """Refuse what no command can go by."""
+    """Validate the options that several commands share: a positive timeout and a ROS namespace."""
     timeout, namespace = getattr(command, "timeout", 1.0), getattr(command, "namespace", "")
     if not 0 < timeout < math.inf:
         raise ValueError(f"timeout is {timeout:g}: must be a number of seconds greater than 0")
@@ -167,12 +184,12 @@ def _environment(name: str, **arguments: Any) -> Any:
     try:
         return gymnasium.make(name, **arguments)
     except (gymnasium.error.Error, ImportError) as error:
-        raise ValueError(f"env is {name!r}: {error} (there are {ours}, and MODULE:NAME for your own)") from None
+        raise ValueError(f"env is {name!r}: {error} (choose {ours}, or MODULE:NAME for your own)") from None
     except TypeError as error:
         if "unexpected keyword argument" not in str(error):
             raise
         why = str(error).partition(" was raised")[0]
-        raise ValueError(f"env is {name!r}, which is none that shows goals as pictures ({ours}): {why}") from None
+        raise ValueError(f"env is {name!r}, which shows no goals as pictures ({ours} do): {why}") from None
 
 
 def _bags(options: BagsOptions) -> int:
@@ -185,12 +202,12 @@ def _bags(options: BagsOptions) -> int:
 def _checkpoints(options: CheckpointsOptions) -> int:
     interrupts.end_at_once("rig checkpoints: stopped")
     if options.switch:
-        _visit("small")
+        _join_ros_domain("small")
     from rig_robot.commands.checkpoints import run
 
     if not options.switch:
         return run(options)
-    with interrupts.orderly("rig checkpoints: stopped; without --switch it says which is current now"):
+    with interrupts.orderly("rig checkpoints: stopped; `rig checkpoints` without --switch tells which one is current"):
         return run(options)
 
 
@@ -204,7 +221,7 @@ def _train(args: TrainArgs) -> int:
 
 
 def _explore(args: ExploreArgs) -> int:
-    interrupts.end_at_once("rig explore: stopped; nothing was recorded, the same command begins anew")
+    interrupts.end_at_once("rig explore: stopped; nothing was recorded, the same command starts again")
     from rig_robot.learning.training.train import record
 
     record(args, _environment)
@@ -217,7 +234,7 @@ def _compare(args: CompareArgs) -> int:
 
 
 def _eval(args: EvalArgs) -> int:
-    interrupts.end_at_once("rig eval: stopped; there are no figures, the same command begins anew")
+    interrupts.end_at_once("rig eval: stopped; no figures were written, the same command starts again")
     from rig_robot.learning.training.evaluate import evaluate
 
     evaluate(args, _environment)

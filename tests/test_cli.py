@@ -88,6 +88,9 @@ def test_without_a_running_system_it_says_so(picture: Path) -> None:
         (("goal", "/tmp"), "/tmp is a directory: name a PNG or JPEG file"),
         (("tell", "stop", "--namespace", "bad name"), "namespace is 'bad name'"),
         (("tell", "stop", "--timeout", "nan"), "timeout is nan"),
+        (("tell", "trainer"), "tell trainer is followed by nothing: say pause, resume, fine-tune"),
+        (("tell", "recorder", "fine-tune"), "tell recorder is followed by fine-tune: say pause, resume"),
+        (("tell", "stop", "pause"), "tell stop is followed by pause: only recorder and trainer take an action"),
         (("eval", "package://no.package/x"), "no Python package no.package"),
         (("sim", "--goals", "1", "--json", "/no/where.json"), "/no/where.json"),
     ],
@@ -97,7 +100,7 @@ def test_a_bad_argument_is_named_in_one_line(arguments: tuple, named: str) -> No
     assert done.returncode == 2 and named in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("command", ["sim", "robot", "goal", "train", "explore", "compare", "eval"])
+@pytest.mark.parametrize("command", ["sim", "robot", "goal", "tell", "train", "explore", "compare", "eval"])
 def test_every_command_explains_its_arguments(command: str) -> None:
     done = rig(command, "--help")
     assert done.returncode == 0 and "--help" in done.stdout

@@ -1,6 +1,10 @@
-"""docs/nodes.md names every topic, service and parameter that a node has: the table is what people wire robots by."""
+"""Documentation is complete and its links lead somewhere.
+
+docs/nodes.md names every topic, service and parameter that a node has: people wire robots by it.
+"""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,3 +37,54 @@ def test_every_name_of_a_node_is_in_its_documentation(source: Path) -> None:
     assert names, "the patterns no longer match how nodes are written"
     missing = sorted(name for name in names if f"`{name}`" not in DOCUMENT)
     assert not missing, f"docs/nodes.md does not name {missing}"
+
+
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def prose(page: Path) -> str:
+    """The page without fenced and indented code blocks, where brackets and # are no Markdown."""
+    text = re.sub(r"^( *)```.*?^\1```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^ {4}.*$", "", text, flags=re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them: lower case, no punctuation, spaces as hyphens."""
+    headings = re.findall(r"^#+ (.+)$", prose(page), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"[a-z]+:", link):  # a web address: not looked up
+            continue
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            yield link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_and_a_heading_that_exist(page: Path) -> None:
+    assert not list(broken_links(page))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_python_file_that_a_page_names_exists(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        pytest.skip("it names what was renamed")
+    # The table of folders has a test of its own, which compares it with the imports.
+    text = re.sub(r"^## Where things live\n.*?^(?=## )", "", prose(page), flags=re.MULTILINE | re.DOTALL)
+    named = set(re.findall(r"`([\w/]+\.py)\b", text))
+    folders = ("rig_robot", "sim", "tests", "benchmarks", "launch")
+    files = [file.relative_to(ROOT) for folder in folders for file in (ROOT / folder).rglob("*.py")]
+    files += [file.relative_to(ROOT) for file in ROOT.glob("*.py")]
+    missing = {name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in files)}
+    # The reader makes this file himself.
+    assert missing <= {"nudge.py"}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name == "docs"], ids=lambda page: page.name)
+def test_every_page_says_at_its_beginning_for_whom_it_is(page: Path) -> None:
+    title, _, first = page.read_text().split("\n")[:3]
+    assert title.startswith("# ") and first.startswith("For ")

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,16 +20,22 @@ from rclpy.node import Node
 from ros_harness import node_process
 from std_srvs.srv import SetBool, Trigger
 from test_arm_node import PARAMETERS
+from test_recorder_node import parameters as recorder_parameters
+from test_trainer_node import parameters as trainer_parameters
 
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 
 
 def tell(*words: str) -> tuple[int, str]:
     """Exit status and output of `rig tell ...`, as a person runs it."""
-    done = subprocess.run(
+    done = run(*words)
+    return done.returncode, done.stdout + done.stderr
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "rig_robot.cli", "tell", *words], capture_output=True, text=True, timeout=60
     )
-    return done.returncode, done.stdout + done.stderr
 
 
 def until_told(answer: str, *words: str) -> None:
@@ -61,6 +68,28 @@ def test_the_words_do_what_they_say() -> None:
     assert status == 1 and "reset it first" in text
     assert tell("reset")[0] == 0
     assert tell("reach") == (0, "mode reach\n") and tell("idle") == (0, "mode idle\n")
+
+
+def test_recorder_and_trainer_are_told_by_name_and_the_words_without_a_name_still_work(
+    tmp_path: Path, checkpoint: Path
+) -> None:
+    with (
+        node_process("rig_robot.nodes.recorder", recorder_parameters(tmp_path / "episodes", checkpoint)),
+        node_process("rig_robot.nodes.trainer", trainer_parameters(tmp_path)),
+    ):
+        for old, command, answer in [
+            ("pause", ("recorder", "pause"), "nothing is recorded"),
+            ("record", ("recorder", "resume"), "episodes are recorded"),
+            ("rest", ("trainer", "pause"), "pauses after the present unit of work"),
+            ("train", ("trainer", "resume"), "goes on"),
+            ("fine-tune", ("trainer", "fine-tune"), "asked for"),
+        ]:
+            new = run(*command, "--timeout", "60")
+            assert new.returncode == 0 and answer in new.stdout and not new.stderr, new
+            deprecated = run(old, "--timeout", "60")
+            assert deprecated.returncode == 0 and deprecated.stdout == new.stdout, deprecated
+            (line,) = deprecated.stderr.splitlines()
+            assert f"`rig tell {old}` is deprecated" in line and f"use `rig tell {' '.join(command)}`" in line
 
 
 def test_a_robot_that_is_not_there_is_not_thought_stopped() -> None:

@@ -1,4 +1,4 @@
-"""`rig bags`: the episodes in a folder, a line each."""
+"""`rig bags`: list the recorded episodes in a folder, one line each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HEAD = ("episode", "mode", "s", "steps", "goal", "distance", "dropped", "checkp
 
 
 def run(options: BagsOptions) -> int:
-    """Print the list; return the exit status: 1 where something in the folder cannot be used."""
+    """Print the list; return the exit status: 1 if an episode cannot be used or the folder is the wrong one."""
     good, refused = find(options.directory)
     lines: list[tuple[str, ...]] = [_HEAD]
     for info in good:
@@ -39,7 +39,7 @@ def run(options: BagsOptions) -> int:
 
 
 def _elsewhere(directory: Path) -> str:
-    """Return where the episodes may be that were looked for one folder too high or too low."""
+    """Return a hint where the given folder is an episode, or the parent of the folder of episodes; otherwise ""."""
     if any(directory.glob("*.mcap")):
         return f": that is an episode, its folder is {directory.absolute().parent}"
     below = [folder for folder in directory.iterdir() if folder.is_dir() and any(folder.glob("*/*.mcap"))]

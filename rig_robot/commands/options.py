@@ -1,10 +1,11 @@
-"""Options of the commands that talk to a running robot."""
+"""Options of the commands that talk to a running robot or list what it recorded and learned."""
 
 from __future__ import annotations
 
 import typing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -12,10 +13,24 @@ import tyro
 Word = typing.Literal[
     "arm", "disarm", "stop", "reset", "park",
     "reach", "explore", "practice", "idle", "clear",
+    "recorder", "trainer",
     "record", "pause", "train", "rest", "fine-tune",
 ]
 # fmt: on
-"""What `rig tell` says"""
+"""First word after `rig tell`; the last line holds the deprecated words."""
+Action = typing.Literal["pause", "resume", "fine-tune"]
+"""Second word, after `rig tell recorder` and `rig tell trainer`."""
+
+ACTIONS: dict[str, tuple[Action, ...]] = {"recorder": ("pause", "resume"), "trainer": ("pause", "resume", "fine-tune")}
+"""The actions of each node that `rig tell` addresses by name."""
+DEPRECATED = {
+    "record": "recorder resume",
+    "pause": "recorder pause",
+    "train": "trainer resume",
+    "rest": "trainer pause",
+    "fine-tune": "trainer fine-tune",
+}
+"""Words of earlier versions, which did not name the node, and what to say instead; they go with the next version."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +47,36 @@ class GoalOptions:
 
 @dataclass(frozen=True)
 class TellOptions:
-    """Tell a running system: arm, disarm, stop (emergency stop), reset (it), park; reach, explore, practice, idle (the
-    policy); clear (the goal); record, pause (the recorder); train, rest, fine-tune (the trainer)."""
+    """Command a running system. The arm: arm, disarm, stop (emergency stop), reset (the emergency stop), park. The
+    policy: reach, explore, practice, idle. The goal: clear. The recorder: recorder pause, recorder resume. The trainer:
+    trainer pause, trainer resume, trainer fine-tune. Deprecated: record, pause, train, rest, fine-tune."""
 
     word: tyro.conf.Positional[Word]
-    """What to tell it."""
+    """Command, or the node that the action is for."""
+    action: tyro.conf.Positional[Annotated[Action | None, tyro.conf.arg(metavar="[{pause,resume,fine-tune}]")]] = None
+    """After recorder: pause or resume. After trainer: pause, resume or fine-tune. Other words take no action."""
     namespace: str = ""
     """ROS namespace of the robot."""
     timeout: float = 10.0
     """Time to wait for the system and its answer [s]."""
 
+    def command(self) -> str:
+        """Return the command in today's words: a deprecated word is replaced, a node's name is followed by its action.
+
+        Raises:
+            ValueError: If the word needs an action, or takes none, or takes another one.
+        """
+        allowed = ACTIONS.get(self.word, ())
+        if allowed and self.action not in allowed:
+            raise ValueError(f"tell {self.word} is followed by {self.action or 'nothing'}: say {', '.join(allowed)}")
+        if self.action and not allowed:
+            raise ValueError(f"tell {self.word} is followed by {self.action}: only recorder and trainer take an action")
+        return DEPRECATED.get(self.word, " ".join(filter(None, (self.word, self.action))))
+
 
 @dataclass(frozen=True)
 class WatchOptions:
-    """Print what the arm does and be its operator: with its parameter `heartbeat` set, Ctrl-C here stops it."""
+    """Print arm status and send the operator heartbeat. If the arm requires it, Ctrl-C stops the arm."""
 
     namespace: str = ""
     """ROS namespace of the robot."""
@@ -53,21 +84,21 @@ class WatchOptions:
 
 @dataclass(frozen=True)
 class CheckpointsOptions:
-    """List the checkpoints of a root, where each comes from and how well it does; switch to another, or back."""
+    """List the checkpoints in a root directory with their parents and figures, or make another one the current one."""
 
     root: tyro.conf.Positional[str]
-    """Root of checkpoints (of a practice: DATA/checkpoints), or package://NAME/PATH."""
+    """Directory of checkpoints (of a practice: DATA/checkpoints), or package://NAME/PATH."""
     switch: str = ""
-    """Name of the checkpoint to make the current one; a running system goes over to it, or refuses it."""
+    """Name of the checkpoint to make current; a running system loads it, or rejects it with a reason."""
     namespace: str = ""
     """ROS namespace of the robot."""
     timeout: float = 30.0
-    """Time that a running system gets to go over [s]."""
+    """Time to wait until a running system has loaded the checkpoint [s]."""
 
 
 @dataclass(frozen=True)
 class BagsOptions:
-    """List recorded episodes, and what cannot be used and why."""
+    """List recorded episodes, and name those that cannot be used, with the reason."""
 
     directory: tyro.conf.Positional[Path]
     """Folder of episodes (of a practice: DATA/episodes)."""

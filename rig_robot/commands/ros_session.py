@@ -1,4 +1,4 @@
-"""A short visit to a running system: a node for as long as one command of `rig` takes."""
+"""A ROS node that lives for one `rig` command, with which the command talks to a running system."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from rclpy.task import Future
 from rig_robot.bringup.other_users import hint
 
 ASK_AGAIN = 1.0
-"""Time after which a request that has no answer is sent again [s]."""
+"""Time after which a request without an answer is sent again [s]."""
 
 
-class NobodyThere(Exception):
-    """What the visit was for did not answer; the text says what and how long it was waited for."""
+class NoAnswerError(Exception):
+    """A service is missing or did not answer; the text names the service and the time that was waited."""
 
 
-class Visit:
-    """A node that spins only while something is waited for.
+class RosSession:
+    """A node that spins only while the command waits for something.
 
     Args:
-        name: Of the node.
+        name: Name of the node.
         namespace: ROS namespace of the robot.
-        timeout: How long anything is waited for [s].
+        timeout: Longest wait for a service, an answer or a message [s].
     """
 
     def __init__(self, name: str, namespace: str, timeout: float) -> None:
         self._name, self._namespace, self._timeout = name, namespace.strip("/"), timeout
 
-    def __enter__(self) -> Visit:
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is the command line's
+    def __enter__(self) -> RosSession:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # the command line handles Ctrl-C
         self.node = Node(self._name, namespace=self._namespace)
         return self
 
@@ -45,7 +45,7 @@ class Visit:
         rclpy.try_shutdown()
 
     def until(self, condition: Callable[[], object], seconds: float | None = None) -> bool:
-        """Spin until a condition holds, at most so long [s]; return whether it does."""
+        """Spin until a condition holds or `seconds` have passed (`timeout` when not given); return whether it holds."""
         end = time.monotonic() + (self._timeout if seconds is None else seconds)
         while not condition() and time.monotonic() < end:
             rclpy.spin_once(self.node, timeout_sec=0.05)
@@ -54,22 +54,23 @@ class Visit:
     def call(self, kind: Any, service: str, request: Any, repeat: bool) -> Any:
         """Call a service and return its response.
 
-        Both sides find each other at their own time: a node that does not know yet where its answer goes does what it
-        was asked, and the answer is lost (rmw_fastrtps issue 842).
+        Client and server discover each other independently. A server that has not yet discovered the client carries
+        out the request, and its answer is lost (rmw_fastrtps issue 842); hence `repeat`.
 
         Args:
-            kind: Of the service.
-            service: Its name.
-            request: What is asked.
-            repeat: Whether to ask again, every `ASK_AGAIN`, until there is an answer. For what may be done twice only.
+            kind: Type of the service.
+            service: Name of the service.
+            request: The request to send.
+            repeat: Whether to send the request again every `ASK_AGAIN` until an answer comes. Only for requests that
+                may be carried out twice.
 
         Raises:
-            NobodyThere: If the service is not there or does not answer in time.
+            NoAnswerError: If there is no such service, or it does not answer in time.
         """
         client: Client = self.node.create_client(kind, service)
         name = self.node.resolve_service_name(service)
         if not self.until(client.service_is_ready):
-            raise NobodyThere(
+            raise NoAnswerError(
                 f"no service {name} within {self._timeout:g} s: is the system running in this ROS domain?"
                 f"{hint(os.environ)}"
             )
@@ -80,4 +81,4 @@ class Visit:
             if self.until(lambda: any(future.done() for future in futures), min(left, ASK_AGAIN) if repeat else left):
                 return next(future.result() for future in futures if future.done())
         lost = "" if repeat else "; it may have done it all the same"
-        raise NobodyThere(f"{name} did not answer within {self._timeout:g} s{lost}{hint(os.environ)}")
+        raise NoAnswerError(f"{name} did not answer within {self._timeout:g} s{lost}{hint(os.environ)}")

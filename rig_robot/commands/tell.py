@@ -1,4 +1,4 @@
-"""`rig tell` and `rig watch`: what a person says to a running robot and hears of it, without the `ros2` command."""
+"""`rig tell`: send one command to a running robot without the `ros2` command, and return the robot's answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
-from rig_robot.commands.ros_session import NobodyThere, Visit
+from rig_robot.commands.ros_session import NoAnswerError, RosSession
 
 SERVICES: dict[str, tuple[type, str, Any]] = {
     "arm": (SetBool, "arm/arm", SetBool.Request(data=True)),
@@ -17,39 +17,35 @@ SERVICES: dict[str, tuple[type, str, Any]] = {
     "reset": (Trigger, "arm/reset_estop", Trigger.Request()),
     "park": (Trigger, "arm/park", Trigger.Request()),
     "clear": (Trigger, "goal/clear", Trigger.Request()),
-    "record": (SetBool, "recorder/record", SetBool.Request(data=True)),
-    "pause": (SetBool, "recorder/record", SetBool.Request(data=False)),
-    "train": (SetBool, "trainer/train", SetBool.Request(data=True)),
-    "rest": (SetBool, "trainer/train", SetBool.Request(data=False)),
-    "fine-tune": (Trigger, "trainer/fine_tune", Trigger.Request()),
+    "recorder resume": (SetBool, "recorder/record", SetBool.Request(data=True)),
+    "recorder pause": (SetBool, "recorder/record", SetBool.Request(data=False)),
+    "trainer resume": (SetBool, "trainer/train", SetBool.Request(data=True)),
+    "trainer pause": (SetBool, "trainer/train", SetBool.Request(data=False)),
+    "trainer fine-tune": (Trigger, "trainer/fine_tune", Trigger.Request()),
 }
-"""Who is asked what for each word; the other words are modes of the policy node."""
-
+"""Service and request of each command; every other command is a mode of the policy node."""
 
 ONCE = ("arm", "park", "reach", "explore", "practice")
-"""Words that may set the arm in motion: never said again, since somebody else may have stopped it meanwhile."""
+"""Commands that may set the arm in motion. They are never sent twice: somebody may have stopped the arm meanwhile."""
 
 
 class Outcome(NamedTuple):
-    """What came of a word."""
+    """The answer to a command: whether it was carried out, and the node's reason."""
 
     done: bool
     text: str
 
 
-def tell(word: str, namespace: str = "", timeout: float = 10.0) -> Outcome:
-    """Tell a running system one thing, a word of `SERVICES` or a mode of the policy, and return what it answered."""
-    with Visit("rig_tell_command", namespace, timeout) as visit:
+def tell(command: str, namespace: str = "", timeout: float = 10.0) -> Outcome:
+    """Send a command, a key of `SERVICES` or a mode of the policy node, and return the answer."""
+    with RosSession("rig_tell_command", namespace, timeout) as session:
         try:
-            if word in SERVICES:
-                answer = visit.call(*SERVICES[word], repeat=word not in ONCE)
+            if command in SERVICES:
+                answer = session.call(*SERVICES[command], repeat=command not in ONCE)
                 return Outcome(answer.success, answer.message)
-            request = SetParameters.Request(parameters=[Parameter("mode", value=word).to_parameter_msg()])
-            result = visit.call(SetParameters, "policy/set_parameters", request, repeat=word not in ONCE).results[0]
-            return Outcome(result.successful, result.reason or f"mode {word}")
-        except NobodyThere as error:
+            request = SetParameters.Request(parameters=[Parameter("mode", value=command).to_parameter_msg()])
+            response = session.call(SetParameters, "policy/set_parameters", request, repeat=command not in ONCE)
+            result = response.results[0]
+            return Outcome(result.successful, result.reason or f"mode {command}")
+        except NoAnswerError as error:
             return Outcome(False, str(error))
-
-
-SILENCE = 5.0
-"""Time after which `rig watch` says that it hears nothing [s]."""
