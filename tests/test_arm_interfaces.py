@@ -23,6 +23,7 @@ from test_arm_node import PARAMETERS
 from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.arm.kinematics import TOOL_DOWN
+from rig_robot.common.message_fields import values
 from rig_robot.nodes.arm import ArmNode
 from rig_robot.ros.qos import COMMAND, LATCHED
 from rig_sim.world import HOME, JOINTS, ROBOT, kinematics
@@ -74,7 +75,7 @@ class Arm:
             self.listener.spin(0.05)
 
     def state(self) -> dict[str, str]:
-        return {item.key: item.value for item in self.statuses[-1].values}
+        return values(self.statuses[-1])
 
 
 def joint_command(message: object) -> np.ndarray | None:

@@ -14,6 +14,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 from test_pictures import jpeg, png, png_header, raw_from
 
+from rig_robot.common.message_fields import values
 from rig_robot.messages.diagnostics import ERROR, OK, WARN
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.ros.qos import LATCHED, OBSERVATION
@@ -158,7 +159,7 @@ def test_bad_pictures_are_refused_in_words_and_the_old_goal_stays(person, goal_n
             assert answer.level == ERROR, name
             assert re.search(speaks_of, answer.message), f"{name}: {answer.message}"
             assert "old goal stays" in answer.message
-            assert {v.key: v.value for v in answer.values}["accepted"] == "False"
+            assert values(answer)["accepted"] == "False"
             assert not person.goals, name
     assert goal_node.running()
     assert "goal picture refused" in goal_node.output() and "Traceback" not in goal_node.output()

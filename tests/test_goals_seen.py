@@ -26,7 +26,7 @@ from test_pictures import png
 from test_swap import Bench as SwapBench
 
 from rig_robot.checkpoints.checkpoint import CURRENT, PicturesEntry, activate, read_config, read_tensors, save
-from rig_robot.common.message_fields import stamp_ns
+from rig_robot.common.message_fields import stamp_ns, values
 from rig_robot.learning.vae.vae import Vae
 from rig_robot.messages import latents as latent
 from rig_robot.messages.diagnostics import ERROR, OK, WARN
@@ -111,7 +111,7 @@ class System:
 
 
 def told(status: DiagnosticStatus) -> dict[str, str]:
-    return {item.key: item.value for item in status.values}
+    return values(status)
 
 
 def stamps(messages: list[Image]) -> list[str]:

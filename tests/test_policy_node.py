@@ -12,7 +12,7 @@ from ros_harness import Listener, NodeProcess, node_process
 from sensor_msgs.msg import Image
 
 from rig_robot.checkpoints.checkpoint import read_config
-from rig_robot.common.message_fields import stamp_ns
+from rig_robot.common.message_fields import stamp_ns, values
 from rig_robot.inference.latent import Latent, none_of
 from rig_robot.inference.numpy_networks import Policy
 from rig_robot.messages import latents as latent
@@ -78,9 +78,7 @@ class Bench:
 
     def events(self) -> list[tuple[str, str, str]]:
         """(event, mode, goal) of every episode message."""
-        return [
-            tuple({v.key: v.value for v in m.values}[key] for key in ("event", "mode", "goal")) for m in self.episodes
-        ]
+        return [tuple(values(m)[key] for key in ("event", "mode", "goal")) for m in self.episodes]
 
     def last_health(self) -> str:
         found = [m.status[0].message for m in self.health if m.status[0].name == "policy"]
@@ -141,7 +139,7 @@ def test_an_episode_starts_and_ends_with_the_goal_and_the_mode(bench):
         ("start", "reach", str(second)),
         ("end", "reach", str(second)),
     ]
-    ids = [{v.key: v.value for v in m.values}["id"] for m in bench.episodes]
+    ids = [values(m)["id"] for m in bench.episodes]
     assert ids[0::2] == ids[1::2] and len(set(ids)) == 3
     bench.twists.clear()
     bench.frames(4)

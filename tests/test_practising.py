@@ -22,7 +22,7 @@ from test_checkpoint import LATENT, config, write
 from test_swap import Bench, picture
 
 from rig_robot.checkpoints.checkpoint import CURRENT, activate, read_config, save
-from rig_robot.common.message_fields import stamp_ns
+from rig_robot.common.message_fields import stamp_ns, values
 from rig_robot.inference.latent import Latent
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.rl.actor_critic import Actor
@@ -56,7 +56,7 @@ def bench(tmp_path: Path, listener: Listener) -> Iterator[Bench]:
 
 
 def events(bench: Bench) -> list[dict[str, str]]:
-    return [{value.key: value.value for value in message.values} for message in bench.episodes]
+    return [values(message) for message in bench.episodes]
 
 
 def frames(bench: Bench, episodes: int, kind: str, most: int = 400) -> None:
@@ -157,6 +157,6 @@ def test_an_encoder_that_comes_back_with_another_checkpoint_does_not_stop_an_epi
         for _ in range(20):
             latents.publish(latent.to_message(found, listener.node.get_clock().now().to_msg()))
             listener.spin(0.033)
-        said = [{value.key: value.value for value in message.values} for message in episodes]
+        said = [values(message) for message in episodes]
         assert [one["event"] for one in said] == ["start", "end", "start"]
         assert said[-1]["checkpoint"] == "second" and len(answers) == 1

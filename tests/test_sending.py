@@ -22,6 +22,7 @@ from rig_robot.checkpoint_delivery.sender import Sender
 from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, activate, read_config
 from rig_robot.commands.checkpoints import run
 from rig_robot.commands.options import CheckpointsOptions
+from rig_robot.common.message_fields import values
 from rig_robot.ros.node import RigNode
 
 
@@ -72,7 +73,7 @@ class Bench:
             self.by_hand.publish(message)
             self.spin(0.02)
         self.until(lambda: self.answers, "an answer", 5.0)
-        assert {value.key: value.value for value in self.answers[0].values}["state"] == "refused"
+        assert values(self.answers[0])["state"] == "refused"
         return self.answers[0].message
 
 

@@ -26,7 +26,7 @@ from test_checkpoint import LATENT, config, write
 from rig_robot.checkpoint_delivery.announcer import Announcer
 from rig_robot.checkpoint_delivery.answers import Outcome
 from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, activate, read_config, read_tensors, save
-from rig_robot.common.message_fields import stamp_ns
+from rig_robot.common.message_fields import stamp_ns, values
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.rl.actor_critic import Actor
 from rig_robot.messages import latents as latent
@@ -144,7 +144,7 @@ class Bench:
         return self.latents[-1].header.frame_id, (self.root / CURRENT).resolve().name
 
     def last_refusal(self) -> str:
-        return [m.message for m in self.answers if {v.key: v.value for v in m.values}["state"] == "refused"][-1]
+        return [m.message for m in self.answers if values(m)["state"] == "refused"][-1]
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from std_srvs.srv import SetBool, Trigger
 from rig_robot.checkpoint_delivery.answers import AnswerState, answer
 from rig_robot.checkpoint_delivery.chunk_protocol import CHUNKS, read_header
 from rig_robot.checkpoints.checkpoint import activate, read_config, resolve
+from rig_robot.common.message_fields import values
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import untrained as blank
 from rig_robot.messages.diagnostics import OK, diagnostic
@@ -75,8 +76,7 @@ class System:
         self.answers = listener.node.create_publisher(DiagnosticStatus, "rig/checkpoint/ready", EPISODES)
 
     def now(self) -> dict[str, str]:
-        values = {item.key: item.value for item in self.said[-1].values} if self.said else {}
-        return values
+        return values(self.said[-1]) if self.said else {}
 
     def until(self, what: str, timeout_s: float = 60, **wanted: object) -> None:
         def is_so() -> bool:
@@ -209,7 +209,6 @@ def test_where_no_path_is_shared_checkpoints_go_by_topic_and_become_current_here
         listener.until(lambda: len(heard) >= 3, "a checkpoint in pieces", 90)
         name = read_header(heard[0]).checkpoint
         assert resolve(tmp_path / "checkpoints").name == "untrained" and not system.announced
-        values = {"checkpoint": name, "state": "current"}
-        answers.publish(diagnostic("receiver", OK, "it runs", values))
+        answers.publish(diagnostic("receiver", OK, "it runs", {"checkpoint": name, "state": "current"}))
         system.until("it has heard that the robot runs on it", checkpoint=name, phase="waiting")
         assert resolve(tmp_path / "checkpoints").name == name
