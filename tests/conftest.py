@@ -1,7 +1,13 @@
-"""Every test session has a ROS domain of its own on the loopback, and a tiny checkpoint of random weights."""
+"""Every test process has a ROS domain of its own on the loopback, and a tiny checkpoint of random weights.
+
+Tests run side by side (pytest-xdist, `make test`): those of a file that share what it has set up keep together in one
+worker. Tests with the mark `alone` judge times that other work on the machine would change; they run after all others,
+one at a time.
+"""
 
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,16 +15,48 @@ import pytest
 
 from rig_robot.bringup.environment import dds_profile
 
-# Before anything imports rclpy. Domains above 101 would meet the ports that Linux hands out.
+WORKERS = 10
+"""Most workers of one run; each has a domain of its own."""
+
+
+def domain() -> int:
+    """Return the ROS domain of this process: workers of one run are neighbours, other runs are elsewhere.
+
+    Domains above 101 would meet the ports that Linux hands out.
+    """
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return 1 + zlib.crc32(run.encode()) % (100 // WORKERS) * WORKERS + worker % WORKERS
+
+
+# Before anything imports rclpy.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+os.environ["ROS_DOMAIN_ID"] = str(domain())
 os.environ["ROS_LOG_DIR"] = str(Path(tempfile.gettempdir()) / f"rig_robot_test_logs_{os.getuid()}")
 # The test process plays the camera driver: it publishes 640x480 frames.
 os.environ.update(dds_profile("camera", {}))
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers share the cores
 
 # Before anything imports pyrealsense2, which brings a Fast DDS of its own: the other way round, a process that has used
 # both crashes when it exits.
-import rclpy  # noqa: F401
+import rclpy  # noqa: E402, F401
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "processes: of a file that starts processes; `make check` leaves these out")
+    config.addinivalue_line("markers", "alone: judges times; runs when nothing else does")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        module = item.module  # type: ignore[attr-defined]
+        if any(hasattr(module, name) for name in ("subprocess", "Listener", "node_process", "NodeProcess")):
+            item.add_marker(pytest.mark.processes)
+        fixtures = [found for each in item._fixtureinfo.name2fixturedefs.values() for found in each]  # type: ignore[attr-defined]
+        if any(fixture.scope == "module" for fixture in fixtures):
+            item.add_marker(pytest.mark.xdist_group(module.__name__))
 
 
 @pytest.fixture(scope="session")
