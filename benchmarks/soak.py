@@ -4,11 +4,12 @@
 
 Shows a random goal picture every 5 s, and every 15 s or so makes a fault, most of them while the arm moves: nodes
 killed or stopped for a while, broken and hostile messages, an emergency stop, disarming. The last line is one JSON
-object; the exit status is 1 where a stop was missed or a node went unnoticed.
+object; the exit status is 1 where a stop was missed, the arm stopped without a fault, or a node went unnoticed.
 
 Missed stop: the tool's true position moved by more than 2 mm between 0.5 and 0.8 s after a fault that must stop the
-arm. Unnoticed: a killed node that the runner did not name and start anew, or a hung one of which neither /diagnostics
-nor the arm's status told.
+arm; not judged where no position was heard in that time. False stop: between faults, the arm waits or disarms because
+something is stale or not believed. Unnoticed: a killed node that the runner did not name and start anew, or a hung one
+of which neither /diagnostics nor the arm's status told.
 
 Growth of memory: by how many percent the most resident memory (RSS) that a node took after the first ten minutes
 exceeds the most within them; the same within each process that lived for longer; the worst of all. A process may take
@@ -115,7 +116,8 @@ class Soak:
         self.clear = node.create_client(Trigger, "goal/clear")
         self._pictures = [self.operator.draw(self._place()) for _ in range(40)]
         self.lives: dict[int, Life] = {}
-        self.goals = self.missed = self.unnoticed = 0
+        self.goals = self.missed = self.unjudged = self.unnoticed = 0
+        self.false_stops: list[str] = []
         self.hung: list[psutil.Process] = []
         self._next_goal = self._next_sample = 0.0
         self.begin = time.monotonic()
@@ -129,13 +131,22 @@ class Soak:
         end = self.begin + 60.0 * self._args.minutes
         names = [name for name, fault in FAULTS.items() for _ in range(fault.often)]
         while time.monotonic() < end:
+            since = time.monotonic() + 0.5
             self.spend(self.random.uniform(0.5, 1.5) * self._args.fault_every - 5.0)
+            self._look_for_false_stops(since)
             if self.system.process.poll() is not None:
                 raise RuntimeError(f"the system has ended; it says:\n{self.system.output()[-3000:]}")
             name = self.random.choice(names)
             self._make(name, FAULTS[name])
             made[name] += 1
         return dict(made)
+
+    def _look_for_false_stops(self, since: float) -> None:
+        """Count each time that the arm has stopped since then [s, steady clock], though nothing was wrong."""
+        for when, state, reason in self.operator.arm_status:
+            if when >= since and (state == "disarmed" or "stale" in reason or "joint state" in reason):
+                self.false_stops.append(reason)
+                print(f"{(when - self.begin) / 60.0:6.2f} min  FALSE STOP: {state}, {reason}", flush=True)
 
     def spend(self, seconds: float) -> None:
         """Let time pass; goals and looks at the memory go on."""
@@ -172,16 +183,18 @@ class Soak:
         node = fault.strike(self)
         self.spend(max(0.0, at + AFTER + LONG - time.monotonic()))
         places = np.array([place for when, place in self.poses if at + AFTER <= when <= at + AFTER + LONG])
-        moved = 1000.0 * float(np.ptp(places, axis=0).max()) if len(places) > 1 else float("nan")
-        missed = fault.must_stop and not moved < STILL_MM
+        seen = len(places) > 1
+        moved = 1000.0 * float(np.ptp(places, axis=0).max()) if seen else float("nan")
+        missed = fault.must_stop and moved >= STILL_MM
         self.missed += missed
+        self.unjudged += fault.must_stop and not seen
         noticed = node is None or self._noticed(node, said, at)
         self.unnoticed += not noticed
         for process in self.hung:
             process.send_signal(signal.SIGCONT)
         self.hung.clear()
         done = self._go_on()
-        wrong = " MISSED STOP" * missed + " UNNOTICED" * (not noticed)
+        wrong = " MISSED STOP" * missed + " NOT JUDGED" * (fault.must_stop and not seen) + " UNNOTICED" * (not noticed)
         print(
             f"{(at - self.begin) / 60.0:6.2f} min  {name:<24} at {moving:.2f} m/s, {moved:5.2f} mm after 0.5 s"
             f"  [{', '.join(done) or 'nothing to do'}]{wrong}",
@@ -373,16 +386,20 @@ def main(args: Args) -> None:
         + ", ".join(f"{name} {percent:+.1f} % ({lives[name]} lives)" for name, percent in sorted(grown.items()))
     )
     print(f"shared memory: {soak.shared_at_first / 2**20:.0f} MiB at first, {shared / 2**20:.0f} MiB at the end")
-    print(f"missed stops: {soak.missed}; dead or hung nodes unnoticed: {soak.unnoticed}")
+    print(
+        f"missed stops: {soak.missed}, not judged: {soak.unjudged}; false stops: {len(soak.false_stops)}; "
+        f"dead or hung nodes unnoticed: {soak.unnoticed}"
+    )
     result = {
         "minutes": args.minutes,
         "goals": soak.goals,
         "faults": sum(made.values()),
         "missed_stops": soak.missed,
+        "false_stops": len(soak.false_stops),
         "rss_growth_percent": round(max(grown.values(), default=0.0), 2),
     }
     print(json.dumps(result))
-    sys.exit(bool(soak.missed or soak.unnoticed))
+    sys.exit(bool(soak.missed or soak.false_stops or soak.unnoticed))
 
 
 def _shared_memory() -> int:
