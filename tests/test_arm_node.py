@@ -233,8 +233,9 @@ def test_a_twist_that_rests_on_an_older_frame_does_not_replace_a_newer_ones(arme
     before = armed.place()
     for _ in range(5):
         armed.send(0.0, 0.0)
+        sent = time.monotonic()
         armed.listener.spin(0.05)
-        armed.send(0.0, 0.2, late=0.1)
+        armed.send(0.0, 0.2, late=time.monotonic() - sent + 0.02)
         armed.listener.spin(0.05)
     assert np.linalg.norm(armed.place() - before) < 1e-3
 

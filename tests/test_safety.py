@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rig_robot.arm.commands import JointCommand
 from rig_robot.arm.kinematics import SLACK, TOOL_DOWN, Kinematics, Margin
-from rig_robot.arm.safety import FACE_MARGIN, BoundsMissing, Limits, SafetyFilter, TwistFilter
+from rig_robot.arm.safety import FACE_MARGIN, REST_MARGIN, BoundsMissing, Limits, SafetyFilter, TwistFilter
 from rig_sim.trajectory import Point, Trajectory, plan
 from rig_sim.world import HOME, JOINTS, ROBOT, SPEED_LIMITS, WORKSPACE_HIGH, WORKSPACE_LOW, kinematics
 
@@ -342,6 +342,17 @@ def test_joint_speed_limits_slow_all_joints_together() -> None:
     angle = np.arccos(direction @ wanted / np.linalg.norm(direction) / np.linalg.norm(wanted))
     assert angle < np.radians(3), "the tool left its line: joints were not scaled together"
     assert reference.note == ""
+
+
+@pytest.mark.parametrize("way", [(-10.0, 0.0, 0.0), (0.0, 10.0, 0.0), (10.0, -10.0, 10.0)])
+def test_an_arm_that_gets_no_more_commands_rests_clear_of_the_faces(way: tuple) -> None:
+    """A late tick lets the controller go on to `rest`; joints that brake together bend the tool's way."""
+    safety, rng, nearest = started(), np.random.default_rng(0), np.inf
+    for number in range(400):
+        command = safety.step(np.array(way) + rng.normal(size=3) * (2.0 if number % 3 else 10.0), 0.0, DT)
+        rest = FREE.forward(command.rest)
+        nearest = min(nearest, np.min(rest - LIMITS.low), np.min(LIMITS.high - rest))
+    assert 0.9 * REST_MARGIN < nearest < 0.01
 
 
 def test_no_joint_moves_faster_than_it_can_brake_from_within_the_braking_time() -> None:

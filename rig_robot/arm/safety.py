@@ -23,6 +23,8 @@ from rig_robot.arm.kinematics import Kinematics, NotReached
 
 FACE_MARGIN = 2e-3
 """How far inside the box the tool is stopped [m]: for the inverse kinematics' error and the swing of a real arm."""
+REST_MARGIN = FACE_MARGIN / 2
+"""How far inside the box an arm that gets no further command must come to rest [m]: its joints bend the tool's way."""
 
 
 class BoundsMissing(ValueError):
@@ -88,9 +90,9 @@ class Limits:
         """Largest speed that each joint is sent, [n] rad/s: its own, or what it brakes from within `braking_time`."""
         return np.minimum(self.joint_speed, self.joint_acceleration * self.braking_time)
 
-    def outside(self, position: Vector) -> float:
-        """Return how far a position [3] m lies outside the box [m], 0 inside."""
-        return float(np.linalg.norm(position - np.clip(position, self.low, self.high)))
+    def outside(self, position: Vector, margin: float = 0.0) -> float:
+        """Return how far a position [3] m lies outside the box, made smaller by a margin on each side [m]; 0 inside."""
+        return float(np.linalg.norm(position - np.clip(position, self.low + margin, self.high - margin)))
 
     def into_box(self, position: Vector, velocity: Vector, dt: float) -> Vector:
         """Return the velocity [3] m/s that may be had at a position [3] m for dt [s].
@@ -364,7 +366,15 @@ class SafetyFilter:
 
         It goes only where it may be, and only as fast as it can still come to rest where it may be.
         """
-        return self._forbidden(position) or self._forbidden(position + rate * self._braking(rate) / 2)
+        return self._forbidden(position) or self._forbidden_rest(position + rate * self._braking(rate) / 2)
+
+    def _forbidden_rest(self, rest: Vector) -> str | None:
+        """Return why the arm may not come to rest at joint position [n] rad when no further command comes."""
+        place, now = self._kinematics.forward(rest), self._kinematics.forward(self.position)
+        outside = self.limits.outside(place, REST_MARGIN)
+        if outside > 0.0 and outside > self.limits.outside(now, REST_MARGIN):
+            return "the arm would have come to rest too near to a face of the workspace box"
+        return self._forbidden(rest)
 
     def _forbidden(self, position: Vector) -> str | None:
         """Return why the arm may not be at joint position [n] rad; None if it may, or is no worse off than now."""
