@@ -1,4 +1,4 @@
-"""`rig checkpoints`: what there is in a root, where each comes from, and the way back."""
+"""Runs `rig checkpoints`: lists the checkpoints of a root and their parents, and switches to another one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from rig_robot.common.package_files import SCHEME, locate
 
 _HEAD = ("", "checkpoint", "from", "made (UTC)", "samples", "VAE", "figures")
 _FIGURES = 4
-"""Figures that are shown of each, distances first; `config.json` has all."""
+"""Figures shown of each checkpoint, distances first; `config.json` has all"""
 
 
 def run(options: CheckpointsOptions) -> int:
-    """List, or switch; return the exit status: 1 where one is broken, or a switch was refused."""
+    """List or switch; return the exit status: 1 if a checkpoint is broken or a switch was rejected."""
     place = str(options.root)
     root = locate(place) if place.startswith(SCHEME) else Path(place)
     if options.switch:
@@ -38,10 +38,10 @@ def run(options: CheckpointsOptions) -> int:
 
 
 def find(root: Path) -> tuple[list[tuple[str, CheckpointConfig]], list[str]]:
-    """Return the whole checkpoints of a root, oldest first, and of each other directory why it is none.
+    """Return the usable checkpoints of a root, oldest first, and the reason for each directory that is unusable.
 
     Raises:
-        CheckpointError: If there is no such root.
+        CheckpointError: If the root is not a directory.
     """
     if not root.is_dir():
         raise CheckpointError(f"no root of checkpoints at {root}: not a directory")

@@ -8,17 +8,18 @@ from numpy.typing import NDArray
 from rig_robot.checkpoints.checkpoint import ActionEntry, WorkspaceEntry
 
 DRAWS = 20
-"""Directions that are drawn at most until one is good."""
+"""Most directions that are drawn until one ends near enough to the box"""
 BEYOND = 0.04
-"""How far [m] outside the box a direction may end; it is then shortened. At 0 the arm hardly ever sees the edges."""
+"""How far outside the box a direction may end [m]; it is then shortened. At 0 the arm hardly ever reaches the edges."""
 
 
 class Explorer:
-    """Sticky random actions: a direction is held for some steps, since white noise covers half as much.
+    """Sticky random actions: a direction is held for some steps, since white noise covers half as much of the box.
 
-    .. note:: In training, every episode starts at another place. A robot goes on where it is, and a plain random walk
-       would stick to the walls. So, where the place is known, a direction that would end far outside the box is drawn
-       again, and one that would end a little outside ends at the wall: the edges are seen as often as all else.
+    .. note:: In training, every episode starts at another place. A robot goes on from where it is, and a plain random
+       walk would stick to the walls. So, where the place is known, a direction that would end far outside the box is
+       drawn again, and a direction that would end a little outside ends at the wall: the edges are visited as often as
+       all other places.
     """
 
     def __init__(self, action: ActionEntry, workspace: WorkspaceEntry, sticky: int, rng: np.random.Generator) -> None:
@@ -30,7 +31,7 @@ class Explorer:
         self._left = 0
 
     def act(self, place: NDArray[np.float64] | None) -> NDArray[np.float32]:
-        """place: where the tool is, base frame [3] m, or None -> action [A] in [-1, 1]."""
+        """Return an action, float32 [A] in [-1, 1]; place: of the tool in the base frame, [3] m, None if not known."""
         if not self._left:
             self._action, self._left = self._draw(place), self._sticky
         self._left -= 1

@@ -1,4 +1,4 @@
-"""A latent with the name of the VAE that it is of."""
+"""A latent with the name of the VAE that made it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ class Latent(NamedTuple):
     """A point in the latent space of one VAE."""
 
     vae_id: str
-    """first 8 hex digits of the sha256 of the VAE that it comes from"""
+    """first 8 hex digits of the sha256 of the VAE"""
     mean: NDArray[np.float32]
-    """[L]; [0] where there is none (a cleared goal)"""
+    """[L]; [0] for a goal that was cleared"""
     log_variance: NDArray[np.float32]
     """[L]"""
     imagined: bool = False
-    """of a goal that nobody has shown"""
+    """whether it is a goal that was drawn from the prior, not shown as a picture"""
 
 
 def none_of(vae_id: str) -> Latent:
-    """The latent that says: no goal."""
+    """Return the latent that means that there is no goal."""
     return Latent(vae_id, np.empty(0, np.float32), np.empty(0, np.float32))

@@ -1,9 +1,9 @@
-"""What a node needs of the networks: image to latent, latent and goal to action. One image at a time, in numpy alone.
+"""Runs a checkpoint's networks on a robot: image to latent, latent and goal to action; one image at a time, in numpy.
 
-The networks are those of `vae.py` and `networks.py`; `tests/test_inference.py` holds the two together. They are written
-out here because a node that wakes 30 times a second finds its caches cold, and torch's many layers of code then cost
-more than the arithmetic: with torch an encoding took 0.9 ms and an action 0.6, here 0.3 and 0.15. Nodes also start at
-once, where importing torch alone takes seconds.
+The networks are those of `vae.py` and `actor_critic.py`; `tests/test_inference.py` compares the two. They are written
+again here because a node that wakes 30 times a second finds its caches cold, and torch's many layers of code then cost
+more than the arithmetic: with torch an encoding took 0.9 ms and an action 0.6 ms, here 0.3 ms and 0.15 ms. Nodes also
+start at once, where importing torch alone takes seconds.
 """
 
 from itertools import pairwise
@@ -27,7 +27,7 @@ Array = NDArray[np.float32]
 
 
 class Encoder:
-    """The VAE of a checkpoint."""
+    """The VAE of a checkpoint: encodes images, decodes and imagines latents."""
 
     def __init__(self, directory: Path | str) -> None:
         directory = resolve(directory)
@@ -60,7 +60,7 @@ class Encoder:
         self._prior_covariance = np.array(self.config.latent_prior.covariance)
 
     def encode(self, image: np.ndarray) -> tuple[Array, Array]:
-        """image: uint8 [S, S, 3] RGB -> (mean, log-variance), float32 [L] each."""
+        """Encode an image, uint8 [S, S, 3] RGB, to mean and log-variance, float32 [L] each."""
         if image.shape != self._image_shape or image.dtype != np.uint8:
             raise ValueError(f"image is {image.dtype} {image.shape}, expected uint8 {self._image_shape}")
         x = image * np.float32(1 / 255)
@@ -71,7 +71,7 @@ class Encoder:
         return mean, np.clip(log_variance, *LOG_VARIANCE_RANGE)
 
     def decode(self, latent: np.ndarray) -> np.ndarray:
-        """latent: float32 [L] -> uint8 [S, S, 3] RGB."""
+        """Decode a latent, float32 [L], to an image, uint8 [S, S, 3] RGB."""
         _check_latent("latent", latent, self.config.vae.latent_size)
         x = self._tail @ latent.astype(np.float32) + self._tail_bias
         layers = zip(self._up, KERNELS[::-1], STRIDES[::-1], pairwise(self._sides[::-1]), strict=True)
@@ -84,7 +84,7 @@ class Encoder:
         return (x.clip(0, 1) * 255).round().astype(np.uint8)
 
     def imagine(self, rng: np.random.Generator) -> Array:
-        """An imagined goal, z ~ p(z) (RIG, Algorithm 1, line 4): float32 [L]."""
+        """Return an imagined goal, z ~ p(z) (RIG, Algorithm 1, line 4): float32 [L]."""
         return rng.multivariate_normal(self._prior_mean, self._prior_covariance).astype(np.float32)
 
 
@@ -111,7 +111,7 @@ class Policy:
         ]
 
     def act(self, latent: np.ndarray, goal: np.ndarray) -> Array:
-        """latent, goal: float32 [L], encoder means of the VAE `vae_id` -> action float32 [A] in [-1, 1].
+        """Return the action, float32 [A] in [-1, 1], for latent and goal, float32 [L], means of the VAE `vae_id`.
 
         One action is `action.scale_m` metres along each of `action.axes` in `action.period_s` seconds.
         """
@@ -125,7 +125,7 @@ class Policy:
 
 
 def _patches(x: Array, kernel: int, stride: int) -> Array:
-    """Every patch that a convolution looks at: [S, S, C], contiguous -> [T, T, kernel * kernel * C]."""
+    """Return all patches that a convolution covers: [S, S, C], contiguous -> [T, T, kernel * kernel * C]."""
     side, channels = (x.shape[0] - kernel) // stride + 1, x.shape[2]
     row, column, channel = x.strides
     windows = (side, side, kernel, kernel, channels)
@@ -133,12 +133,12 @@ def _patches(x: Array, kernel: int, stride: int) -> Array:
 
 
 def _rows_by_channel(weight: Array) -> Array:
-    """[..., outputs] -> [inputs, outputs]."""
+    """Reshape [..., outputs] to [inputs, outputs]."""
     return np.ascontiguousarray(weight.reshape(-1, weight.shape[-1]))
 
 
 def _vae_shapes(image_size: int, latent_size: int, channels: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor of `vae.Vae`."""
+    """Return name and shape of every tensor of `vae.Vae`."""
     planes, count = (3, *channels), len(KERNELS)
     features = channels[-1] * sides(image_size)[-1] ** 2
     shapes: dict[str, tuple[int, ...]] = {

@@ -1,12 +1,12 @@
-"""When to act on a stream of frames: once a period by their own stamps, so that nothing ages while a timer sleeps."""
+"""Decides when to act on a stream of frames: once a period by their own stamps, so that no frame waits for a timer."""
 
 from collections import deque
 from statistics import median
 
 _AGREE = 3
-"""So many frames in a row, in order among themselves, say that the clock was set back; fewer are only late."""
+"""After so many frames in a row, in order among themselves, the clock was set back; fewer are only late"""
 _TIE = 0.05
-"""Share of the frame interval within which two frames are equally near to the period's end."""
+"""Share of the frame interval within which two frames count as equally near to the period's end"""
 
 
 class Pacer:
@@ -16,11 +16,11 @@ class Pacer:
     nearest to the period's end is taken, whether it comes a little early or late; of two that are equally near, the
     earlier and the later in turn.
 
-    A frame that comes after a newer one (a driver that swaps its buffers, two ways through a network) is passed over:
-    what it shows has been seen already. What an action came late by for want of it, the next one makes up for; none
-    follows another within less than half a period. Only where several come in a row, older than the newest, in order
-    and for half a period, was the clock set back, and the new time is followed. No frame is ever due that is older
-    than the one last acted on by less than a period.
+    A frame that comes after a newer one (a driver that swaps its buffers, two paths through a network) is skipped. If
+    an action came late because of it, the next action comes earlier; no action follows another within less than half a
+    period. Only where several frames come in a row, older than the newest, in order and for half a period, was the
+    clock set back, and the new time is followed. A frame that is older than the one last acted on by less than a period
+    is never due.
     """
 
     def __init__(self, period_s: float) -> None:
@@ -28,12 +28,12 @@ class Pacer:
         self._intervals: deque[float] = deque(maxlen=15)
         self._newest: float | None = None
         self._older: list[float] = []
-        self._disorder = False, False  # a frame was passed over: before the one last acted on, since then
+        self._disorder = False, False  # whether a frame was skipped: before the one last acted on, and since then
         self._acted: float | None = None
-        self._late = 0.0  # of the actions against one a period [s]; below 0 where they came early
+        self._late = 0.0  # how late the actions are against one a period [s]; below 0: early
 
     def due(self, stamp_s: float) -> bool:
-        """Whether to act on the frame with this stamp. Tell every frame: their interval is measured here."""
+        """Return whether to act on the frame with this stamp; call it for every frame: it measures their interval."""
         if self._newest is None or stamp_s > self._newest:
             if self._newest is not None:
                 self._intervals.append(stamp_s - self._newest)
@@ -46,7 +46,7 @@ class Pacer:
             if stamp_s < self._newest:
                 self._disorder = self._disorder[0], True
             if stamp_s > self._newest - self._period:
-                return False  # further back, it may be the newest that is wrong: a stamp of tomorrow, not acted on
+                return False  # older ones may be right and the newest wrong: a stamp of tomorrow
         return self._acted is None or stamp_s - self._acted >= self._least_gap()
 
     def acted(self, stamp_s: float) -> None:
@@ -57,12 +57,12 @@ class Pacer:
         self._acted, self._disorder = stamp_s, (self._disorder[1], False)
 
     def _debt(self) -> float:
-        """How late the actions are [s] as far as the next one makes up for it; below 0 where they came early."""
-        # For a frame that was lost, nothing is made up for: the steps that training sees would be uneven.
+        """Return how late the actions are [s], as far as the next one makes up for it; below 0: early."""
+        # For a lost frame, nothing is made up for: the steps that training gets would be uneven.
         return self._late if any(self._disorder) else min(self._late, 0.0)
 
     def _set_back(self, stamp_s: float) -> bool:
-        """Whether the frames since the newest, of which this is one, are of a clock that was set back."""
+        """Return whether the frames that are older than the newest, with this one, show that the clock was set back."""
         if not self._older or stamp_s < self._older[-1]:
             self._older = [stamp_s]
         elif stamp_s > self._older[-1]:
@@ -70,7 +70,7 @@ class Pacer:
         return len(self._older) >= _AGREE and self._older[-1] - self._older[0] >= self._period / 2
 
     def _least_gap(self) -> float:
-        """Time since the frame last acted on [s] from which one is due."""
+        """Return the least time since the frame last acted on after which a frame is due [s]."""
         interval, debt = median(self._intervals) if self._intervals else 0.0, self._debt()
         tie = _TIE * interval
         least = self._period - interval / 2 - max(debt, 0.0) + (tie if debt < -tie else -tie)

@@ -1,4 +1,4 @@
-"""The policies that a policy node holds, each with the goal as its own VAE sees it: two, while a checkpoint changes."""
+"""Holds the policies of a policy node, each with the goal in the latent space of its VAE: two during a swap."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from rig_robot.inference.numpy_networks import Policy
 
 @dataclass
 class Pair:
-    """A policy, and the goal in the latent space that it was trained on."""
+    """A policy, and the goal in the latent space on which the policy was trained."""
 
     name: str
-    """of the checkpoint"""
+    """name of the checkpoint"""
     policy: Policy
     goal: Latent | None = None
 
 
 class Pairs:
-    """At most two pairs: the one whose VAE the latents come from, and the one that is about to follow it."""
+    """At most two pairs: the one whose VAE the latents come from, and the one that is about to replace it."""
 
     def __init__(self, name: str, policy: Policy) -> None:
         self.present = Pair(name, policy)
         self._held = {policy.vae_id: self.present}
 
     def add(self, name: str, policy: Policy) -> None:
-        """Hold another policy beside the present one; of the same VAE: in its place."""
+        """Hold another policy beside the present one, or in its place if both have the same VAE."""
         known = self._held.get(policy.vae_id)
         pair = Pair(name, policy, known.goal if known else None)
         if policy.vae_id == self.present.policy.vae_id:
@@ -34,18 +34,18 @@ class Pairs:
         self._held = {self.present.policy.vae_id: self.present, policy.vae_id: pair}
 
     def holds(self, vae_id: str) -> bool:
-        """Whether a policy here was trained on that VAE."""
+        """Return whether a policy that is held was trained on a VAE."""
         return vae_id in self._held
 
     def see(self, vae_id: str) -> None:
-        """Note which VAE the latents come from."""
+        """Make the pair of the VAE that latents come from the present one."""
         self.present = self._held.get(vae_id, self.present)
 
     def of(self, found: Latent) -> Pair:
-        """Return the pair that a latent belongs to.
+        """Return the pair whose policy was trained on a latent's VAE.
 
         Raises:
-            ValueError: If no policy here was trained on its VAE, or it has another size.
+            ValueError: If no such policy is held, or the latent has another size than the policy takes.
         """
         pair = self._held.get(found.vae_id)
         if pair is None:
@@ -60,6 +60,6 @@ class Pairs:
         return pair
 
     def forget_goal(self) -> None:
-        """There is no goal any more, in nobody's eyes."""
+        """Clear the goal of all pairs."""
         for pair in self._held.values():
             pair.goal = None

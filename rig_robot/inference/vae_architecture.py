@@ -1,13 +1,13 @@
-"""What training (torch) and inference (numpy) must agree on about the VAE beyond what `config.json` says."""
+"""The part of the VAE's architecture that `config.json` does not give, for training (torch) and inference (numpy)."""
 
 KERNELS = (5, 3, 3)
 STRIDES = (3, 2, 2)
 LOG_VARIANCE_RANGE = (-8.0, 4.0)
-"""Keeps exp(log-variance) sane whatever image comes in; latents of training images stay well inside."""
+"""Bounds that keep exp(log-variance) finite for any image; latents of training images stay well inside."""
 
 
 def sides(image_size: int) -> list[int]:
-    """Side of the square [pixels] before the first convolution and after each."""
+    """Return the side of the square [pixels] before the first convolution and after each."""
     found = [image_size]
     for kernel, stride in zip(KERNELS, STRIDES, strict=True):
         found.append((found[-1] - kernel) // stride + 1)

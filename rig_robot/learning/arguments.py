@@ -1,4 +1,4 @@
-"""Every argument of `rig train`, with a sentence for each: the whole configuration of a run."""
+"""Arguments of `rig train`, `rig explore` and `rig eval`, with a sentence for each: all that configures a run."""
 
 import math
 from dataclasses import dataclass
@@ -16,57 +16,98 @@ else:
     Representation = Literal[tuple(REPRESENTATIONS)]  # so that the command line names them all
 
 
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "threads": (1, 256),
+    "image_size": (29, 512),
+    "exploration_steps": (1, 10**9),
+    "online_steps": (0, 10**9),
+    "sticky": (1, 1000),
+    "latent_size": (1, 1024),
+    "beta": (0, 1e6),
+    "calibration": (0, 1e6),
+    "vae_updates": (1, 10**9),
+    "vae_learning_rate": (0, 1),
+    "vae_batch": (4, 100_000),
+    "fine_tune_every": (0, 10**9),
+    "fine_tune_updates": (1, 10**6),
+    "fine_tune_learning_rate": (0, 1),
+    "learning_rate": (0, 1),
+    "batch": (1, 100_000),
+    "rehearsal_updates": (0, 10**9),
+    "updates": (0, 10_000),
+    "warm_up": (0, 10**9),
+    "gamma": (0, 1),
+    "tau": (0, 1),
+    "policy_delay": (1, 1000),
+    "target_noise": (0, 10),
+    "gain": (0.01, 1),
+    "action_penalty": (0, 1000),
+    "noise": (0, 10),
+    "noise_theta": (0, 1),
+    "epsilon": (0, 1),
+    "future": (0, 1),
+    "imagined": (0, 1),
+    "replayed": (0, 1),
+    "evaluate_every": (1, 10**9),
+    "evaluation_goals": (1, 10**6),
+    "final_goals": (1, 10**6),
+    "seed": (0, 2**31 - 1),
+}
+"""Least and greatest value of the numbers among `TrainArgs`"""
+
+
 @dataclass(frozen=True)
 class TrainArgs:
     """Learn to reach goal images in simulation, from nothing (RIG, Algorithm 1)."""
 
     out: Path
-    """Directory for checkpoints, pictures and logs. A run that was killed goes on where it stopped."""
+    """Directory for checkpoints, pictures and logs. A killed run goes on where it stopped."""
     method: Method = "rig"
-    """Whose defaults the other arguments have (docs/learning.md): this project's; this project's with the goals of the
-    lecture's Algorithm 1, "rig-lecture"; the original's, "rig-2018"; or, to compare, L2 between images as reward,
-    "pixels", or the tool's true position, "oracle"."""
+    """Which defaults the other arguments have (docs/learning.md). rig: this project's; rig-lecture: the same with the
+    goals of the lecture's Algorithm 1; rig-2018: the original's; to compare, pixels: L2 between images as reward;
+    oracle: the tool's true position."""
     env: str = "RigSawyerReachXY-v0"
     """Gymnasium environment: RigSawyerReachXY-v0 or RigSawyerReachXYZ-v0."""
     scene: SceneName = "plain"
-    """What the camera sees besides the arm: nothing that changes; a wandering thing and changing light; or a table
-    whose colours change from episode to episode."""
+    """What the camera sees besides the arm. plain: nothing that changes; cluttered: a moving object and changing light;
+    colours: a table whose colours change from episode to episode; shifted: plain, from a camera that was turned."""
     seed: int = 0
-    """Seed of everything: networks, environment, exploration. Same seed, machine and threads: same result."""
+    """Seed of networks, environment and exploration. Same seed, machine and threads: same result."""
     threads: int = 1
     """Torch threads. More than one pays only on a machine that does nothing else."""
     image_size: int = 48
     """Side of the square observation [pixels]."""
     action_delay: tuple[float, float] = (0.02, 0.09)
-    """Range of the delay between an observation and the motion that answers it, drawn anew for each step [s]."""
+    """Range of the delay between an observation and the motion that it leads to, drawn anew for each step [s]."""
 
     offline: Path | None = None
-    """A buffer that `rig explore` recorded, to learn from in place of the robot: no step is taken but to evaluate."""
+    """A buffer that `rig explore` recorded: learn from it alone; the environment is only used to evaluate."""
     exploration_steps: int = 1_500
-    """Random steps, before anything is learned, that give the VAE its first images (line 1)."""
+    """Random steps before anything is learned; they give the VAE its first images (line 1)."""
     online_steps: int = 500
     """Steps of practice towards imagined goals (lines 3 to 17)."""
     sticky: int = 10
     """Steps for which a random action is held: white noise covers half as much of the workspace."""
 
     representation: Representation = "latent"
-    """What states and goals are made of: latents of a VAE, or of one that is told the scene; pixels; tool positions."""
+    """What states and goals are made of. latent: of a VAE; conditional: of a VAE that is given the scene; pixels: the
+    image itself; state: the tool's true position."""
     latent_size: int = 4
     """Numbers in a latent (with pixels: principal axes that are kept)."""
     channels: tuple[int, int, int] = (8, 16, 32)
     """Channels of the VAE's convolutions."""
     likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
-    """Of a pixel given the latent."""
+    """Distribution of a pixel given the latent."""
     beta: float = 20.0
     """Weight of the KL term against the reconstruction (gaussian: whose pixels have a standard deviation of 0.1)."""
     calibration: float = 500.0
-    """Weight of the wish that latents move in proportion to the robot's own actions; 0: a VAE and nothing else."""
+    """Weight of the loss that makes latents move in proportion to the robot's own actions; 0: a VAE alone."""
     vae_updates: int = 800
     """Gradient steps of the first training of the VAE (line 2)."""
     vae_learning_rate: float = 1e-3
     """Peak learning rate of that training."""
     one_cycle: bool = True
-    """Let that rate rise and fall again; constant otherwise."""
+    """Let the VAE's learning rate rise and fall again; constant otherwise."""
     vae_batch: int = 128
     """Images per VAE update."""
     fine_tune_every: int = 5
@@ -74,7 +115,7 @@ class TrainArgs:
     fine_tune_updates: int = 40
     """VAE updates per fine-tuning, each half exploration images, half replay images."""
     fine_tune_learning_rate: float = 3e-4
-    """Learning rate of the first fine-tuning; it falls with that of the policy."""
+    """Learning rate of the first fine-tuning; it falls as the policy's does."""
 
     implementation: Implementation = "fast"
     """Of TD3: gradients by formula; or by autograd, slower, to read and to change (rl/td3.py). Results are the same."""
@@ -83,11 +124,11 @@ class TrainArgs:
     layer_norm: bool = True
     """Normalise the critics' layers."""
     tip: bool = True
-    """Put the tip of the value at the goal by formula, and let the critics learn the rest."""
+    """Give the value its sharp maximum at the goal by formula, and let the critics learn the rest."""
     learning_rate: float = 1e-3
-    """Of actor and critics at the start."""
+    """Learning rate of actor and critics at the start."""
     falling_rate: bool = True
-    """Let it fall linearly to 5 % of that."""
+    """Let the learning rate fall linearly to 5 % of its start."""
     batch: int = 256
     """Transitions per update of the critics."""
     rehearsal_updates: int = 3_000
@@ -97,84 +138,47 @@ class TrainArgs:
     warm_up: int = 0
     """First steps of practice without updates."""
     keep_exploration: bool = True
-    """Learn from the exploration's transitions as well as from practice."""
+    """Learn also from the transitions of exploration, beside those of practice."""
     gamma: float = 0.9
-    """Discount per step. Without calibration latent distances have dead ends: the policy must then look further."""
+    """Discount per step. Without calibration, latent distances have local minima: the policy must look further."""
     tau: float = 0.01
-    """Share of the networks that the target networks take over per update of the actor."""
+    """Share of the networks' weights that the target networks take over per update of the actor."""
     policy_delay: int = 2
     """Updates of the critics per update of the actor."""
     target_noise: float = 0.2
     """Standard deviation of the noise on the target policy's actions, clipped at 0.5."""
     gain: float = 0.6
-    """Share of the way to a near goal that one action is to cover: at 1, a delay that nobody sees means overshoot."""
+    """Share of the way to a near goal that one action should cover: at 1, the unobserved delay makes it overshoot."""
     action_penalty: float = 0.1
     """Weight of the squared action in the actor's loss (as in the original HER): the arm then holds still at a goal."""
     noise: float = 0.2
     """Standard deviation of the exploration noise on the policy's actions, per step."""
     noise_theta: float = 1.0
-    """Share of that noise that a step forgets (Ornstein-Uhlenbeck): 1 is white noise."""
+    """Share of the noise that is drawn anew in each step (Ornstein-Uhlenbeck process): 1 is white noise."""
     epsilon: float = 0.2
     """Share of practice steps with a random action."""
     prior: Literal["fitted", "standard"] = "fitted"
-    """p(z) that goals are imagined from: a Gaussian fitted to the encodings, or N(0, I)."""
+    """p(z), from which goals are imagined. fitted: a Gaussian fitted to the encodings; standard: N(0, I)."""
     practice_goals: Literal["imagined", "seen"] = "imagined"
-    """Goals of practice episodes: samples of the prior (line 4), or what was seen."""
+    """Goals of practice episodes. imagined: samples of the prior (line 4); seen: latents of recorded frames."""
     future: float = 0.5
     """Share of goals relabelled in hindsight, with a frame of the same episode."""
     hindsight: Literal["future", "final", "episode"] = "future"
-    """Which frame that is: a later one, the last one, any (HER, section 4.5)."""
+    """Which frame the hindsight goal comes from: a later one, the last one, or any (HER, section 4.5)."""
     imagined: float = 0.2
     """Share relabelled with a sample of the prior (line 12)."""
     replayed: float = 0.3
-    """Share relabelled with any latent of the replay buffer (HER's "random"). What is left keeps its episode's goal."""
+    """Share relabelled with any latent of the replay buffer (HER's "random"). All others keep their episode's goal."""
 
     evaluate_every: int = 250
     """Online steps between two checkpoints with an evaluation (learning curve)."""
     evaluation_goals: int = 20
-    """Goals of each of those."""
+    """Number of goals of each of these evaluations."""
     final_goals: int = 100
-    """Goals of the evaluation at the end."""
+    """Number of goals of the evaluation at the end."""
 
     def __post_init__(self) -> None:
-        bounds: dict[str, tuple[float, float]] = {
-            "threads": (1, 256),
-            "image_size": (29, 512),
-            "exploration_steps": (1, 10**9),
-            "online_steps": (0, 10**9),
-            "sticky": (1, 1000),
-            "latent_size": (1, 1024),
-            "beta": (0, 1e6),
-            "calibration": (0, 1e6),
-            "vae_updates": (1, 10**9),
-            "vae_learning_rate": (0, 1),
-            "vae_batch": (4, 100_000),
-            "fine_tune_every": (0, 10**9),
-            "fine_tune_updates": (1, 10**6),
-            "fine_tune_learning_rate": (0, 1),
-            "learning_rate": (0, 1),
-            "batch": (1, 100_000),
-            "rehearsal_updates": (0, 10**9),
-            "updates": (0, 10_000),
-            "warm_up": (0, 10**9),
-            "gamma": (0, 1),
-            "tau": (0, 1),
-            "policy_delay": (1, 1000),
-            "target_noise": (0, 10),
-            "gain": (0.01, 1),
-            "action_penalty": (0, 1000),
-            "noise": (0, 10),
-            "noise_theta": (0, 1),
-            "epsilon": (0, 1),
-            "future": (0, 1),
-            "imagined": (0, 1),
-            "replayed": (0, 1),
-            "evaluate_every": (1, 10**9),
-            "evaluation_goals": (1, 10**6),
-            "final_goals": (1, 10**6),
-            "seed": (0, 2**31 - 1),
-        }
-        _check_bounds(self, bounds)
+        _check_bounds(self, _BOUNDS)
         _check_delay(self.action_delay)
         if min(self.channels) < 1:
             raise ValueError(f"channels is {self.channels}, expected numbers above 0")
@@ -250,18 +254,18 @@ METHODS: dict[Method, dict[str, Any]] = {
     "pixels": {"representation": "pixels", "latent_size": 64, "fine_tune_every": 0, "imagined": 0.0, "replayed": 0.5},
     "oracle": {"representation": "state", "fine_tune_every": 0},
 }
-"""What each method changes of `TrainArgs`' defaults.
+"""Which of the defaults of `TrainArgs` each method changes, and to what.
 
-rig-lecture is line 12 of Algorithm 1 as the lecture has it: half of the goals are replaced by z_g' ~ p(z), the others
-stay z_g. Only practice has a z_g to keep (line 9), so the exploration's transitions are left to the VAE.
+rig-lecture has line 12 of Algorithm 1 as the lecture has it: half of the goals are replaced by z_g' ~ p(z), the others
+stay z_g. Only transitions of practice have a z_g to keep (line 9), so those of exploration train the VAE alone.
 
-rig-2018 is the published code's configuration (rlkit v0.1.2, examples/rig), but that its VAE trains for 2,000 updates
-instead of 39,000, and its actor sees g - z in place of g, which is the same to a linear layer.
+rig-2018 is the published code's configuration (rlkit v0.1.2, examples/rig), except that its VAE trains for 2,000
+updates instead of 39,000, and that its actor is given g - z in place of g, which is the same to a linear layer.
 """
 
 
 def preset(method: Method, **changes: Any) -> TrainArgs:
-    """The arguments of a method, with changes; `out` must be among them."""
+    """Return the arguments of a method, with changes; `out` must be one of them."""
     return TrainArgs(**(METHODS[method] | {"method": method} | changes))
 
 
@@ -282,7 +286,7 @@ class ExploreArgs:
     image_size: int = 48
     """Side of the square observation [pixels]."""
     action_delay: tuple[float, float] = (0.02, 0.09)
-    """Range of the delay between an observation and the motion that answers it [s]."""
+    """Range of the delay between an observation and the motion that it leads to [s]."""
     sticky: int = 10
     """Steps for which a random action is held."""
 
@@ -296,18 +300,18 @@ class ExploreArgs:
 
 @dataclass(frozen=True)
 class EvalArgs:
-    """Let a checkpoint reach random goal images in simulation and measure how near it comes."""
+    """Let a checkpoint reach random goal images in simulation and measure its distance to them."""
 
     checkpoint: str
     """Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH."""
     goals: int = 100
     """Random goals, one episode each."""
     seed: int = 0
-    """Seed of the goals and starts; training never sees any of them."""
+    """Seed of the goals and starts; training never meets any of them."""
     env: str | None = None
-    """Gymnasium environment; the one that the checkpoint was trained in when not given."""
+    """Gymnasium environment; by default the one that the checkpoint was trained in."""
     json: Path | None = None
-    """File for the figures."""
+    """File to write the figures to."""
 
     def __post_init__(self) -> None:
         if self.goals < 1:

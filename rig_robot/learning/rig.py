@@ -26,14 +26,14 @@ HELD_OUT_SEEDS = 2**30
 
 
 class Rig:
-    """Everything that learning changes.
+    """Algorithm 1, and everything that it changes: representation, networks, replay buffer, prior.
 
-    The randomness of a unit of work is drawn from the seed and the unit's number alone, so that a run that goes on
-    after a kill ends as it would have without.
+    The randomness of a unit of work is drawn from the seed and the unit's number alone, so that a killed run that goes
+    on ends as it would have ended otherwise.
     """
 
     def __init__(self, args: TrainArgs, action_size: int, horizon: int, images: np.ndarray) -> None:
-        """horizon: steps an episode; images: uint8 [frames(args, horizon), S, S, 3], room for what is seen."""
+        """horizon: steps of an episode; images: uint8 [frames(args, horizon), S, S, 3], room for all images."""
         torch.manual_seed(args.seed)
         self.args, self.action_size, self.horizon = args, action_size, horizon
         self.representation = make(args, action_size)
@@ -46,7 +46,7 @@ class Rig:
         """units done so far: episodes of exploration, of learning to see, of rehearsal, episodes of practice"""
 
     def run(self, env: gymnasium.Env, report: Callable[[Log], None]) -> None:
-        """Algorithm 1. `report` is called after every unit of work, when the state is whole."""
+        """Run Algorithm 1; call `report` with the losses after every unit of work, when the state is whole."""
         args, horizon, replay = self.args, self.horizon, self.replay
 
         while self.explored < args.exploration_steps // horizon:  # line 1: collect D by an exploration policy
@@ -89,20 +89,20 @@ class Rig:
             report(log)
 
     def practise(self, rng: np.random.Generator, step: int) -> Log:
-        """The updates that go with one step of practice."""
+        """Do the updates that follow one step of practice, and return the losses of the last."""
         log: Log = {}
         for number in range(self.args.updates if step >= self.args.warm_up else 0):
             log = self.learn(rng, self.rehearsed * REHEARSAL_UNIT + step * self.args.updates + number)
         return log
 
     def learn(self, rng: np.random.Generator, update: int) -> Log:
-        """The run's `update`-th update: the learning rates fall over all of them."""
+        """Do the run's `update`-th update: the learning rates fall over all updates."""
         args = self.args
         self.td3.set_progress(min(1.0, update / (args.rehearsal_updates + args.online_steps * args.updates)))
         return self.improve(rng, with_actor=update % args.policy_delay == 0)
 
     def improve(self, rng: np.random.Generator, with_actor: bool) -> Log:
-        """One update of critics and, now and then, actor, on relabelled transitions."""
+        """Update the critics, and the actor if `with_actor`, on relabelled transitions; return the losses."""
         args = self.args
         since = 0 if args.keep_exploration else self.explored
         transitions = self.replay.sample(rng, args.batch, since)  # lines 10 and 11: R holds z and z' beside s and s'
@@ -118,11 +118,11 @@ class Rig:
     def fine_tune(self, rng: np.random.Generator) -> Log:
         """Fine-tune the VAE on a mixture of D and R; then encode R and fit the prior anew.
 
-        No latent outlives the VAE that made it: an imagined goal lives on as its picture. Policy and critics go on from
-        where they are.
+        No latent outlives the VAE that made it: imagined goals are decoded to pictures before, and encoded again after.
+        Policy and critics go on from their weights.
         """
         vae = self.representation
-        assert isinstance(vae, Latent)  # TrainArgs has seen to it
+        assert isinstance(vae, Latent)  # TrainArgs refuses fine-tuning otherwise
         goals = self.goal_pictures()
         progress = self.episodes * self.horizon / self.args.online_steps
         log = vae.fine_tune(self.replay, self.explored_frames, progress, rng, self.args.fine_tune_updates)
@@ -130,22 +130,22 @@ class Rig:
 
     @property
     def explored_frames(self) -> int:
-        """Frames of exploration: the first in the replay buffer."""
+        """Number of frames of exploration; they are the first in the replay buffer."""
         return int(self.replay.first[self.explored]) if self.explored < len(self.replay.first) else self.replay.size
 
     def goal_pictures(self) -> np.ndarray:
-        """The goals of all episodes, as the VAE pictures them now: uint8 [episodes, S, S, 3]."""
+        """Return the goals of all episodes, decoded by the present VAE: uint8 [episodes, S, S, 3]."""
         assert isinstance(self.representation, Latent)
         return self.representation.decode(self.replay.goals, self.replay.images[self.replay.first])
 
     def encode_again(self, goals: np.ndarray) -> float:
-        """Encode goals, given as pictures, and all that was seen, as is done now; returns what `encode_replay` does."""
+        """Encode goals, given as pictures, and all frames with the present VAE; return what `encode_replay` does."""
         replay, first = self.replay, self.replay.first
         replay.goals[:] = self.representation.encode(Frames(goals, replay.states[first], replay.images[first]))
         return self.encode_replay()
 
     def encode_replay(self) -> float:
-        """Encode all that was seen as it is encoded now; fit the prior. Returns how far latents moved, on average."""
+        """Encode all frames with the present VAE and fit the prior; return the mean distance that latents moved."""
         latents = self.replay.latents[: self.replay.size]
         encoded = self.representation.encode_all(self.replay)
         moved = float(np.linalg.norm(encoded - latents, axis=1).mean())
@@ -155,38 +155,38 @@ class Rig:
         return moved
 
     def practice_goal(self, rng: np.random.Generator) -> np.ndarray:
-        """Line 4: an imagined goal, z_g ~ p(z); or, for comparison, one that was seen: float32 [L]."""
+        """Return an imagined goal, z_g ~ p(z) (line 4); or, to compare, a recorded frame's latent: float32 [L]."""
         if self.args.practice_goals == "imagined":
             return self.prior.sample(rng, 1)[0]
         return self.replay.latents[rng.integers(self.replay.size)]
 
     def encode(self, observation: dict[str, np.ndarray], context: np.ndarray) -> np.ndarray:
-        """e(s): an environment's observation, in a scene whose first image was context [S, S, 3] -> float32 [L]."""
+        """Return e(s) of an environment's observation: float32 [L]; context: [S, S, 3], the episode's first image."""
         state = observation["observation"].astype(np.float32)
         return self.representation.encode(Frames(observation["image"][None], state[None], context[None]))[0]
 
     @torch.inference_mode()
     def act(self, latent: np.ndarray, goal: np.ndarray) -> np.ndarray:
-        """pi(z, g): float32 [A] in [-1, 1]."""
+        """Return pi(z, g): float32 [A] in [-1, 1]."""
         return self.td3.actor(torch.from_numpy(latent[None]), torch.from_numpy(goal[None]))[0].numpy()
 
     def explore(self, latent: np.ndarray, goal: np.ndarray, noise: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The policy's action with noise [A], now and then a random one."""
+        """Return the policy's action with noise [A] or, with probability `args.epsilon`, a random action."""
         if rng.random() < self.args.epsilon:
             return rng.uniform(-1, 1, self.action_size).astype(np.float32)
         return np.clip(self.act(latent, goal) + noise, -1, 1).astype(np.float32)
 
     def next_noise(self, noise: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The next step of an Ornstein-Uhlenbeck process (with theta 1: white noise): [A]."""
+        """Return the next step of an Ornstein-Uhlenbeck process (with theta 1: white noise): [A]."""
         return (1 - self.args.noise_theta) * noise + rng.normal(0, self.args.noise, self.action_size)
 
     def rng(self, stage: int, unit: int) -> np.random.Generator:
-        """The randomness of one unit of work."""
+        """Return the randomness of one unit of work."""
         return np.random.default_rng((self.args.seed, stage, unit))
 
 
 def explore(env: gymnasium.Env, replay: ReplayBuffer, sticky: int, horizon: int, rng: np.random.Generator) -> None:
-    """One episode of sticky random actions into the buffer; its latents are left for who encodes."""
+    """Record one episode of sticky random actions into the buffer; its latents are filled when frames are encoded."""
     (actions_size,) = env.action_space.shape or ()
     choices = rng.uniform(-1, 1, (-(-horizon // sticky), actions_size))
     observation: dict[str, Any] = reset(env, rng)
@@ -197,10 +197,10 @@ def explore(env: gymnasium.Env, replay: ReplayBuffer, sticky: int, horizon: int,
 
 
 def reset(env: gymnasium.Env, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """A new episode's first observation."""
+    """Begin an episode and return its first observation."""
     return env.reset(seed=int(rng.integers(HELD_OUT_SEEDS)))[0]
 
 
 def frames(args: TrainArgs, horizon: int) -> int:
-    """Frames that a whole run sees; horizon: steps an episode."""
+    """Return the number of frames of a whole run; horizon: steps of an episode."""
     return (args.exploration_steps // horizon + args.online_steps // horizon) * (horizon + 1)

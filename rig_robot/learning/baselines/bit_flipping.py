@@ -1,21 +1,21 @@
 """Bit flipping, the environment that shows what hindsight is for (HER; Andrychowicz et al. 2017, section 3.1).
 
-State and goal are n bits; action i flips bit i; the reward is -1 until they are equal. With n = 40 nobody ever meets
-the goal by chance, so every reward is the same and says nothing.
+State and goal are n bits; action i flips bit i; the reward is -1 until they are equal. With n = 40 the goal is
+never reached by chance, so every reward is the same and teaches nothing.
 """
 
 import numpy as np
 
 
 def reward(achieved: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """r = -[s' != g]: bits [..., n] each -> float32 [...], 0 or -1."""
+    """Return r = -[s' != g] of bits [..., n] each: float32 [...], 0 or -1."""
     return -(achieved != goal).any(axis=-1).astype(np.float32)
 
 
 class BitFlipping:
-    """Many games at once, each with a goal of its own; as in gymnasium, but for a whole array of them.
+    """Many games at once, each with its own goal; the interface is gymnasium's, for a whole array of games.
 
-    A game is over when its goal is reached (terminated) or after n steps (truncated). Those that are over stand still.
+    A game is over when its goal is reached (terminated) or after n steps (truncated); from then on it does not change.
     """
 
     def __init__(self, bits: int, games: int) -> None:
@@ -24,7 +24,7 @@ class BitFlipping:
         self.bits, self.games = bits, games
 
     def reset(self, seed: int | np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """States and goals, uniform and independent: bits as float32 [games, n] each."""
+        """Begin all games; return states and goals, uniform and independent: bits as float32 [games, n] each."""
         rng = np.random.default_rng(seed)
         self.state, self.goal = rng.integers(2, size=(2, self.games, self.bits)).astype(np.float32)
         self.steps = 0
@@ -32,7 +32,7 @@ class BitFlipping:
         return self.state.copy(), self.goal.copy()
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Flip bit `actions` (int [games]); returns states [games, n], rewards, terminated and truncated [games]."""
+        """Flip bit `actions` (int [games]); return states [games, n], rewards, terminated and truncated [games]."""
         playing = np.flatnonzero(~self.over)
         flipped = playing, actions[playing]
         self.state[flipped] = 1 - self.state[flipped]

@@ -1,7 +1,7 @@
 """Hindsight experience replay (HER; Andrychowicz et al. 2017, Algorithm 1) around a deep Q-network (DQN).
 
-The relabelling is that of `rig train` (relabeling.py): HER works with any learner that is off-policy. Goals enter the
-network as they do there (UVFA, networks.py), with hindsight and without.
+The relabelling is that of `rig train` (relabeling.py): HER works with any off-policy learner. The network is given
+goals as there (UVFA, actor_critic.py), with hindsight and without.
 """
 
 import copy
@@ -27,14 +27,14 @@ class DqnArgs:
     bits: int = 40
     """n: bits of a state, and steps of an episode at most."""
     strategy: Strategy | Literal["none"] = "future"
-    """Where the goals of hindsight come from; none: a DQN that keeps the goals it was given."""
+    """Where hindsight goals come from; none: a DQN that keeps the goals of the games."""
     k: int = 4
-    """New goals per goal that was given: k / (k + 1) of every batch have a new one."""
+    """Hindsight goals per goal of a game: k / (k + 1) of every batch have a new goal."""
     seed: int = 0
-    """Of networks, games and exploration."""
+    """Seed of networks, games and exploration."""
 
     cycles: int = 400
-    """Times that games are played and learned from."""
+    """How often games are played and learned from."""
     games: int = 16
     """Episodes per cycle, all played at once."""
     updates: int = 40
@@ -44,26 +44,26 @@ class DqnArgs:
     hidden: tuple[int, ...] = (256,)
     """Widths of the hidden layers."""
     learning_rate: float = 1e-3
-    """Of Adam."""
+    """Learning rate of Adam."""
     gamma: float = 0.98
     """Discount per step."""
     polyak: float = 0.7
-    """Share of the target network that stays, per cycle. With the paper's 0.95 a value needs 20 cycles per flip it is
-    handed on by, and the goal is 20 flips away."""
+    """Share of the target network that stays, per cycle. With the paper's 0.95, a value needs 20 cycles to be passed on
+    by one flip, and the goal is 20 flips away."""
     epsilon: float = 0.2
     """Share of random actions."""
 
     evaluate_every: int = 20
     """Cycles between two evaluations."""
     evaluation_games: int = 200
-    """Games of an evaluation, other ones than those of training."""
+    """Games of an evaluation; they are not those of training."""
 
 
 class Evaluation(NamedTuple):
     """A point of the learning curve."""
 
     episodes: int
-    """played before it"""
+    """episodes played before the evaluation"""
     success: float
     """share of games in which the goal is reached without exploration, 0 to 1"""
 
@@ -76,12 +76,12 @@ class QNetwork(nn.Module):
         self.layers = FastMlp(2 * bits, hidden, bits)
 
     def forward(self, state: Tensor, goal: Tensor) -> Tensor:
-        """state, goal: float32 [B, n] -> float32 [B, n], the value of flipping each bit."""
+        """Return the value of flipping each bit: float32 [B, n]; state, goal: float32 [B, n]."""
         return self.layers(torch.cat((state, goal - state), dim=1))
 
 
 class Dqn:
-    """The off-policy learner A of Algorithm 1: it knows nothing of hindsight."""
+    """The off-policy learner A of Algorithm 1; hindsight is no part of it."""
 
     def __init__(self, args: DqnArgs) -> None:
         self.args = args
@@ -91,14 +91,14 @@ class Dqn:
 
     @torch.inference_mode()
     def act(self, state: np.ndarray, goal: np.ndarray) -> np.ndarray:
-        """The best actions: int64 [B]."""
+        """Return the best actions: int64 [B]."""
         return self.network(torch.from_numpy(state), torch.from_numpy(goal)).argmax(dim=1).numpy()
 
     def update(self, state: Tensor, action: Tensor, rewards: Tensor, next_state: Tensor, goal: Tensor) -> float:
-        """One gradient step; states and goals [B, n], action int64 [B], rewards [B]. Returns the loss."""
+        """Take one gradient step and return the loss; states and goals [B, n], action int64 [B], rewards [B]."""
         with torch.no_grad():
             ahead = self.target_network(next_state, goal).amax(dim=1)
-            # A reward of 0 is a goal reached, after which nothing comes. The paper clips targets to what is possible.
+            # A reward of 0 means that the goal is reached and the game over. The paper clips targets to possible ones.
             target = rewards + self.args.gamma * (rewards < 0) * ahead
             target = target.clamp(-1 / (1 - self.args.gamma), 0)
         value = self.network(state, goal).gather(1, action[:, None]).squeeze(1)
@@ -109,14 +109,14 @@ class Dqn:
         return float(loss.detach())
 
     def follow(self) -> None:
-        """Let the target network follow."""
+        """Let the target network follow the network."""
         with torch.no_grad():
             for follower, leader in zip(self.target_network.parameters(), self.network.parameters(), strict=True):
                 follower.lerp_(leader, 1 - self.args.polyak)
 
 
 def learn(args: DqnArgs) -> Iterator[Evaluation]:
-    """Algorithm 1 of HER, a point of the learning curve at a time."""
+    """Run Algorithm 1 of HER; yield each point of the learning curve."""
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
     learner = Dqn(args)
@@ -132,7 +132,7 @@ def learn(args: DqnArgs) -> Iterator[Evaluation]:
 
 
 def play(rng: np.random.Generator, learner: Dqn, replay: ReplayBuffer, args: DqnArgs) -> None:
-    """Episodes with goals given by the environment, acted by the behaviour policy and stored."""
+    """Play episodes with the environment's goals and the behaviour policy, and store them."""
     env = BitFlipping(args.bits, args.games)
     state, goal = env.reset(rng)
     states, actions, playing = [state], [], []
@@ -151,7 +151,7 @@ def play(rng: np.random.Generator, learner: Dqn, replay: ReplayBuffer, args: Dqn
 
 
 def sample(rng: np.random.Generator, replay: ReplayBuffer, args: DqnArgs) -> tuple[Tensor, ...]:
-    """A minibatch of (s, a, r, s', g), k of k + 1 goals replaced in hindsight and rewards made to fit."""
+    """Draw a batch of (s, a, r, s', g), with k of k + 1 goals replaced in hindsight and rewards for the new goals."""
     batch = replay.sample(rng, args.batch)
     goals = replay.goals[replay.episode[batch.frames]]
     if args.strategy != "none":
@@ -163,7 +163,7 @@ def sample(rng: np.random.Generator, replay: ReplayBuffer, args: DqnArgs) -> tup
 
 
 def success(learner: Dqn, args: DqnArgs) -> float:
-    """Share of games won without exploration; always the same games."""
+    """Return the share of games won without exploration; always the same games."""
     env = BitFlipping(args.bits, args.evaluation_games)
     state, goal = env.reset(seed=10_000 + args.seed)
     while not env.over.all():

@@ -1,7 +1,7 @@
 """The K-best loss: a decoder that learns without an encoder.
 
-Each image is to be among what the decoder makes of k samples z ~ N(0, I): min over i of ||f(z_i) - x||^2, and only the
-best one learns. With k = 1 nothing says which z is to make which image, and f makes the mean image of every z.
+The decoder makes k images from samples z ~ N(0, I); the loss of an image x is min over i of ||f(z_i) - x||^2, so only
+the best sample learns. With k = 1 nothing decides which z makes which image, and f makes the mean image of every z.
 """
 
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ class Generator(nn.Module):
         self.register_buffer("mean_image", torch.full((3, image_size, image_size), 0.5))
 
     def decode(self, latents: Tensor) -> Tensor:
-        """latents: float32 [B, L] -> pixels: float32 [B, 3, S, S], about [0, 1]."""
+        """Decode latents, float32 [B, L], to pixels, float32 [B, 3, S, S], about in [0, 1]."""
         return self.decoder(latents) + self.mean_image
 
 
 def best(generator: Generator, pixels: Tensor, samples: Tensor) -> Tensor:
-    """Which of samples [K, L] comes nearest to each of pixels [B, 3, S, S]: int64 [B]."""
+    """Return the number of the sample [K, L] that comes nearest to each of pixels [B, 3, S, S]: int64 [B]."""
     with torch.no_grad():
         made, wanted = generator.decode(samples).flatten(1), pixels.flatten(1)
         # ||f - x||^2 without the ||x||^2, which is the same for all samples.
@@ -38,7 +38,7 @@ def best(generator: Generator, pixels: Tensor, samples: Tensor) -> Tensor:
 
 
 def loss(generator: Generator, pixels: Tensor, samples: Tensor) -> Tensor:
-    """Sum over pixels of the squared error of each image's best sample, mean over the batch.
+    """Return the squared error of each image's best sample: sum over pixels, mean over the batch.
 
     pixels: float32 [B, 3, S, S] in [0, 1]; samples: standard normal [K, L].
 
@@ -59,7 +59,7 @@ class KBestTrainer:
         self.optimiser = torch.optim.Adam(generator.parameters(), fused=True)
 
     def update(self, images: np.ndarray, learning_rate: float, rng: np.random.Generator) -> dict[str, Tensor]:
-        """One gradient step on images: uint8 [B, S, S, 3]."""
+        """Take one gradient step on images, uint8 [B, S, S, 3], and return what to log."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
         samples = torch.from_numpy(rng.standard_normal((self.k, self.generator.latent_size), dtype=np.float32))

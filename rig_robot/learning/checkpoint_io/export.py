@@ -1,4 +1,4 @@
-"""What a robot gets of what was learned: the tensors and the configuration of a checkpoint. `restore.py` goes back."""
+"""Writes what was learned as a checkpoint: its tensors and its configuration. `restore.py` reads them back."""
 
 import dataclasses
 from datetime import UTC, datetime
@@ -28,34 +28,34 @@ from rig_robot.vision.goal_check import known_by
 from rig_robot.vision.view_check import Reference
 
 SCENE_OBSERVATIONS = 1000
-"""of which the reference of the static scene is made, and by which is measured what the VAE knows"""
+"""Most observations for the reference of the static scene, and for measuring which pictures the VAE knows"""
 POLICY_PARTS = ("actor.", "critics.", "predictor.", "value.")
-"""What policy.safetensors holds: the actor, and what goes with it to learn on; targets begin as copies"""
+"""Parts of policy.safetensors: the actor, and the networks to learn on with; target networks begin as copies"""
 
 MOVES, LATE = "calibration.moves", "calibration.late"
 """Tensors of policy.safetensors that only checkpoints made on a robot have"""
 
 
 def tensors(representation: Latent, td3: Td3) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Those of vae.safetensors and of policy.safetensors."""
+    """Return the tensors of vae.safetensors and of policy.safetensors."""
     vae = {name: tensor.numpy() for name, tensor in representation.vae.state_dict().items()}
     policy = {name: tensor.numpy() for name, tensor in td3.state_dict().items() if name.startswith(POLICY_PARTS)}
     return vae, policy
 
 
 def scene(replay: ReplayBuffer, first: int = 0) -> dict[str, np.ndarray]:
-    """The scene without the arm, of observations spread over the replay buffer from frame `first` on."""
+    """Return the scene without the arm, from observations spread over the replay buffer from frame `first` on."""
     return Reference.of(replay.frames(_spread(replay, first)).images).tensors()
 
 
 def known_pictures(representation: Latent, replay: ReplayBuffer, first: int = 0) -> PicturesEntry:
-    """Which pictures the VAE knows, by observations spread over the replay buffer from frame `first` on."""
+    """Return which pictures the VAE knows, by observations spread over the replay buffer from frame `first` on."""
     frames = replay.frames(_spread(replay, first))
     return known_by(frames.images, representation.decode(representation.encode(frames), frames.contexts))
 
 
 def _spread(replay: ReplayBuffer, first: int) -> np.ndarray:
-    """`SCENE_OBSERVATIONS` frames from `first` on, or as many as there are, evenly spread: int64 [N]."""
+    """Return `SCENE_OBSERVATIONS` frames from `first` on, or as many as there are, evenly spread: int64 [N]."""
     count = min(replay.size - first, SCENE_OBSERVATIONS)
     return np.linspace(first, replay.size - 1, count).astype(int)
 
@@ -69,7 +69,7 @@ def config(
     training: dict[str, Any],
     figures: dict[str, Any],
 ) -> CheckpointConfig:
-    """config.json, but for the hashes; training: what goes beside the arguments of the run (steps, samples ...)."""
+    """Return config.json but for the hashes; training: entries beside the run's arguments (steps, samples ...)."""
     return CheckpointConfig(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seed=args.seed,
@@ -85,7 +85,7 @@ def config(
 
 
 def plain(args: TrainArgs) -> dict[str, Any]:
-    """The arguments as JSON holds them, without the directory."""
+    """Return the arguments as JSON holds them, without the directory."""
     fields = {name: value for name, value in dataclasses.asdict(args).items() if name != "out"}
     json_types = {tuple: list, type(args.out): str}
     return {name: json_types.get(type(value), lambda same: same)(value) for name, value in fields.items()}
@@ -94,15 +94,15 @@ def plain(args: TrainArgs) -> dict[str, Any]:
 def write(
     directory: Path, rig: Rig, like: CheckpointConfig, parent: str, training: dict[str, Any], figures: dict[str, Any]
 ) -> None:
-    """Write what was learned on a robot, with the calibration of its latents to learn on from.
+    """Write what was learned on a robot as a checkpoint, with the calibration of its latents to learn on from.
 
     Args:
-        directory: Where; it must not be there yet.
+        directory: The new checkpoint; it must not exist.
         rig: What was learned.
-        like: Names camera, action and workspace.
-        parent: Name of the checkpoint that it was learned from.
-        training: What goes beside the arguments.
-        figures: How well it does.
+        like: Gives camera, action and workspace.
+        parent: Name of the checkpoint that learning went on from.
+        training: Entries of `training` beside the arguments.
+        figures: Result of its evaluation.
 
     Raises:
         ValueError: If a number is not finite.

@@ -1,4 +1,4 @@
-"""From a checkpoint back to networks that learn on: the way opposite to `export.py`."""
+"""Reads a checkpoint back into networks that learn on; `export.py` writes it."""
 
 import dataclasses
 from pathlib import Path
@@ -18,14 +18,14 @@ from rig_robot.learning.rl.td3 import Td3
 from rig_robot.learning.vae.vae_trainer import VaeTrainer
 
 PROBES = 2000
-"""latents and actions that the predictor is asked about"""
+"""Latents and actions at which the predictor is evaluated"""
 
 
 def arguments(config: CheckpointConfig, out: Path) -> TrainArgs:
-    """How the networks of a checkpoint were made and trained.
+    """Return the arguments with which a checkpoint's networks were made and trained.
 
     Raises:
-        CheckpointError: If it does not say, or they are nothing that a robot can learn on with.
+        CheckpointError: If they are missing or wrong, or a robot cannot learn on with them.
     """
     known: dict[str, Any] = {}
     for field in dataclasses.fields(TrainArgs):
@@ -46,10 +46,10 @@ def arguments(config: CheckpointConfig, out: Path) -> TrainArgs:
 
 
 def load(directory: Path, config: CheckpointConfig, rig: Rig) -> None:
-    """Bring `rig` to a checkpoint's networks, target networks as copies, optimisers as at their first step.
+    """Load a checkpoint's networks into `rig`, with target networks as copies and optimisers before their first step.
 
     Raises:
-        CheckpointError: If the tensors are not those of the architecture that config.json names.
+        CheckpointError: If the tensors do not fit the architecture in config.json.
     """
     vae, td3 = rig.representation, rig.td3
     assert isinstance(vae, Latent)
@@ -76,10 +76,10 @@ def load(directory: Path, config: CheckpointConfig, rig: Rig) -> None:
 
 @torch.inference_mode()
 def calibration(td3: Td3, prior: Prior) -> tuple[torch.Tensor, torch.Tensor]:
-    """How far a latent moves per action [L, A], and the late share as a logit, by what the predictor has learnt.
+    """Return how far a latent moves per action, [L, A], and the late share as a logit, from the predictor.
 
-    It was told the action before and the action, and where they led: least squares over places that latents come from
-    gives the shares of the two. No picture is needed, so it is right also where the robot sees something new.
+    The predictor maps a latent, the action before and the action to the next latent: least squares over latents of the
+    prior gives the shares of the two actions. No image is needed, so the result is right also in a new view.
     """
     rng = np.random.default_rng(0)
     latents = torch.from_numpy(prior.sample(rng, PROBES))

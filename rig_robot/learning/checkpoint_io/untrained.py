@@ -1,7 +1,7 @@
-"""The untrained checkpoint: whole and ordinary, of networks as they are before any learning.
+"""Writes the untrained checkpoint of a task: an ordinary checkpoint whose networks have learned nothing yet.
 
-A robot that is to learn from nothing still has to know how a frame becomes an observation and what an action means; and
-nodes that start with a checkpoint like any other need no special case.
+A robot that learns from nothing must still know how a frame becomes an observation and what an action means; and nodes
+that start with an ordinary checkpoint need no special case.
 """
 
 from pathlib import Path
@@ -22,9 +22,9 @@ from rig_robot.learning.rl.implementations import make_td3
 def create(
     directory: Path, camera: CameraEntry, action: ActionEntry, workspace: WorkspaceEntry, args: TrainArgs
 ) -> Path:
-    """Write the untrained checkpoint of a task as `directory` (named in the end like any other) and return it.
+    """Write the untrained checkpoint of a task as `directory` and return it.
 
-    Its `training["samples"]` is 0. One that a former call left there, whole, stays as it is.
+    Its `training["samples"]` is 0. A whole checkpoint of a former call stays as it is.
 
     Raises:
         ValueError: If the arguments do not fit the task, or another file is in the way.
@@ -38,7 +38,7 @@ def create(
         return directory
     torch.manual_seed(args.seed)
     representation = make(args, len(action.axes))
-    assert isinstance(representation, Latent)  # as was just seen to
+    assert isinstance(representation, Latent)  # deployable representations are
     td3 = make_td3(args.latent_size, len(action.axes), args)
     prior = Prior(np.zeros(args.latent_size), np.eye(args.latent_size))
     config = export.config(args, camera, action, workspace, prior, {"step": 0, "samples": 0}, {})

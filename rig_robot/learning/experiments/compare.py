@@ -1,4 +1,4 @@
-"""`rig compare`: Figure 7 of the lecture anew. RIG, HER on pixels and the oracle learn visual reaching, in each scene.
+"""Runs `rig compare`, Figure 7 of the lecture anew: RIG, HER on pixels and the oracle learn visual reaching.
 
 No torch and no drawing here: the command line reads this file for its arguments.
 """
@@ -32,12 +32,12 @@ class CompareArgs:
     steps: int = 5_000
     """Environment steps of each run, the random ones at its beginning included; a multiple of 250."""
     scenes: tuple[SceneName, ...] = ("plain", "cluttered")
-    """Scenes, a panel each: plain; cluttered (something else moves, the light changes); colours."""
+    """Scenes, a panel each: plain; cluttered (another object moves, the light changes); colours."""
     jobs: int = 0
     """Most runs at a time; 0: as many as there are cores."""
     ray: str | None = None
-    """Address of a Ray cluster to run on ("auto": the one that this machine belongs to); `out` has to be on a path that
-    all its machines see. Processes of this machine when not given."""
+    """Address of a Ray cluster to run on ("auto": the one that this machine belongs to); `out` must be a path that all
+    its machines see. By default, runs are processes of this machine."""
 
     def __post_init__(self) -> None:
         for name, low in (("seeds", 1), ("steps", 500), ("jobs", 0)):
@@ -53,7 +53,7 @@ class CompareArgs:
 
 
 def compare(args: CompareArgs, make_env: MakeEnv) -> int:
-    """Train what is not trained yet, write the CSV, draw the figure; returns the exit status."""
+    """Do the runs that are not finished yet, write the CSV, draw the figure; return the exit status."""
     for name in (FIGURE, TABLE):
         check_folder("out", args.out)
         if args.out.is_dir():
@@ -75,7 +75,7 @@ def compare(args: CompareArgs, make_env: MakeEnv) -> int:
 
 
 def keys(args: CompareArgs) -> Iterator[Key]:
-    """All runs; whole comparisons first, so that one that is stopped early has something of everything."""
+    """Yield all runs, seed by seed, so that a comparison that is stopped early has runs of every method and scene."""
     for seed in range(args.seeds):
         for scene in args.scenes:
             for method in METHODS:
@@ -83,7 +83,7 @@ def keys(args: CompareArgs) -> Iterator[Key]:
 
 
 def train_args(args: CompareArgs, scene: SceneName, method: Method, seed: int) -> TrainArgs:
-    """The preset of a method, everything else the same for all."""
+    """Return the arguments of a run: the method's preset, and all else the same for all methods."""
     exploration = args.steps // EXPLORATION
     online = args.steps - exploration
     return preset(

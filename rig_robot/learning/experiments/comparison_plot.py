@@ -1,4 +1,4 @@
-"""The drawing of `rig compare`: distance against steps, a panel for each scene, and episodes of each method below."""
+"""Draws the figure of `rig compare`: distance against steps, a panel for each scene, above episodes of each method."""
 
 from pathlib import Path
 
@@ -14,11 +14,11 @@ from rig_robot.learning.experiments.parallel_runs import Ended
 
 COLOURS = {"pixels": "tab:orange", "rig": "tab:red", "oracle": "tab:blue"}
 EPISODES = 2
-"""Pictured for each method: the first held-out goals, the same for all."""
+"""Episodes shown of each method: those of the first held-out goals, the same for all"""
 
 
 def draw(path: Path, ended: dict[Key, Ended]) -> None:
-    """Draw the runs that came to their end."""
+    """Draw the runs that did not fail."""
     scenes = list(dict.fromkeys(scene for scene, _, _ in ended))
     figure = Figure(figsize=(6 * len(scenes), 7.6), layout="constrained")
     panels = figure.subfigures(2, len(scenes), squeeze=False, height_ratios=(1.15, 1))
@@ -63,7 +63,7 @@ def _curves(axes: Axes, ended: dict[Key, Ended], scene: SceneName) -> None:
 
 
 def _episodes(panel: SubFigure, ended: dict[Key, Ended], scene: SceneName) -> None:
-    """Start, goal image and end of the first held-out episodes, a row for each method; of its first seed."""
+    """Draw start, goal image and end of the first held-out episodes, a row for each method, of its first seed."""
     shown = [(method, first) for method in METHODS if (first := _first(ended, scene, method))]
     if not shown:
         return
@@ -85,5 +85,5 @@ def _episodes(panel: SubFigure, ended: dict[Key, Ended], scene: SceneName) -> No
 
 
 def _first(ended: dict[Key, Ended], scene: SceneName, method: Method) -> Ended | None:
-    """The first seed that came to its end."""
+    """Return the first seed's run that did not fail."""
     return next((end for key, end in ended.items() if key[:2] == (scene, method) and end.history), None)

@@ -12,7 +12,7 @@ from rig_robot.learning.arguments import Method
 from rig_robot.learning.experiments.parallel_runs import Ended
 
 METHODS: dict[Method, str] = {"pixels": "HER, L2 of images", "rig": "RIG", "oracle": "oracle"}
-"""Preset -> what people read; from worst to best, as the paper finds them."""
+"""By preset, its name for people; from worst to best, as the paper finds them"""
 
 FIGURES = ("step", "samples", "goals", "mean_mm", "median_mm", "p90_mm", "within_10mm", "within_20mm", "within_60mm")
 """Columns of the CSV, after scene, method and seed."""
@@ -22,7 +22,7 @@ Key = tuple[SceneName, Method, int]
 
 
 def write_csv(path: Path, ended: dict[Key, Ended]) -> None:
-    """Every evaluation of every run."""
+    """Write every evaluation of every run."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["scene", "method", "seed", *FIGURES])
@@ -31,7 +31,7 @@ def write_csv(path: Path, ended: dict[Key, Ended]) -> None:
 
 
 def table(ended: dict[Key, Ended]) -> Iterator[str]:
-    """Final distances, a line for each method in each scene."""
+    """Yield the lines of a table of final distances, one for each method in each scene."""
     yield "final distance [mm] over held-out goals: mean over seeds (each seed)"
     for scene, method in dict.fromkeys((scene, method) for scene, method, _ in ended):
         means = [history[-1]["mean_mm"] for history in histories(ended, scene, method)]
@@ -41,5 +41,5 @@ def table(ended: dict[Key, Ended]) -> Iterator[str]:
 
 
 def histories(ended: dict[Key, Ended], scene: SceneName, method: Method) -> list[list[dict]]:
-    """Of the seeds that came to their end."""
+    """Return the histories of the runs that did not fail, one for each seed."""
     return [end.history for key, end in ended.items() if key[:2] == (scene, method) and end.history]

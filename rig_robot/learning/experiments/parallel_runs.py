@@ -1,7 +1,7 @@
-"""Many runs to their end, side by side: in processes of this machine, or as Ray tasks on the machines of a cluster.
+"""Runs many trainings in parallel: in processes of this machine, or as Ray tasks on the machines of a cluster.
 
-A worker may be killed at any time. Its run is started again and goes on where it stopped (see `run_state`), so that it
-ends with the same bytes. No torch here: each worker loads its own.
+A worker may be killed at any time. Its run is started again and goes on where it stopped (see `training_state.py`), so
+that it ends with the same bytes. No torch here: each worker loads its own.
 """
 
 import contextlib
@@ -25,42 +25,45 @@ from typing import Any
 
 from rig_robot.common.output_paths import check_folder
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.training.run_arguments import check_claim, claim
+from rig_robot.learning.training.run_arguments import check_arguments, keep_arguments
 
 RESTARTS = 3
-"""Times that a run whose worker was killed is taken up again."""
+"""How often a run is started again after its worker was killed"""
 HISTORY, LOG, LOCK = "history.json", "log.txt", "lock"
 
 MakeEnv = Callable[..., Any]
-"""What `train` takes: a function that workers can import by its name."""
+"""As `train` takes it: a function that workers can import by its name"""
 Ends = Iterator[tuple[TrainArgs, str]]
-"""Runs in the order in which they end, each with its error; empty: none."""
+"""Runs in the order in which they end, each with its error; empty: no error"""
 
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """What became of one run."""
+    """The outcome of one run."""
 
     args: TrainArgs
     history: list[dict]
-    """Evaluations in order, as `train` wrote them; none where the run failed."""
+    """Evaluations in order, as `train` wrote them; empty where the run failed"""
     error: str = ""
-    """Why it failed."""
+    """why it failed; empty where it did not"""
 
 
 def sweep(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int = 0, ray: str | None = None) -> list[Ended]:
-    """Bring every run to its end, whatever becomes of the others; the result is in the order of `runs`.
+    """Bring every run to its end, also where others fail; return the outcomes in the order of `runs`.
 
-    jobs: most runs at a time; 0: as many as there are cores, here or in the cluster.
-    ray: address of a Ray cluster ("auto": the one that this machine belongs to; "local": one for this call alone);
-    None: processes of this machine. With a cluster each run's `out` has to be a path that all its machines see.
+    Args:
+        runs: Arguments of each run.
+        make_env: See `MakeEnv`.
+        jobs: Most runs at a time; 0: as many as there are cores, here or in the cluster.
+        ray: Address of a Ray cluster ("auto": the one that this machine belongs to; "local": one for this call alone);
+            None: processes of this machine. With a cluster, each run's `out` must be a path that all machines see.
     """
     runs = [_absolute(args) for args in runs]
-    for args in runs:  # all are looked at before any is begun
+    for args in runs:  # all are checked before any begins
         check_folder("out", args.out)
-        check_claim(args)
+        check_arguments(args)
     for args in runs:
-        claim(args)
+        keep_arguments(args)
     left = [args for args in runs if not (args.out / HISTORY).exists()]
     root = Path(os.path.commonpath([args.out.parent for args in runs]))
     count = len(runs) - len(left)
@@ -88,7 +91,7 @@ def _here(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int, root: Path) -
                     args, kills = waiting.popleft()
                     reader, writer = context.Pipe(duplex=False)
                     process = context.Process(target=_work_here, args=(args, make_env, writer), daemon=True)
-                    with _deaf_children():
+                    with _without_ctrl_c():
                         process.start()
                     writer.close()
                     alive[process.sentinel] = process, reader, args, kills
@@ -113,12 +116,12 @@ def _here(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int, root: Path) -
 
 
 def _work_here(args: TrainArgs, make_env: MakeEnv, errors: Connection) -> None:
-    """A process of `_here`."""
+    """Train in a process that `_here` has started; send an error through the pipe."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
     def follow() -> None:
-        """Nobody would know of a worker that outlives its parent."""
+        """End with the parent: nobody would know of a worker that outlives it."""
         parent.join()
         os._exit(1)
 
@@ -131,7 +134,7 @@ def _work_here(args: TrainArgs, make_env: MakeEnv, errors: Connection) -> None:
 
 
 def _on_ray(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int, address: str, root: Path) -> Ends:
-    """Run as Ray tasks of one core each. Ray starts those of a killed worker or a lost machine again, elsewhere."""
+    """Run as Ray tasks of one core each; Ray starts the task of a killed worker or a lost machine again, elsewhere."""
     try:
         import ray
     except ImportError:
@@ -140,7 +143,7 @@ def _on_ray(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int, address: st
         ray.init(address=address, log_to_driver=False, include_dashboard=False)
     try:
         _check_path(root)
-        # max_calls: a process for each run, as here.
+        # max_calls: a process for each run, as in `_here`.
         task = ray.remote(num_cpus=1, max_retries=RESTARTS, max_calls=1)(_work)
         waiting = deque(runs)
         flying: dict[Any, TrainArgs] = {}
@@ -163,12 +166,12 @@ def _on_ray(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int, address: st
 
 
 def _check_path(root: Path) -> None:
-    """Refuse a directory for the runs that not all machines of the cluster see, before one of them fails them all."""
+    """Reject a directory that not all machines of the cluster see, before runs fail on one that does not."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     look, blind = ray.remote(num_cpus=0)(Path.exists), []
-    with tempfile.NamedTemporaryFile(dir=root) as file:  # a new name: machines may have directories of the same name
+    with tempfile.NamedTemporaryFile(dir=root) as file:  # a new name: other machines may have a directory of that path
         for node in ray.nodes():
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             if node["Alive"] and not ray.get(look.options(scheduling_strategy=there).remote(Path(file.name))):
@@ -178,9 +181,9 @@ def _check_path(root: Path) -> None:
 
 
 def _work(args: TrainArgs, make_env: MakeEnv) -> None:
-    """Train; in a worker. What it prints goes to `log.txt` in the run's directory."""
+    """Train, in a worker; output goes to `log.txt` in the run's directory."""
     with (args.out / LOCK).open("a") as lock, (args.out / LOG).open("a", buffering=1) as log:
-        # Two at one run would spoil it: the second waits for the first, and then finds nothing left to do.
+        # Two workers would spoil a run: the second waits for the first, and then finds nothing left to do.
         fcntl.flock(lock, fcntl.LOCK_EX)
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
             now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -195,14 +198,14 @@ def _work(args: TrainArgs, make_env: MakeEnv) -> None:
 
 
 def _absolute(args: TrainArgs) -> TrainArgs:
-    """The same for workers, which need not work in this directory."""
+    """Return the arguments with absolute paths: workers may have another working directory."""
     return dataclasses.replace(args, out=args.out.resolve(), offline=args.offline and args.offline.resolve())
 
 
 @contextlib.contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Processes that are started meanwhile never hear of Ctrl-C, not even while they load: the parent decides."""
-    resource_tracker.ensure_running()  # where it has to be started with a worker, that lets the signal through again
+def _without_ctrl_c() -> Iterator[None]:
+    """Block Ctrl-C in processes that are started meanwhile, also while they load: the parent decides."""
+    resource_tracker.ensure_running()  # if a worker started it, the signal would get through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -212,7 +215,7 @@ def _deaf_children() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Workers that are started meanwhile do their arithmetic in one thread each: more would only stand in the way."""
+    """Let workers that are started meanwhile compute in one thread each: more would only slow each other down."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, "1"))
@@ -239,7 +242,7 @@ def _signal(process: Any) -> str:
 
 
 def _message(reader: Connection, otherwise: str) -> str:
-    """What a worker said before it ended."""
+    """Return the error that a worker sent before it ended."""
     try:
         return reader.recv()
     except EOFError:

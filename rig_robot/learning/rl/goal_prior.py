@@ -1,4 +1,4 @@
-"""Prior over goals: a Gaussian fitted to latents."""
+"""The prior over goals, from which goals are imagined: a Gaussian fitted to latents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Prior:
-    """p(z): a Gaussian fitted to encoder means, the source of imagined goals."""
+    """p(z): a Gaussian fitted to encoder means."""
 
     mean: np.ndarray
     """float64 [L]"""
@@ -19,17 +19,17 @@ class Prior:
 
     @classmethod
     def fit(cls, latents: np.ndarray) -> Prior:
-        """latents: float32 [N, L]."""
+        """Return the prior fitted to latents: float32 [N, L]."""
         latents = latents.astype(np.float64)
         return cls(latents.mean(axis=0), np.atleast_2d(np.cov(latents, rowvar=False)))
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """`count` imagined goals, z ~ p(z): float32 [count, L]."""
+        """Return `count` imagined goals, z ~ p(z): float32 [count, L]."""
         return (self.mean + rng.standard_normal((count, len(self.mean))) @ self.root.T).astype(np.float32)
 
     @cached_property
     def root(self) -> np.ndarray:
-        """R with R R^T = covariance: float64 [L, L]."""
-        # By eigenvectors, not Cholesky: a latent that the VAE does not use has next to no variance.
+        """A matrix R with R R^T = covariance: float64 [L, L]."""
+        # By eigenvectors, not Cholesky: a number of the latent that the VAE does not use has hardly any variance.
         variances, axes = np.linalg.eigh(self.covariance)
         return axes * np.sqrt(variances.clip(min=0))

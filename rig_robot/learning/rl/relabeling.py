@@ -1,4 +1,4 @@
-"""Goals for transitions after the fact: what was reached later, what is imagined, what was seen elsewhere."""
+"""Replaces the goals of transitions in hindsight: by latents reached later, imagined ones, or ones seen elsewhere."""
 
 from dataclasses import dataclass
 from itertools import accumulate
@@ -15,27 +15,27 @@ Strategy = Literal["final", "future", "episode", "random"]
 
 @dataclass(frozen=True)
 class Shares:
-    """How a batch's goals are chosen; what is left keeps the goal that its episode was after."""
+    """Shares of a batch by how goals are chosen; all other transitions keep the goal of their episode."""
 
     hindsight: float
-    """a frame of the own episode, by `strategy`"""
+    """share with a frame of the same episode, chosen by `strategy`"""
     imagined: float
-    """a sample of the prior"""
+    """share with a sample of the prior"""
     replayed: float
-    """any frame of the replay buffer"""
+    """share with any frame of the replay buffer"""
     strategy: Strategy = "future"
 
 
 def hindsight_frames(
     rng: np.random.Generator, replay: ReplayBuffer, frames: np.ndarray, strategy: Strategy
 ) -> np.ndarray:
-    """For transitions that start at `frames` (int64 [B]), the frames that their new goals come from: int64 [B].
+    """Return the frames whose latents are the new goals of transitions that start at `frames`: int64 [B] each.
 
-    final: the last of the own episode; future: one after s_t (s' at the earliest); episode: any of the own episode;
+    final: the last of the same episode; future: one after s_t (s' at the earliest); episode: any of the same episode;
     random: any in the buffer.
 
     .. note:: HER stores k new transitions beside each real one. Drawing goals when a batch is drawn is the same with a
-       share k / (k + 1) of new goals, and needs no room.
+       share k / (k + 1) of new goals, and needs no memory.
     """
     if strategy == "final":
         return replay.last(frames)
@@ -51,7 +51,7 @@ def hindsight_frames(
 def relabel(
     rng: np.random.Generator, replay: ReplayBuffer, transitions: Transitions, prior: Prior, shares: Shares
 ) -> np.ndarray:
-    """Goals for `transitions` (RIG, Algorithm 1, line 12, and section 4.3): float32 [B, L].
+    """Return new goals for `transitions` (RIG, Algorithm 1, line 12, and section 4.3): float32 [B, L].
 
     Transitions come in random order, so the shares are simply slices.
     """

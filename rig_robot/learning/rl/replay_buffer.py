@@ -1,4 +1,4 @@
-"""Replay buffer: every frame once, in the order of time: image as uint8, tool position, and latent as float32."""
+"""Replay buffer: keeps each frame once, in the order of time: image (uint8), tool position and latent (float32)."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from rig_robot.common.output_paths import plain
 
 ABOUT = "buffer.json"
 RECORDED = ("images", "states", "actions", "first")
-"""Arrays of a recorded buffer, a file each: what was seen and done; latents belong to whoever encodes"""
+"""Arrays of a recorded buffer, a file each; latents are not among them, since they depend on the VAE"""
 
 
 class Frames(NamedTuple):
@@ -19,13 +19,13 @@ class Frames(NamedTuple):
     images: np.ndarray
     """uint8 [B, S, S, 3]"""
     states: np.ndarray
-    """float32 [B, 3], the tool's true position [m]; the oracle alone looks at it"""
+    """float32 [B, 3], the tool's true position [m]; only the oracle is given it"""
     contexts: np.ndarray
-    """uint8 [B, S, S, 3], the first image of each frame's episode: the scene at hand"""
+    """uint8 [B, S, S, 3], the first image of each frame's episode: it shows the scene"""
 
 
 class Transitions(NamedTuple):
-    """A batch of B transitions, and where in the buffer they lie."""
+    """A batch of B transitions, and their places in the buffer."""
 
     frames: np.ndarray
     """int64 [B], index of s_t; s_{t+1} is the frame after it"""
@@ -42,16 +42,16 @@ class Transitions(NamedTuple):
 class ReplayBuffer:
     """Episodes of T + 1 frames with T actions between them.
 
-    Frames lie one after the other, so that s' of a transition is the frame after s and is not stored again. The last
+    Frames are stored one after the other: s' of a transition is the frame after s and is not stored again. The last
     frame of an episode starts no transition.
     """
 
     def __init__(
         self, capacity: int, latent_size: int, action_size: int, images: np.ndarray | None = None, state_size: int = 3
     ) -> None:
-        """capacity: frames; images: uint8 [capacity, S, S, 3], room for pictures (a mapped file: see `map_array`).
+        """capacity: in frames; images: uint8 [capacity, S, S, 3], room for images (a mapped file: see `map_array`).
 
-        Without images, none are kept: latents are then all that there is.
+        Without `images`, the buffer keeps no images, only latents.
         """
         self.capacity = capacity
         self.images = np.zeros((capacity, 0), np.uint8) if images is None else images
@@ -59,20 +59,20 @@ class ReplayBuffer:
         self.latents = np.zeros((capacity, latent_size), np.float32)
         self.actions = np.zeros((capacity, action_size), np.float32)
         self.episode = np.zeros(capacity, np.int32)
-        """which episode a frame belongs to"""
+        """number of the episode that a frame belongs to"""
         self.first = np.zeros(0, np.int64)
         """first frame of each episode"""
         self.goals = np.zeros((0, latent_size), np.float32)
-        """the goal that each episode was after; 0 for one that was after none"""
+        """the goal of each episode; 0 for an episode without a goal"""
         self.size = 0
-        """frames stored"""
+        """number of frames stored"""
 
     def __len__(self) -> int:
-        """Transitions stored."""
+        """Return the number of transitions stored."""
         return self.size - len(self.first)
 
     def start(self, latent: Any, image: Any = None, state: Any = 0.0, goal: Any = 0.0) -> None:
-        """Begin an episode with its first frame: latent and goal [L], image [S, S, 3], state [3]."""
+        """Begin an episode with its first frame; latent and goal: [L], image: [S, S, 3], state: [3]."""
         self.first = np.append(self.first, self.size)
         self.goals = np.append(self.goals, np.broadcast_to(goal, (1, self.goals.shape[1])).astype(np.float32), axis=0)
         self._store(latent, image, state)
@@ -95,26 +95,26 @@ class ReplayBuffer:
         self.size += 1
 
     def sample(self, rng: np.random.Generator, count: int, since: int = 0) -> Transitions:
-        """`count` transitions of episode `since` and later, uniformly, with replacement (line 10)."""
+        """Draw `count` transitions of episode `since` and later, uniformly, with replacement (line 10)."""
         # Transition n, in episode e, starts at frame n + e: each episode before it has one frame more than transitions.
         starts = self.first - np.arange(len(self.first))
         transition = rng.integers(starts[since] if since else 0, len(self), size=count)
         frames = transition + np.searchsorted(starts, transition, side="right") - 1
-        # The last frame of an episode has no action: it holds 0, which is what the first of the next has before it.
+        # The last frame of an episode has no action: its action is 0, so the first of the next episode has 0 before it.
         before, actions = self.actions[frames - 1], self.actions[frames]
         return Transitions(frames, self.latents[frames], before, actions, self.latents[frames + 1])
 
     def last(self, frames: np.ndarray) -> np.ndarray:
-        """The newest frame of the episode that each of `frames` belongs to; int64 [B]."""
+        """Return the last frame of the episode that each of `frames` belongs to: int64 [B]."""
         ends = np.append(self.first[1:], self.size) - 1
         return ends[self.episode[frames]]
 
     def frames(self, indices: np.ndarray) -> Frames:
-        """What was seen at frames `indices` (int64 [B])."""
+        """Return images, states and contexts of frames `indices` (int64 [B])."""
         return Frames(self.images[indices], self.states[indices], self.images[self.first[self.episode[indices]]])
 
     def save(self, directory: Path, about: dict[str, Any]) -> None:
-        """Write what was seen and done to a new directory, and `about` (JSON) beside it; whole or not at all."""
+        """Write images, states and actions to a new directory, and `about` (JSON) beside them; whole or not at all."""
         if directory.exists():
             raise ValueError(f"{directory} exists already: name a new directory for the buffer")
         temporary = directory.parent / f".{directory.name}.partial"
@@ -126,7 +126,7 @@ class ReplayBuffer:
         temporary.rename(directory)
 
     def extend(self, recorded: dict[str, np.ndarray]) -> None:
-        """Take in a recorded buffer (see `load_recorded`); latents are left for who encodes."""
+        """Append a recorded buffer (see `load_recorded`); its latents are filled when frames are encoded."""
         first, frames = recorded["first"], len(recorded["actions"])
         if self.size + frames > self.capacity:
             raise ValueError(f"{frames} recorded frames do not fit: there is room for {self.capacity - self.size}")
@@ -139,7 +139,7 @@ class ReplayBuffer:
         self.size += frames
 
     def keep(self, episodes: np.ndarray, images: np.ndarray) -> None:
-        """Forget all but these episodes (rising numbers); images: uint8 [capacity, S, S, 3], new room, to be filled."""
+        """Forget all but these episodes (rising numbers); copy their images to `images`: uint8 [capacity, S, S, 3]."""
         lengths = np.diff(np.append(self.first, self.size))[episodes]
         first = np.cumsum(lengths) - lengths
         frames = np.repeat(self.first[episodes] - first, lengths) + np.arange(lengths.sum())
@@ -153,7 +153,11 @@ class ReplayBuffer:
 
 
 def load_recorded(directory: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """A recorded buffer's arrays (images stay on disk) and what was written about it; ValueError says what is wrong."""
+    """Return the arrays of a recorded buffer (images stay on disk) and its description.
+
+    Raises:
+        ValueError: If it is not a whole recorded buffer.
+    """
     try:
         about = json.loads((directory / ABOUT).read_text())
         arrays = {name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in RECORDED}
@@ -173,7 +177,7 @@ def load_recorded(directory: Path) -> tuple[dict[str, np.ndarray], dict[str, Any
 
 
 def map_array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """Room for images in a file: uint8 of that shape. What is written there outlives a killed process."""
+    """Return room for images in a file: uint8 of the given shape. Images written to it survive a killed process."""
     if not path.exists():
         np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     images = np.lib.format.open_memmap(path, mode="r+")

@@ -1,4 +1,4 @@
-"""How near a policy comes to goals that it is shown as pictures; `rig eval`."""
+"""Measures how near a policy comes to goals that it is shown as pictures (`rig eval`)."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from rig_robot.learning.rig import HELD_OUT_SEEDS
 from rig_robot.learning.training.metrics import sentence, summary
 
 EnvFactory = Callable[..., gymnasium.Env]
-"""`gymnasium.make`, or what takes the same arguments; learning knows no simulation."""
+"""`gymnasium.make` or a function with the same arguments: learning imports no simulation"""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Rollout:
     start: np.ndarray
     """uint8 [S, S, 3]"""
     goal: np.ndarray
-    """uint8 [S, S, 3], the picture that stood for the goal"""
+    """uint8 [S, S, 3], the picture that was the goal"""
     end: np.ndarray
     """uint8 [S, S, 3]"""
     distances: np.ndarray
@@ -41,10 +41,14 @@ def roll_out(
     goals: int,
     seed: int,
 ) -> list[Rollout]:
-    """Whole episodes without noise towards held-out random goals, each shown as a picture.
+    """Run whole episodes without noise towards held-out random goals, each shown as a picture.
 
-    encode: observation (image uint8 [S, S, 3], tool position [3]), first image of the episode -> latent float32 [L];
-    act: latent, goal -> action float32 [A].
+    Args:
+        env: Environment with `render_goal`.
+        encode: Observation (image uint8 [S, S, 3], tool position [3]), episode's first image -> latent float32 [L].
+        act: Latent, goal -> action float32 [A].
+        goals: Number of goals, one episode each.
+        seed: Seed of goals and starts.
     """
     world: Any = env.unwrapped
     rollouts = []
@@ -62,13 +66,13 @@ def roll_out(
 
 
 def figures(rollouts: list[Rollout], period: float) -> dict:
-    """The figures of an evaluation (see `summary`); period: seconds a step."""
+    """Return the figures of an evaluation (see `summary`); period: duration of a step [s]."""
     seconds = [(len(rollout.distances) - 1) * period for rollout in rollouts]
     return summary(seconds, [rollout.distances[-1] * 1000 for rollout in rollouts])
 
 
 def evaluate(args: EvalArgs, make_env: EnvFactory) -> dict:
-    """`rig eval`: prints the figures, writes them where `args.json` says, returns them."""
+    """Evaluate a checkpoint (`rig eval`): print the figures, write them to `args.json`, return them."""
     check_file("json", args.json)
     directory = resolve(locate(str(args.checkpoint)))
     encoder, policy = Encoder(directory), Policy(directory)

@@ -1,4 +1,4 @@
-"""The figures of an evaluation, the same for every command that gives them. No torch."""
+"""Computes the figures of an evaluation, the same for every command that prints them. No torch."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,13 @@ import numpy as np
 
 
 def summary(seconds: Sequence[float], distances_mm: Sequence[float]) -> dict:
-    """One entry per goal in each argument -> `goals, mean_mm, median_mm, p90_mm, within_10mm, within_20mm,
-    within_60mm, each`.
+    """Return `goals, mean_mm, median_mm, p90_mm, within_10mm, within_20mm, within_60mm, each`.
 
     The `within` are numbers of goals.
+
+    Args:
+        seconds: Duration of the episode of each goal [s].
+        distances_mm: Final distance to each goal [mm].
     """
     distances = np.asarray(distances_mm, dtype=float)
     return {
@@ -28,7 +31,7 @@ def summary(seconds: Sequence[float], distances_mm: Sequence[float]) -> dict:
 
 
 def sentence(result: dict) -> str:
-    """The figures in one line for people."""
+    """Return the figures in one line for people."""
     return (
         f"{result['goals']} goals: final distance mean {result['mean_mm']:.1f} mm, "
         f"median {result['median_mm']:.1f} mm, 90th percentile {result['p90_mm']:.1f} mm; "

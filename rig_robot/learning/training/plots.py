@@ -1,4 +1,4 @@
-"""Pictures of a run for people: what the VAE sees, what it imagines, how the policy improves, where it ends."""
+"""Plots of a run for people: reconstructions, imagined goals, the learning curve, episodes, values."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ COLUMNS = 10
 
 
 def reconstructions(path: Path, representation: Latent, seen: Frames) -> None:
-    """Images above what the VAE makes of their latents."""
+    """Plot images, and below each the VAE's reconstruction."""
     images, decoded = seen.images, representation.decode(representation.encode(seen), seen.contexts)
     rows = [
         part for i in range(0, len(images), COLUMNS) for part in (images[i : i + COLUMNS], decoded[i : i + COLUMNS])
@@ -28,7 +28,7 @@ def reconstructions(path: Path, representation: Latent, seen: Frames) -> None:
 def imagined_goals(
     path: Path, representation: Latent, prior: Prior, context: np.ndarray, rng: np.random.Generator, count: int = 40
 ) -> None:
-    """Samples of the prior, decoded; context: uint8 [S, S, 3], the first image of the scene that they are for."""
+    """Plot decoded samples of the prior; context: uint8 [S, S, 3], the first image of the scene."""
     decoded = representation.decode(prior.sample(rng, count), np.repeat(context[None], count, axis=0))
     _grid(
         path, [decoded[i : i + COLUMNS] for i in range(0, count, COLUMNS)], "Imagined goals: samples of p(z), decoded"
@@ -36,7 +36,7 @@ def imagined_goals(
 
 
 def learning_curve(path: Path, history: Sequence[dict], steps_of: str = "practice") -> None:
-    """history: figures of evaluations, each with its `step`; steps_of: what those count."""
+    """Plot the figures of evaluations, each with its `step`; steps_of: what the steps count."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     steps = [entry["step"] for entry in history]
@@ -54,7 +54,7 @@ def learning_curve(path: Path, history: Sequence[dict], steps_of: str = "practic
 
 
 def rollouts(path: Path, episodes: Sequence[Rollout], period: float) -> None:
-    """Start, goal and end of episodes, and the distance over time; period: seconds a step."""
+    """Plot start, goal and end of episodes, and the distance over time; period: duration of a step [s]."""
     figure = Figure(figsize=(10, 1.9 * len(episodes)), layout="constrained")
     grid = figure.subplots(len(episodes), 4, squeeze=False, width_ratios=(1, 1, 1, 2))
     for row, episode in zip(grid, episodes, strict=True):
@@ -75,7 +75,7 @@ def rollouts(path: Path, episodes: Sequence[Rollout], period: float) -> None:
 def values(
     path: Path, places: np.ndarray, goals: np.ndarray, learnt: dict[str, np.ndarray], edges: tuple[np.ndarray, ...]
 ) -> None:
-    """What the robot thinks of each place on the table, for several goals.
+    """Plot the learned value of each place on the table, for several goals.
 
     places: true positions [rows * columns, 2] (m) of a grid whose cells lie between `edges` (x, y); goals: [G, 2] (m);
     learnt: name -> values [G, places].

@@ -1,4 +1,4 @@
-"""The arguments of a run, kept in its directory: one that is given others is refused, and none is ignored. No torch."""
+"""Keeps the arguments of a run in its directory, and rejects a run there with other arguments. No torch."""
 
 import dataclasses
 import json
@@ -12,8 +12,8 @@ ARGUMENTS = "args.json"
 CHECKPOINTS = "checkpoints"
 
 
-def check_claim(args: TrainArgs) -> None:
-    """Refuse a directory that holds a run with other arguments, finished or not.
+def check_arguments(args: TrainArgs) -> None:
+    """Check that a directory holds no run with other arguments, finished or not.
 
     Raises:
         ValueError: If it does; the text names each such argument with both values.
@@ -21,7 +21,7 @@ def check_claim(args: TrainArgs) -> None:
     mine, kept = _values(args), _kept(args.out)
     if kept is None:
         return
-    # An argument that is newer than the run had, in effect, its default.
+    # For an argument that did not exist yet when the run began, the run had, in effect, its default.
     defaults = {field.name: field.default for field in dataclasses.fields(args)}
     theirs = {name: kept.get(name, _json(defaults[name])) for name in mine}
     changed = ", ".join(f"{name} {theirs[name]}, not {mine[name]}" for name in mine if mine[name] != theirs[name])
@@ -29,9 +29,13 @@ def check_claim(args: TrainArgs) -> None:
         raise ValueError(f"{args.out} holds a run with {changed}: give the same, or another directory")
 
 
-def claim(args: TrainArgs) -> None:
-    """Keep the arguments in the run's directory, which is made where there is none; refuse as `check_claim` does."""
-    check_claim(args)
+def keep_arguments(args: TrainArgs) -> None:
+    """Write the arguments to the run's directory, and make the directory where there is none.
+
+    Raises:
+        ValueError: As `check_arguments`.
+    """
+    check_arguments(args)
     file = args.out / ARGUMENTS
     if file.exists():
         return
@@ -52,7 +56,7 @@ def _json(value: Any) -> Any:
 
 
 def _kept(out: Path) -> dict[str, Any] | None:
-    """Return the arguments of a directory's run; None where there is none, or its arguments are not known."""
+    """Return the arguments of a directory's run; None where there is no run or its arguments are not known."""
     for file, of in ((out / ARGUMENTS, lambda kept: kept), (out / CHECKPOINTS / CURRENT / CONFIG_FILE, _trained)):
         try:
             kept = of(json.loads(file.read_text()))
@@ -65,6 +69,6 @@ def _kept(out: Path) -> dict[str, Any] | None:
 
 
 def _trained(config: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the arguments by the run's checkpoint: runs that are older than `args.json` have no other witness."""
+    """Return the arguments in a checkpoint of the run: runs of versions before `args.json` have no other record."""
     kept = config.get("training")
-    return None if not kept or kept.get("offline") else kept  # of an offline run it says what was made of them
+    return None if not kept or kept.get("offline") else kept  # the checkpoint of an offline run has changed ones

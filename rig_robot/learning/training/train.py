@@ -1,4 +1,4 @@
-"""`rig train`: a run of RIG in an environment, with its progress, logs, checkpoints and pictures."""
+"""Runs `rig train` and `rig explore`: RIG in an environment, with progress, logs, checkpoints and plots."""
 
 import dataclasses
 import json
@@ -32,32 +32,32 @@ from rig_robot.learning.representations.base import Log
 from rig_robot.learning.representations.latent import UNIT, Latent
 from rig_robot.learning.rig import EXPLORE, REHEARSAL_UNIT, Rig, explore, frames
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer, load_recorded, map_array
-from rig_robot.learning.training import plots as pictures
+from rig_robot.learning.training import plots
 from rig_robot.learning.training.evaluate import EnvFactory, Rollout, figures, roll_out, sentence
-from rig_robot.learning.training.run_arguments import CHECKPOINTS, check_claim, claim
+from rig_robot.learning.training.run_arguments import CHECKPOINTS, check_arguments, keep_arguments
 from rig_robot.learning.training.training_state import load_notes, load_state, save_state
 
 STATE, PICTURES, LOGS = "state", "pictures", "tensorboard"
 HISTORY, ROLLOUTS = "history.json", "rollouts.npz"
 EVALUATION_SEED = 0
-"""`rig eval` with its default seed and as many goals gives the figures that training printed."""
+"""Seed of the goals: `rig eval` with its default seed and as many goals gives the figures that training printed"""
 PICTURED_ROLLOUTS = 6
 VALUE_CELLS = (15, 20)
 """cells of the picture of values, along x and y"""
 
-# One process draws one bar. The lock that tqdm would share between processes is a semaphore of the system, which a
-# worker that is killed leaves behind.
+# Each process draws one bar. The lock that tqdm shares between processes is a semaphore of the system, which a killed
+# worker leaves behind; a lock of this process is enough.
 tqdm.set_lock(threading.RLock())
 
 
 def train(args: TrainArgs, make_env: EnvFactory) -> Path:
-    """Run to the end, from the start or from where a killed run stopped; returns the file of its history.
+    """Run to the end, from the start or from where a killed run stopped; return the file of its history.
 
     `args.out/history.json` is a list of evaluations, the last one last: `step` (of practice), `samples` (environment
     steps so far, exploration included) and the figures of `figures.summary`. It is written when the run is finished.
     """
     history = args.out / HISTORY
-    check_claim(args)
+    check_arguments(args)
     if history.exists():
         print(f"finished already: {history}")
         return history
@@ -74,7 +74,7 @@ def train(args: TrainArgs, make_env: EnvFactory) -> Path:
 
 
 def record(args: ExploreArgs, make_env: EnvFactory) -> None:
-    """`rig explore`: whole episodes of sticky random actions, to `args.out`."""
+    """Record whole episodes of sticky random actions to `args.out` (`rig explore`)."""
     if args.out.exists():
         raise ValueError(f"out is {args.out}, which exists already: name a new directory for the buffer")
     check_folder("out", args.out)
@@ -93,7 +93,7 @@ def record(args: ExploreArgs, make_env: EnvFactory) -> None:
 
 
 class _Run:
-    """One run and its directory."""
+    """One run of `rig train` and its directory."""
 
     def __init__(self, args: TrainArgs, env: gymnasium.Env) -> None:
         given = args
@@ -117,13 +117,13 @@ class _Run:
         fresh: dict[str, Any] = {"args": plain(args), "history": [], "seconds": 0.0, "cpu_seconds": 0.0}
         saved = load_notes(args.out / STATE)
         self.notes = saved or fresh
-        # An argument that is newer than the unfinished run had, in effect, its default.
+        # For an argument that did not exist yet when the run began, the run had, in effect, its default.
         kept = plain(TrainArgs(out=args.out)) | self.notes["args"]
         changed = {name: value for name, value in plain(args).items() if kept[name] != value}
         if changed:
             was = ", ".join(f"{name} {kept[name]}, not {value}" for name, value in changed.items())
             raise ValueError(f"{args.out} holds an unfinished run with {was}: give the same, or another directory")
-        claim(given)
+        keep_arguments(given)
         for name in (STATE, PICTURES, CHECKPOINTS):
             (args.out / name).mkdir(parents=True, exist_ok=True)
         room = len(recorded["actions"]) if recorded else frames(args, horizon)
@@ -136,7 +136,7 @@ class _Run:
             self.rig.explored = args.exploration_steps // horizon
 
     def finish(self) -> None:
-        """Everything that is left to do."""
+        """Do all that is left of the run."""
         args = self.args
         self.clocks = time.perf_counter(), time.process_time()
         self.log = SummaryWriter(args.out / LOGS, purge_step=self.steps())
@@ -157,11 +157,11 @@ class _Run:
             print(f"history: {args.out / HISTORY}; no checkpoint: robots act on latents of a plain VAE")
 
     def steps(self) -> int:
-        """Practice steps done."""
+        """Return the number of practice steps done."""
         return self.rig.episodes * self.horizon
 
     def report(self, log: Log) -> None:
-        """After every unit of work: progress, logs, what is due at this step, then the state."""
+        """Report a unit of work: progress bar, logs, an evaluation where it is due; then save the state."""
         rig, args, horizon = self.rig, self.args, self.horizon
         stages = (
             ("practise", rig.episodes, args.online_steps // horizon, "episode"),
@@ -185,7 +185,7 @@ class _Run:
         save_state(args.out / STATE, rig, self.notes)
 
     def evaluate(self, goals: int, last: bool) -> None:
-        """Measure the policy on held-out goals and write a checkpoint; the last time with pictures, which take long."""
+        """Measure the policy on held-out goals and write a checkpoint; the last time with plots, which take long."""
         rig, out = self.rig, self.args.out
         rollouts = roll_out(self.env, rig.encode, rig.act, goals, EVALUATION_SEED)
         result = {key: value for key, value in figures(rollouts, self.world.period).items() if key != "each"}
@@ -204,7 +204,7 @@ class _Run:
         np.savez_compressed(out / ROLLOUTS, **arrays, first_mm=distances[:, 0], last_mm=distances[:, -1])
         if isinstance(rig.representation, Latent) and rig.representation.deployable:
             directory = out / CHECKPOINTS / _name(self.steps())
-            if not directory.exists():  # it does when a kill came between it and the saving of the state: the same one
+            if not directory.exists():  # it exists, the same, where the run was killed before the state was saved
                 parts = export.tensors(rig.representation, rig.td3)
                 known = export.known_pictures(rig.representation, rig.replay)
                 config = dataclasses.replace(self.config(result), pictures=known)
@@ -213,23 +213,23 @@ class _Run:
         self.tick()
 
     def draw(self, rollouts: list[Rollout]) -> None:
-        """How the policy improved and where it ends; what the VAE sees and imagines."""
+        """Plot how the policy improved and where it ends, and what the VAE reconstructs and imagines."""
         rig, directory = self.rig, self.args.out / PICTURES
-        pictures.learning_curve(directory / "learning_curve.png", self.notes["history"])
-        pictures.rollouts(directory / "rollouts.png", rollouts[:PICTURED_ROLLOUTS], self.world.period)
+        plots.learning_curve(directory / "learning_curve.png", self.notes["history"])
+        plots.rollouts(directory / "rollouts.png", rollouts[:PICTURED_ROLLOUTS], self.world.period)
         self.draw_values()
         representation = rig.representation
         if not isinstance(representation, Latent):
             return
         rng = np.random.default_rng(self.args.seed)
-        chosen = rig.replay.frames(rng.integers(rig.replay.size, size=2 * pictures.COLUMNS))
-        pictures.reconstructions(directory / "reconstructions.png", representation, chosen)
-        pictures.imagined_goals(
+        chosen = rig.replay.frames(rng.integers(rig.replay.size, size=2 * plots.COLUMNS))
+        plots.reconstructions(directory / "reconstructions.png", representation, chosen)
+        plots.imagined_goals(
             directory / "imagined_goals.png", representation, rig.prior, rig.replay.images[rig.replay.first[-1]], rng
         )
 
     def draw_values(self) -> None:
-        """V(s, g) and Q(s, pi(s, g), g) over the table, for four goals, with the arm at rest at each place."""
+        """Plot V(s, g) and Q(s, pi(s, g), g) over the table for four goals, with the arm at rest at each place."""
         low, high = (bound[:2] for bound in (self.world.workspace_low, self.world.workspace_high))
         edges = tuple(np.linspace(low[i], high[i], VALUE_CELLS[i] + 1) for i in range(2))
         centres = [(edge[1:] + edge[:-1]) / 2 for edge in edges]
@@ -249,9 +249,10 @@ class _Run:
                 for values, name in zip((td3.value(seen, goal), q), learnt, strict=True):
                     learnt[name].append(values.numpy())
         stacked = {name: np.stack(values) for name, values in learnt.items()}
-        pictures.values(self.args.out / PICTURES / "values.png", places, goals, stacked, edges)
+        plots.values(self.args.out / PICTURES / "values.png", places, goals, stacked, edges)
 
     def config(self, result: dict) -> CheckpointConfig:
+        """Return the configuration of a checkpoint; result: its figures."""
         world = self.world
         low, high = world.workspace_low.tolist(), world.workspace_high.tolist()
         width, height = world.camera_size
@@ -276,6 +277,7 @@ class _Run:
         )
 
     def advance(self, stage: str, done: int, total: int, unit: str) -> None:
+        """Move the progress bar of a stage, and make it where the stage is new."""
         if self.bar is None or self.bar.desc != stage:
             if self.bar is not None:
                 self.bar.close()
@@ -285,7 +287,7 @@ class _Run:
             self.bar.set_postfix_str(f"{self.notes['history'][-1]['mean_mm']:.0f} mm")
 
     def tick(self) -> None:
-        """Add the time since the last call to what the run has taken."""
+        """Add the time since the last call to the run's seconds."""
         now = time.perf_counter(), time.process_time()
         for key, before, after in zip(("seconds", "cpu_seconds"), self.clocks, now, strict=True):
             self.notes[key] += after - before
@@ -300,7 +302,7 @@ def _horizon(env: gymnasium.Env) -> int:
 
 
 def _check_whole(name: str, value: int, unit: int, what: str, of: str) -> None:
-    """Refuse a number of steps or updates of which a part would not be done."""
+    """Reject a number of steps or updates that is not a multiple of `unit`: a part of it would not be done."""
     if 0 < value < unit:
         raise ValueError(f"{name} is {value}, expected at least one {what} of {unit} {of}")
     if value < 0 or value % unit:
@@ -309,7 +311,7 @@ def _check_whole(name: str, value: int, unit: int, what: str, of: str) -> None:
 
 
 def _shapes(args: TrainArgs, action_size: int) -> dict[str, tuple[int, ...]]:
-    """What a recorded buffer's frames must be like."""
+    """Return the shapes that a frame of a recorded buffer must have, by array."""
     return {"images": (args.image_size, args.image_size, 3), "actions": (action_size,), "states": (3,)}
 
 

@@ -1,8 +1,8 @@
-"""The state of a run on disk, so that a killed one goes on where it stopped.
+"""Saves and loads the state of a run, so that a killed run goes on where it stopped.
 
 Images are written to mapped files as they come and never change; everything else (networks, optimisers, the rest of
-the replay buffer, how far the run is) is one small safetensors file that is replaced by rename after every episode. No
-random state needs to be kept: see `Rig`.
+the replay buffer, how far the run is) is one small safetensors file that is replaced by rename after every unit of
+work. No random state needs to be kept: see `Rig`.
 """
 
 import json
@@ -27,9 +27,14 @@ PROGRESS = ("explored", "seen", "rehearsed", "episodes")
 def save_state(
     directory: Path, rig: Rig, notes: dict, more: Mapping[str, np.ndarray] | None = None, name: str = STATE_FILE
 ) -> None:
-    """Replace the saved state of `rig`; notes: anything that JSON can hold, given back by `load_notes`.
+    """Replace the saved state of `rig`.
 
-    more: arrays of the caller's, given back by `load_state`.
+    Args:
+        directory: Where.
+        rig: Its networks, optimisers, replay buffer but for the images, and prior are saved.
+        notes: Anything that JSON can hold; `load_notes` returns it.
+        more: Further arrays; `load_state` returns them.
+        name: Of the file.
     """
     tensors = {name: tensor.detach().numpy() for name, tensor in _tensors(rig)}
     tensors |= replay_arrays(rig.replay, "replay")
@@ -43,7 +48,7 @@ def save_state(
 
 
 def load_notes(directory: Path) -> dict | None:
-    """The notes of the saved state, or None when nothing was saved yet."""
+    """Return the notes of the saved state; None where nothing was saved yet."""
     path = directory / STATE_FILE
     if not path.exists():
         return None
@@ -52,7 +57,7 @@ def load_notes(directory: Path) -> dict | None:
 
 
 def load_state(directory: Path, rig: Rig) -> dict[str, np.ndarray]:
-    """Bring `rig`, made with the same arguments, to its saved state; returns all arrays that were saved."""
+    """Bring `rig`, made with the same arguments, to its saved state; return all arrays that were saved."""
     with safetensors.safe_open(directory / STATE_FILE, framework="np") as file:
         progress = json.loads(file.metadata()["progress"])
         saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
@@ -64,14 +69,14 @@ def load_state(directory: Path, rig: Rig) -> dict[str, np.ndarray]:
 
 
 def load_learnt(path: Path, rig: Rig) -> None:
-    """Bring networks, optimisers and prior alone to what they were in the state at `path`."""
+    """Restore networks, optimisers and prior, but not the replay buffer, from the state at `path`."""
     with safetensors.safe_open(path, framework="np") as file:
         names = [name for name in file.keys() if not name.startswith("replay.")]  # noqa: SIM118 (not a mapping)
         _fill_learnt(rig, {name: file.get_tensor(name) for name in names})
 
 
 def replay_arrays(replay: ReplayBuffer, name: str) -> dict[str, np.ndarray]:
-    """All of a replay buffer but its images, by names that begin with `name`."""
+    """Return all arrays of a replay buffer but its images, by names that begin with `name`."""
     size = replay.size
     return {
         f"{name}.latents": replay.latents[:size],
@@ -84,7 +89,7 @@ def replay_arrays(replay: ReplayBuffer, name: str) -> dict[str, np.ndarray]:
 
 
 def fill_replay(replay: ReplayBuffer, name: str, saved: Mapping[str, np.ndarray]) -> None:
-    """Fill a new replay buffer with what `replay_arrays` gave."""
+    """Fill a new replay buffer with the arrays of `replay_arrays`."""
     size = len(saved[f"{name}.latents"])
     replay.size, replay.first, replay.goals = size, saved[f"{name}.first"], saved[f"{name}.goals"]
     replay.states[:size] = saved[f"{name}.states"]
@@ -115,7 +120,7 @@ def _optimisers(rig: Rig) -> list[tuple[str, torch.optim.Adam]]:
 
 
 def _tensors(rig: Rig) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every tensor that training changes, with a name."""
+    """Yield every tensor that training changes, with a name."""
     for prefix, module in _modules(rig):
         for name, tensor in module.state_dict().items():
             yield f"{prefix}.{name}", tensor
@@ -126,7 +131,7 @@ def _tensors(rig: Rig) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _begin(optimiser: torch.optim.Adam, stepped: set[int]) -> None:
-    """Make an Adam have the state tensors that the first steps of those parameters make, to be filled."""
+    """Give an Adam empty state tensors for the parameters (by number) that were stepped; the caller fills them."""
     for number, parameter in enumerate(_parameters(optimiser)):
         if number in stepped:
             optimiser.state[parameter] = {

@@ -1,9 +1,9 @@
 """The conditional VAE: imagines goals in the scene at hand, p(x | z, y) (CC-RIG; Nair et al. 2019, arXiv 1910.11670).
 
-The context y, an image of the episode, shows the scene: its colours, what lies on the table. The arm in it is not to be
-in what is imagined. So the decoder paints two layers. The lower one is the context without its arm, made from y alone;
-the upper one is an arm, made from z alone, with a mask that says what it covers. What no arm covers comes straight from
-the context, in colours that training need never have met.
+The context y, an image of the episode, shows the scene: its colours and the objects on the table. The context's arm
+must not appear in imagined images. So the decoder paints two layers. The lower one is the context without its arm, made
+from y alone; the upper one is an arm, made from z alone, with a mask of the pixels that it covers. All other pixels
+come straight from the context, in colours that training need never have met.
 """
 
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from rig_robot.inference.vae_architecture import KERNELS, STRIDES, sides
 from rig_robot.learning.vae.vae import Vae
 
 FINEST = 32
-"""Channels of the first convolution at a context: enough to say of each pixel whether the arm is there"""
+"""Channels of the first convolution on a context: enough to tell for each pixel whether the arm is there"""
 
 
 class Background(nn.Module):
-    """The scene without the arm: which pixels of a context to paint over, and with what, says a small U-Net."""
+    """The scene without the arm: a small U-Net chooses which pixels of a context to paint over, and in which colour."""
 
     def __init__(self, image_size: int, channels: Sequence[int]) -> None:
         super().__init__()
@@ -27,11 +27,11 @@ class Background(nn.Module):
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for i, (kernel, stride) in enumerate(zip(KERNELS, STRIDES, strict=True)):
             self.down.append(nn.Conv2d(planes[i], planes[i + 1], kernel, stride))
-            wide = planes[i + 1] if i == len(KERNELS) - 1 else 2 * planes[i + 1]  # what comes up, beside what went down
+            wide = planes[i + 1] if i == len(KERNELS) - 1 else 2 * planes[i + 1]  # with the skip connection beside it
             self.up.insert(0, _upwards(wide, planes[i] if i else 4, i, sizes))
 
     def forward(self, context: Tensor, mean_image: Tensor) -> Tensor:
-        """context: float32 [B, 3, S, S] in [0, 1] -> as much, without the arm."""
+        """Return the context, float32 [B, 3, S, S] in [0, 1], without the arm."""
         passed = [context - mean_image]
         for down in self.down:
             passed.append(down(passed[-1]).relu())
@@ -42,10 +42,10 @@ class Background(nn.Module):
 
 
 class ConditionalVae(Vae):
-    """A VAE whose decoder is shown the scene at hand: p(x | z, y). Its prior assumes that p(z | y) = p(z).
+    """A VAE whose decoder is given the scene: p(x | z, y). Its prior assumes that p(z | y) = p(z).
 
-    .. note:: The encoder q(z | x, y) may look at y, and here does not: it is the plain VAE's. Shown y as well, it says
-       where the arm is from where the context's arm was; latents of one place then differ from episode to episode
+    .. note:: The encoder q(z | x, y) could be given y; here it is the plain VAE's. With y, it encodes where the arm is
+       relative to the context's arm; latents of one place then differ from episode to episode
        (docs/generative_models.md), and a goal seen in one episode means another place in the next.
     """
 
@@ -57,19 +57,19 @@ class ConditionalVae(Vae):
         self.decoder[-1] = _upwards(channels[0], 4, 0, sides(image_size))  # colours and mask of the arm
 
     def decode(self, latents: Tensor, context: Tensor | None = None) -> Tensor:
-        """latents: float32 [B, L], context: float32 [B, 3, S, S] -> pixels: float32 [B, 3, S, S], about [0, 1]."""
+        """Decode latents, float32 [B, L], in the scene of a context, float32 [B, 3, S, S], to pixels of its shape."""
         assert context is not None
         return cover(self.background(context, self.mean_image), self.decoder(latents), self.mean_image)
 
 
 def cover(below: Tensor, painted: Tensor, mean_image: Tensor) -> Tensor:
-    """below: [B, 3, S, S]; painted: [B, 4, S, S], colours about the mean image and the logit of how much they cover."""
+    """Return `below` [B, 3, S, S] covered by `painted` [B, 4, S, S]: residual colours and the logit of opacity."""
     mask = torch.sigmoid(painted[:, 3:])
     return torch.lerp(below, painted[:, :3] + mean_image, mask)
 
 
 def _upwards(wide: int, narrow: int, level: int, sizes: Sequence[int]) -> nn.ConvTranspose2d:
-    """Undoes the convolution of that level; the pixels that its stride left over come back as output padding."""
+    """Return the layer that undoes a level's convolution; pixels that its stride left over become output padding."""
     kernel, stride = KERNELS[level], STRIDES[level]
     padding = sizes[level] - ((sizes[level + 1] - 1) * stride + kernel)
     return nn.ConvTranspose2d(wide, narrow, kernel, stride, 0, padding)

@@ -1,8 +1,8 @@
 """The beta-VAE: images in, latents out, and back.
 
-The encoder's mean is the state that the policy acts on; the decoder is for training and for pictures. The decoder gives
-a residual on the data set's mean image, so that the latent has only to say what changes from image to image (the arm),
-not what stays (the room).
+The encoder's mean is the state that the policy acts on; the decoder is for training and for pictures. The decoder
+returns a residual on the data set's mean image, so that the latent only has to describe what changes from image to
+image (the arm), not what stays (the room).
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class Vae(nn.Module):
 
     mean_image: Tensor
     conditional = False
-    """whether encoder and decoder look at a context"""
+    """whether the decoder is given a context"""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Vae(nn.Module):
         channels: Sequence[int] = (16, 32, 64),
         likelihood: Likelihood = "gaussian",
     ) -> None:
-        """likelihood: of a pixel given the latent. "bernoulli" is the original's: sigmoid, and no mean image."""
+        """likelihood: of a pixel given the latent; "bernoulli", as in the original, has a sigmoid and no mean image."""
         super().__init__()
         self.likelihood = likelihood
         if len(channels) != len(KERNELS):
@@ -57,22 +57,22 @@ class Vae(nn.Module):
         self.register_buffer("mean_image", torch.full((3, image_size, image_size), 0.5))
 
     def encode(self, pixels: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """pixels: float32 [B, 3, S, S] in [0, 1] -> mean and log-variance, float32 [B, L] each.
+        """Encode pixels, float32 [B, 3, S, S] in [0, 1], to mean and log-variance, float32 [B, L] each.
 
-        context: what a conditional VAE looks at besides; this one does not.
+        context: For conditional VAEs; ignored here.
         """
         mean, log_variance = self.encoder(pixels - _channels_last(self.mean_image)).chunk(2, dim=1)
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
     def decode(self, latents: Tensor, context: Tensor | None = None) -> Tensor:
-        """latents: float32 [B, L] -> pixels: float32 [B, 3, S, S], about [0, 1]."""
+        """Decode latents, float32 [B, L], to pixels, float32 [B, 3, S, S], about in [0, 1]."""
         if self.likelihood == "bernoulli":
             return torch.sigmoid(self.decoder(latents))
         return self.decoder(latents) + _channels_last(self.mean_image)
 
 
 class Upwards(nn.ConvTranspose2d):
-    """A transposed convolution, its bias added afterwards: within it, that takes as long as all the rest."""
+    """A transposed convolution that adds its bias afterwards: torch's own addition takes as long as all the rest."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         assert self.bias is not None
@@ -81,25 +81,25 @@ class Upwards(nn.ConvTranspose2d):
 
 
 class _Unflatten(nn.Unflatten):
-    """Into pixels that lie in memory as a camera's do, channels side by side, which convolutions are faster on."""
+    """Unflattens to the memory order channels-last, as in camera images: convolutions are faster on it."""
 
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input).contiguous(memory_format=torch.channels_last)
 
 
 def _channels_last(image: Tensor) -> Tensor:
-    """The same image [C, H, W], laid out like those."""
+    """Return the same image [C, H, W] in the memory order channels-last."""
     return image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
 
 
 def to_pixels(images: np.ndarray) -> Tensor:
-    """images: uint8 [B, S, S, 3] RGB -> float32 [B, 3, S, S] in [0, 1]: the one place where images become floats.
+    """Convert images, uint8 [B, S, S, 3] RGB, to float32 [B, 3, S, S] in [0, 1], in the memory order channels-last.
 
-    In memory the channels of a pixel stay side by side.
+    Training converts images to floats only here.
     """
     return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(255)
 
 
 def to_images(pixels: Tensor) -> np.ndarray:
-    """The way back: float32 [B, 3, S, S] -> uint8 [B, S, S, 3]."""
+    """Convert pixels, float32 [B, 3, S, S], to images, uint8 [B, S, S, 3]."""
     return (pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()

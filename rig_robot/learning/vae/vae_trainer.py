@@ -1,4 +1,4 @@
-"""Training of the beta-VAE: the first one on exploration images, and the fine-tuning on the robot's newer ones."""
+"""Trains the beta-VAE: first on the images of exploration, then, to fine-tune it, also on the robot's newer images."""
 
 import math
 from typing import NamedTuple
@@ -15,7 +15,7 @@ PIXEL_PRECISION = 50.0
 
 
 def one_cycle(progress: float) -> float:
-    """Factor on the peak learning rate: a cosine up from 4 % for the first 30 %, then down to 0; progress in [0, 1]."""
+    """Return a factor on the peak rate: a cosine up from 4 % for the first 30 % of progress, then down to 0."""
     if progress < 0.3:
         return 0.52 - 0.48 * math.cos(math.pi * progress / 0.3)
     return 0.5 + 0.5 * math.cos(math.pi * (progress - 0.3) / 0.7)
@@ -24,7 +24,7 @@ def one_cycle(progress: float) -> float:
 def loss(
     vae: Vae, pixels: Tensor, noise: Tensor, beta: float, context: Tensor | None = None
 ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    """Negative evidence lower bound with the KL term weighted by beta, mean over the batch.
+    """Return the negative evidence lower bound with the KL term weighted by beta, mean over the batch.
 
     RIG's equation (2) with the sign changed: beta D_KL(q(z|s) || p(z)) - E_q(z|s) log p(s|z).
 
@@ -45,52 +45,53 @@ def loss(
 
 
 def in_memory_order(pixels: Tensor) -> Tensor:
-    """[B, 3, S, S] -> [B, S, S, 3]: `mse_loss` lays out its gradient anew, and here that is as pixels lie already."""
+    """Return a view [B, S, S, 3] of pixels [B, 3, S, S], so that `mse_loss` lays out its gradient channels-last."""
     return pixels.permute(0, 2, 3, 1)
 
 
 def reparametrise(mean: Tensor, log_variance: Tensor, noise: Tensor) -> Tensor:
-    """z = mean + sigma * noise: a sample of q(z|x) through which gradients flow; all [B, L]."""
+    """Return z = mean + sigma * noise, a sample of q(z|x) through which gradients flow; all [B, L]."""
     return mean + noise * torch.exp(0.5 * log_variance)
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(q(z|x) || N(0, I)) of mean and log-variance [B, L]: [B]."""
+    """Return KL(q(z|x) || N(0, I)) for mean and log-variance [B, L]: [B]."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
 
 
 class Moves(NamedTuple):
-    """What the arm was told to do between the frames of B pairs, each from one episode; actions float32."""
+    """The actions between the two frames of B pairs, each pair from one episode; float32."""
 
     total: Tensor
     """[B, A], sum of the actions from the first frame to the second"""
     before_first: Tensor
-    """[B, A], the action before the first frame; a late share of it falls between the two"""
+    """[B, A], the action before the first frame; its late share takes effect between the two frames"""
     before_second: Tensor
-    """[B, A], the action before the second; a late share of it does not"""
+    """[B, A], the action before the second frame; its late share takes effect after it"""
 
 
 class Calibration(nn.Module):
-    """Calibrates latents by the robot's own actions: an action moves the latent by the same way, wherever the arm is.
+    """Calibrates latents by the robot's own actions: an action moves the latent by one vector, wherever the arm is.
 
     A VAE alone keeps pictures apart but not in proportion: latents fold and stretch, and -||z' - z_g|| with them. The
-    robot knows what it did between two frames. Asking that latents move by a matrix times the sum of the actions makes
-    them, up to that matrix, the plane (or space) that the tool moves in. No position is needed, and no label.
+    robot knows its actions between two frames. The loss asks that latents move by a matrix times the sum of the
+    actions; latents then are, up to that matrix, the plane (or space) that the tool moves in. No position and no label
+    is needed.
 
-    .. note:: The norm of what is missed, not its square: at the edge of the workspace the arm does not do what it is
-       told, and those pairs shall not bend the rest. And in units of what was asked: else latents that shrink, or say
-       nothing but which episode it is, would please, too.
+    .. note:: The loss is the norm of the error, not its square: at the edge of the workspace the arm does not move as
+       it is told, and those pairs must not distort the rest. It is relative to the length of the asked motion:
+       otherwise latents that shrink, or that only encode which episode it is, would have a low loss, too.
     """
 
     def __init__(self, latent_size: int, action_size: int) -> None:
         super().__init__()
         self.moves = nn.Parameter(0.05 * torch.randn(latent_size, action_size))
-        """how far a latent moves per action, [L, A]"""
+        """[L, A], how far a latent moves per action"""
         self.late = nn.Parameter(torch.zeros(()))
         """the share of an action that takes effect after the next frame, as a logit"""
 
     def forward(self, first: Tensor, second: Tensor, moves: Moves) -> Tensor:
-        """How far pairs of latents ([B, L] each) are from having moved as told: the mean, as a share of that."""
+        """Return the mean relative error of the motion of latents from `first` to `second` ([B, L] each)."""
         done = moves.total + torch.sigmoid(self.late) * (moves.before_first - moves.before_second)
         asked = done @ self.moves.T
         missed = (second - first - asked).square().sum(dim=1)
@@ -98,13 +99,13 @@ class Calibration(nn.Module):
 
 
 class VaeTrainer:
-    """A VAE, a calibration if it shall have one, and the optimiser of both."""
+    """A VAE, its calibration if it has one, and the optimiser of both."""
 
     def __init__(self, vae: Vae, beta: float, calibration: Calibration | None = None, weight: float = 0.0) -> None:
-        """weight: of the calibration, beside the squared errors of whole images."""
+        """weight: of the calibration's loss, beside the VAE's loss of whole images."""
         self.vae, self.beta, self.calibration, self.weight = vae, beta, calibration, weight
         self.calibrating = True
-        """whether the calibration itself is learnt along, or stays what it is while latents follow it"""
+        """whether the calibration itself is trained, too, or stays fixed while the latents follow it"""
         groups = [{"params": module.parameters()} for module in (vae, calibration) if module is not None]
         self.optimiser = torch.optim.Adam(groups, fused=True)
 
@@ -116,12 +117,16 @@ class VaeTrainer:
         moves: Moves | None = None,
         contexts: np.ndarray | None = None,
     ) -> dict[str, Tensor]:
-        """One gradient step on images: uint8 [B, S, S, 3].
+        """Take one gradient step on images, uint8 [B, S, S, 3], and return what to log.
 
-        moves: of N pairs, to calibrate by: between the first N images and the N that follow; what comes after those has
-        none. contexts: as images, of a conditional VAE.
+        Args:
+            images: The first N and the N that follow are the two frames of `moves`; images after those have no moves.
+            learning_rate: Of the VAE.
+            rng: Randomness of the latents' samples.
+            moves: Of N pairs, to calibrate by.
+            contexts: As images, for a conditional VAE.
         """
-        # The calibration's few numbers lead the way for the rest.
+        # The calibration has few numbers and a high learning rate: the latents then follow it.
         for group, factor in zip(self.optimiser.param_groups, (1, 10 * self.calibrating), strict=False):
             group["lr"] = factor * learning_rate
         noise = torch.from_numpy(rng.standard_normal((len(images), self.vae.latent_size), dtype=np.float32))
