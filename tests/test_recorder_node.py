@@ -184,7 +184,7 @@ def test_killed_in_an_episode_it_recovers_it_when_it_starts_again_and_goes_on_in
 SAID_LONG_AGO = """
 import time, rclpy
 from sensor_msgs.msg import Image
-from rig_robot import ros
+from rig_robot.ros.qos import LATCHED
 rclpy.init()
 node = rclpy.create_node("said_long_ago")
 publisher = node.create_publisher(Image, "rig/goal/reconstruction", LATCHED)
