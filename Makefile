@@ -3,6 +3,8 @@
 ROS ?= kilted
 OLDEST ?=
 ARGS ?=
+# Most tests wait more than they compute.
+WORKERS ?= 4
 PYTHON ?= python3
 VENV := .venv$(if $(filter-out kilted,$(ROS)),-$(ROS))$(if $(OLDEST),-oldest)
 BIN := $(VENV)/bin
@@ -13,7 +15,7 @@ CONSTRAINTS := $(if $(OLDEST),constraints-oldest.txt,constraints.txt) constraint
 DEBIAN := libegl1 libgl1-mesa-dri libgl1 libglib2.0-0 libusb-1.0-0
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test lint format clean system
+.PHONY: help sim test check lint format clean system
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +25,11 @@ help: ## This list
 sim: $(STAMP) ## Install, then run the whole system in simulation; pictures of each goal in out/sim
 	$(BIN)/rig sim --images out/sim $(ARGS)
 
-test: $(STAMP) ## Install, then run all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(STAMP) ## Install, then run all tests, side by side
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+check: $(STAMP) lint ## Style, types and the tests that start no process: before a commit
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not processes and not slow' -q $(ARGS)
 
 lint: $(STAMP) ## Style, formatting and types
 	$(BIN)/ruff check .

@@ -77,6 +77,7 @@ setup(
             "mypy",
             "psutil",
             "pytest<9.1",
+            "pytest-xdist",
             "ruff",
             "stable-baselines3",
             "types-PyYAML",

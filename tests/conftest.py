@@ -1,8 +1,7 @@
 """Every test process has a ROS domain of its own on the loopback, and a tiny checkpoint of random weights.
 
 Tests run side by side (pytest-xdist, `make test`): those of a file that share what it has set up keep together in one
-worker. Tests with the mark `alone` judge times that other work on the machine would change; they run after all others,
-one at a time.
+worker.
 """
 
 import os
@@ -45,7 +44,7 @@ import rclpy  # noqa: E402, F401
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "processes: of a file that starts processes; `make check` leaves these out")
-    config.addinivalue_line("markers", "alone: judges times; runs when nothing else does")
+    config.addinivalue_line("markers", "slow: takes several seconds; `make check` leaves these out, too")
 
 
 @pytest.hookimpl(tryfirst=True)

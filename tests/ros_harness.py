@@ -24,6 +24,8 @@ from rig_robot.bringup.environment import dds_profile
 
 START_S = 30.0
 """Longest time that a node may take to start on a busy machine (the simulation makes its OpenGL context)."""
+NO_CAMERA = {"camera_rate": 0.1, "image_width": 64, "image_height": 48}
+"""Parameters of the simulated robot where nobody looks at its frames: rendering them would take a third of a core."""
 MEET_S = 0.5
 """A node that has not answered for so long is asked again whether it is there."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, TwistStamped
-from ros_harness import Listener, NodeProcess, node_process
+from ros_harness import NO_CAMERA, Listener, NodeProcess, node_process
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
@@ -89,7 +89,7 @@ def _position(pose: PoseStamped) -> np.ndarray:
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
     listener = Listener("bench")
-    with node_process("rig_sim.robot_node"), node_process("rig_robot.nodes.arm", PARAMETERS):
+    with node_process("rig_sim.robot_node", NO_CAMERA), node_process("rig_robot.nodes.arm", PARAMETERS):
         yield Bench(listener)
     listener.close()
 

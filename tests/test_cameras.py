@@ -139,6 +139,7 @@ def until(condition, what: str, patience: float = 15.0) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_an_unplugged_realsense_is_opened_again_when_it_is_back(context, device):
     frames: list[Frame] = []
     said: list[str] = []

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
-from ros_harness import Listener, node_process
+from ros_harness import NO_CAMERA, Listener, node_process
 from std_srvs.srv import SetBool
 from test_arm_node import PARAMETERS, Bench
 
@@ -23,7 +23,7 @@ from rig_robot.ros.qos import COMMAND
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
     listener = Listener("bench")
-    with node_process("rig_sim.robot_node"), node_process("rig_robot.nodes.arm", PARAMETERS):
+    with node_process("rig_sim.robot_node", NO_CAMERA), node_process("rig_robot.nodes.arm", PARAMETERS):
         yield Bench(listener)
     listener.close()
 

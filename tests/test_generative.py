@@ -126,6 +126,7 @@ def test_the_elbo_of_a_conditional_vae_has_the_parts_of_the_unconditional_one() 
     torch.testing.assert_close(log["vae/kl"], divergence)
 
 
+@pytest.mark.slow
 def test_what_is_imagined_has_the_colours_of_the_context_and_not_its_square() -> None:
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
@@ -173,6 +174,7 @@ def trained(k: int, images: np.ndarray) -> Generator:
     return generator
 
 
+@pytest.mark.slow
 def test_one_sample_learns_the_mean_image_and_many_learn_the_images() -> None:
     images = sides(np.random.default_rng(0), 400)
     pixels, latents = to_pixels(images), torch.randn(200, 2, generator=torch.Generator().manual_seed(0))

@@ -124,6 +124,7 @@ def test_nothing_comes_after_a_goal_and_something_after_every_other_state() -> N
     assert learner.network(state, goal)[:, 1].tolist() == pytest.approx([0, -1 + 0.98 * -10], abs=0.1)
 
 
+@pytest.mark.slow
 def test_fifteen_bits_are_solved_with_hindsight_and_not_without() -> None:
     ends = {
         strategy: list(learn(DqnArgs(bits=15, cycles=30, strategy=strategy)))[-1].success

@@ -66,6 +66,7 @@ MESSAGES = st.lists(
 # ---- writing
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(messages=MESSAGES, syncs=st.sets(st.integers(0, 30)))
 def test_what_is_written_is_read_byte_for_byte_in_the_order_of_time(tmp_path_factory, messages, syncs):
@@ -193,6 +194,7 @@ def killed(tmp_path_factory) -> tuple[bytes, list[int]]:
     return file.read_bytes(), sizes
 
 
+@pytest.mark.slow
 def test_wherever_a_recording_is_cut_all_synced_seconds_are_recovered_and_nothing_else(killed, tmp_path):
     content, synced = killed
     rng = random.Random(0)
@@ -214,6 +216,7 @@ def test_wherever_a_recording_is_cut_all_synced_seconds_are_recovered_and_nothin
             assert make_reader(file).get_summary().statistics.message_count == sum(info.messages.values())
 
 
+@pytest.mark.slow
 def test_garbage_after_the_last_sync_or_inside_a_chunk_ends_what_is_recovered(killed, tmp_path):
     content, synced = killed
     rng = random.Random(1)
@@ -230,6 +233,7 @@ def test_garbage_after_the_last_sync_or_inside_a_chunk_ends_what_is_recovered(ki
         read_segments(read_info(became.directory))  # whatever was flipped, what is offered can be read
 
 
+@pytest.mark.slow
 def test_a_recovery_that_is_killed_is_done_again(killed, tmp_path):
     content, synced = killed
     whole = recovery.recover(cut(tmp_path, tmp_path / "once", content[: synced[1] + 100]))

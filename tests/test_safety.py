@@ -105,6 +105,7 @@ def test_no_sequence_makes_any_posture_worse_than_it_is(sequence: list, fraction
     follow(started(WIDE if wide else LIMITS, at=posture), sequence)
 
 
+@pytest.mark.slow
 @settings(max_examples=SEQUENCES // 4, deadline=None)
 @given(velocities, st.floats(0.0, 0.2), st.floats(0.005, 0.05))
 def test_a_sequence_of_one_command_kept_up_for_seconds_leaves_no_bound(velocity: tuple, age: float, dt: float) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from ros_harness import Listener, node_process
+from ros_harness import NO_CAMERA, Listener, node_process
 from test_arm_node import PARAMETERS, Bench
 
 from rig_robot.common import starter
@@ -102,7 +102,7 @@ def gone(pid: int) -> bool:
 
 @pytest.fixture(scope="module")
 def simulated_arm() -> Iterator[None]:
-    with node_process("rig_sim.robot_node"):
+    with node_process("rig_sim.robot_node", NO_CAMERA):
         yield
 
 

@@ -87,6 +87,7 @@ def trained(request: pytest.FixtureRequest) -> Td3:
     return td3
 
 
+@pytest.mark.slow
 def test_an_action_heads_for_more_than_it_covers(trained: Td3) -> None:
     data = batch(np.random.default_rng(1), 200)
     with torch.no_grad():

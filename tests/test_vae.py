@@ -67,6 +67,7 @@ def test_one_cycle_rises_and_ends_at_nothing() -> None:
     assert one_cycle(1) == pytest.approx(0)
 
 
+@pytest.mark.slow
 def test_trained_latents_tell_where_things_are() -> None:
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
