@@ -199,7 +199,7 @@ MUTANTS = (
         "return self._place if self._joints.age(steady) <= YOUNG else None",
         "return self._place",
     ),
-    ("joint speed of the relief", "speed = min(fast, float(", "speed = min(float("),
+    ("joint speed of the relief", "return min(fast, now + hard * dt", "return min(now + hard * dt"),
     ("tool speed of the relief", "fast = min(fast, self.limits.tool_speed *", "fast = min(fast, 1e9 *"),
     ("joint acceleration of the relief", "float(np.abs(self.velocity).max()) + hard * dt, braked", "braked"),
     ("braking of the relief", "+ hard * dt, braked, distance / dt)", "+ hard * dt, distance / dt)"),
@@ -243,6 +243,11 @@ MUTANTS = (
         "joints brake within a time",
         "np.minimum(self.joint_speed, self.joint_acceleration * self.braking_time)",
         "self.joint_speed",
+    ),
+    (
+        "rest clear of the faces",
+        "self._forbidden(position) or self._forbidden_rest(",
+        "self._forbidden(position) or self._forbidden(",
     ),
     ("time lost by a pause", "self._safety.catch_up(dt)", "dt"),
     (

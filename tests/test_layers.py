@@ -1,5 +1,6 @@
 """The folders stand in layers: each imports only what docs/architecture.md allows it, and that stands below it."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -48,3 +49,15 @@ def test_what_the_robot_runs_beside_its_nodes_needs_neither_ros_nor_torch() -> N
     modules = [f"rig_robot.{file.parent.name}.{file.stem}" for folder in folders for file in folder.glob("[a-z]*.py")]
     script = f"import sys, {', '.join(modules)}\nassert not {{'rclpy', 'torch'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_no_function_is_longer_than_60_lines_and_no_class_than_250() -> None:
+    long = []
+    for folder in draw_layers.PACKAGES.values():
+        for file in sorted((draw_layers.ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                    lines = (node.end_lineno or 0) - node.lineno + 1
+                    if lines > (250 if isinstance(node, ast.ClassDef) else 60):
+                        long.append(f"{file.relative_to(draw_layers.ROOT)}: {node.name} has {lines} lines")
+    assert not long, "split along its ideas:\n" + "\n".join(long)

@@ -296,17 +296,10 @@ class SafetyFilter:
         distance = float(np.abs(way).max())
         if distance == 0.0:
             return self.brake(dt, note)
-        line = np.abs(way) / distance
-        moving = line > 0.0
-        hard = float((self.limits.joint_acceleration[moving] / line[moving]).min())
-        fast = float((self.limits.commanded_speed[moving] / line[moving]).min())
-        # Along this line the tool goes so far for each radian; it has a speed of its own that it may not exceed.
-        near = self._kinematics.forward(self.position + way * (min(distance, 0.01) / distance)) - self.target
-        fast = min(fast, self.limits.tool_speed * min(distance, 0.01) / max(float(np.linalg.norm(near)), 1e-12))
-        # The speed from which the rest of the way is enough to brake on in steps of dt, and some more for the last.
-        gentle = 0.8 * hard
-        braked = float(np.sqrt((gentle * dt / 2.0) ** 2 + 2.0 * gentle * distance)) - gentle * dt / 2.0
-        speed = min(fast, float(np.abs(self.velocity).max()) + hard * dt, braked, distance / dt)
+        part = min(distance, 0.01) / distance  # of the way: where the tool's speed along it is taken
+        tool = self._kinematics.forward(self.position + way * part) - self.target
+        tool_way = float(np.linalg.norm(tool)) / part
+        speed = _speed_on_line(self.limits, way, tool_way, float(np.abs(self.velocity).max()), dt)
         position, rate = self._advance(way / distance * speed, dt)
         why = self._forbidden_motion(position, rate)
         if why is not None:
@@ -486,6 +479,29 @@ class TwistFilter:
 
 
 Filter = SafetyFilter | TwistFilter
+
+
+def _speed_on_line(limits: Limits, way: Vector, tool_way: float, now: float, dt: float) -> float:
+    """Return how fast the farthest joint may go on a straight line of joint positions, to come to rest at its end.
+
+    Args:
+        limits: The arm's bounds.
+        way: The way to go, [n] rad.
+        tool_way: What the tool goes meanwhile, were its speed the same all along [m].
+        now: Speed of the farthest joint [rad/s].
+        dt: Time step [s].
+    """
+    distance = float(np.abs(way).max())
+    line = np.abs(way) / distance
+    moving = line > 0.0
+    hard = float((limits.joint_acceleration[moving] / line[moving]).min())
+    fast = float((limits.commanded_speed[moving] / line[moving]).min())
+    # Along this line the tool goes so far for each radian; it has a speed of its own that it may not exceed.
+    fast = min(fast, limits.tool_speed * distance / max(tool_way, 1e-12))
+    # The speed from which the rest of the way is enough to brake on in steps of dt, and some more for the last.
+    gentle = 0.8 * hard
+    braked = float(np.sqrt((gentle * dt / 2.0) ** 2 + 2.0 * gentle * distance)) - gentle * dt / 2.0
+    return min(fast, now + hard * dt, braked, distance / dt)
 
 
 def _shorten(vector: Vector, length: float) -> Vector:
