@@ -60,7 +60,11 @@ MUTANTS = (
     ("leaving a singularity", "if then <= max(slow, now):", "if then <= slow:"),
     ("joint speed", "change = rate / slow - self.velocity", "change = rate - self.velocity"),
     ("joint acceleration", "rate = self.velocity + change / hard", "rate = self.velocity + change"),
-    ("box once more", "if outside > 0.0 and", "if False and"),
+    (
+        "box once more",
+        "if outside > 0.0 and outside > self.limits.outside(arm.",
+        "if False and outside > self.limits.outside(arm.",
+    ),
     ("margins once more", "(clearance := arm.clearance(position)) < near and", "(clearance := 1.0) < near and"),
     (
         "singularity once more",
@@ -75,7 +79,7 @@ MUTANTS = (
     ("what is forbidden while braking", "if self._forbidden(position) is not None:", "if False:"),
     ("braking as the joints may", "max(0.0, 1.0 - dt / braking) if", "0.0 if"),
     ("braking at all", "max(0.0, 1.0 - dt / braking) if", "1.0 if"),
-    ("room to brake", " or self._forbidden(position + rate * self._braking(rate) / 2)", ""),
+    ("room to brake", " or self._forbidden_rest(position + rate * self._braking(rate) / 2)", ""),
     (
         "room to brake before the end of a joint's range",
         "if (position < arm.lower - 1e-9).any() or",
@@ -200,8 +204,8 @@ MUTANTS = (
         "return self._place",
     ),
     ("joint speed of the relief", "return min(fast, now + hard * dt", "return min(now + hard * dt"),
-    ("tool speed of the relief", "fast = min(fast, self.limits.tool_speed *", "fast = min(fast, 1e9 *"),
-    ("joint acceleration of the relief", "float(np.abs(self.velocity).max()) + hard * dt, braked", "braked"),
+    ("tool speed of the relief", "fast = min(fast, limits.tool_speed *", "fast = min(fast, 1e9 *"),
+    ("joint acceleration of the relief", "now + hard * dt, braked", "braked"),
     ("braking of the relief", "+ hard * dt, braked, distance / dt)", "+ hard * dt, distance / dt)"),
     (
         "what is forbidden to the relief",
@@ -244,11 +248,7 @@ MUTANTS = (
         "np.minimum(self.joint_speed, self.joint_acceleration * self.braking_time)",
         "self.joint_speed",
     ),
-    (
-        "rest clear of the faces",
-        "self._forbidden(position) or self._forbidden_rest(",
-        "self._forbidden(position) or self._forbidden(",
-    ),
+    ("rest clear of the faces", "self.limits.outside(place, REST_MARGIN)", "self.limits.outside(place)"),
     ("time lost by a pause", "self._safety.catch_up(dt)", "dt"),
     (
         "one twist moves for a while only",
