@@ -160,7 +160,7 @@ MUTANTS = (
     (
         "a person's word",
         "            self._joints.accept_place()\n        self._relief",
-        "        self._relief",
+        "            pass\n        self._relief",
     ),
     (
         "joint states that agree before anything is sent",
