@@ -9,13 +9,14 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import rig_sim  # noqa: F401  (registers the environments)
+from rig_robot.common.scene_names import SCENES, STILL
 from rig_robot.vision.observation import prepare
 from rig_sim.scenes import dress, dress_as, look_of
 from rig_sim.world import SCENE, Camera, World
 
 NAMES = ("RigSawyerReachXY-v0", "RigSawyerReachXYZ-v0")
-CHANGING = ("cluttered", "colours")
-OTHERS = (*CHANGING, "shifted")
+CHANGING = tuple(scene for scene in SCENES if scene not in STILL)
+OTHERS = tuple(scene for scene in SCENES if scene != "plain")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_gymnasium_finds_nothing_wrong_with_a_scene(scene):
 
 @pytest.mark.parametrize("scene", ["bright", "", None])
 def test_a_scene_that_there_is_not_is_refused_by_its_name(scene):
-    with pytest.raises(ValueError, match=f"one of plain, shifted, cluttered, colours, not {scene!r}"):
+    with pytest.raises(ValueError, match=f"one of {', '.join(SCENES)}, not {scene!r}"):
         gymnasium.make(NAMES[0], scene=scene)
 
 
@@ -161,7 +162,7 @@ def test_the_shifted_view_shows_the_whole_tool_in_every_corner_and_no_other_gree
             assert pixels.min() > 0 and pixels.max() < env.image_size - 1, f"the tool leaves the picture at {corner}"
 
 
-@pytest.mark.parametrize("scene", ["plain", "shifted"])
+@pytest.mark.parametrize("scene", STILL)
 def test_a_model_dressed_for_the_simulated_robot_shows_what_the_environment_shows(made, scene):
     env, world = made(scene), World()
     dress_as(world.model, scene)
