@@ -1,5 +1,4 @@
-"""What the camera sees beside the arm: a plain scene, a cluttered one, one in other colours each episode, and the plain
-one after something has happened to the view."""
+"""Changes what the camera sees beside the arm: a box that moves, other colours in each episode, or a shifted view."""
 
 import colorsys
 from collections.abc import Callable

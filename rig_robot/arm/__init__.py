@@ -1,1 +1,1 @@
-"""The robot side, without ROS and torch: kinematics, the safety filter, cameras."""
+"""Moves an arm safely, without ROS and torch: kinematics, safety filter, supervisor."""

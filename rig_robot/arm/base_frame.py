@@ -1,4 +1,4 @@
-"""Which link of a robot description is the arm's base frame, and whether it can be."""
+"""Finds the link of a robot description that is the arm's base frame, and rejects one that cannot be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands of the arm as the safety filter passes them: joint positions, or tool velocities."""
+"""The commands that the safety filter passes on to an arm: joint positions, or velocities of the tool."""
 
 from __future__ import annotations
 

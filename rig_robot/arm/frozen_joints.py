@@ -1,4 +1,4 @@
-"""Notices for the supervisor when joint states stay the same, to the last digit, while the arm is told to move."""
+"""Detects, for the supervisor, joint states that stay the same to the last digit while the arm is told to move."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges for the supervisor whether what its commands rest on is alive: the joint states and the operator."""
+"""Checks, for the supervisor, whether joint states and operator are alive, on which every command rests."""
 
 from __future__ import annotations
 

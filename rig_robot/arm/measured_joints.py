@@ -1,4 +1,4 @@
-"""Decides for the supervisor which measured joint positions may be believed.
+"""Validates measured joint positions for the supervisor: only those that the joints can have reached are believed.
 
 A driver that reconnects publishes zeros, a second publisher says something else, an angle jumps by a whole turn: a
 measurement is input from outside like any other. It is believed only where the joints can have got there since the last

@@ -1,4 +1,4 @@
-"""One drive of the tool to its park position, for the supervisor: how fast, whether it is there, when to give up."""
+"""Drives the tool to its park position, for the supervisor: how fast, whether it is there, when to give up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one filter that every command to an arm passes: what goes out is finite, in bounds and slow enough.
+"""Filters every command to an arm: what goes out is finite, in bounds and slow enough.
 
 Order of the checks: finite, fresh, speed and acceleration of the tool, workspace box; then singularity, collision
 margins, joint ranges, joint speeds and joint accelerations with all joints scaled together; and all places once more by

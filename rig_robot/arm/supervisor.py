@@ -1,4 +1,4 @@
-"""When an arm may move: armed or not, stopped or not, and whether what its commands rest on is still alive.
+"""Decides when an arm may move: whether it is armed, not stopped, and what its commands rest on is alive.
 
 Nothing moves unless armed; an e-stop latches and leaves the arm disarmed; whatever goes stale stops the arm; a clock
 that jumps or an arm that does not follow disarms. An arm that is told to stop brakes and then holds. No ROS here: the

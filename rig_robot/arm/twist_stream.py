@@ -1,4 +1,4 @@
-"""The tool velocities that the policy sends, for the supervisor: the last one, its age, and for how long it holds."""
+"""Keeps the last tool velocity that the policy sent, for the supervisor: its age, and for how long it holds."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Puts the nodes of a system together and runs them."""

@@ -1,4 +1,4 @@
-"""Read the presets of config/arms/ into parameters of the arm node."""
+"""Reads the presets of config/arms/ into parameters of the arm node."""
 
 from __future__ import annotations
 

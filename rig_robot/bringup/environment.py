@@ -1,4 +1,4 @@
-"""Environment variables of the nodes: ROS domain, DDS profiles, threads."""
+"""Sets the environment variables of the nodes: ROS domain, DDS profiles, threads."""
 
 from __future__ import annotations
 

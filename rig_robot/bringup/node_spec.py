@@ -1,4 +1,4 @@
-"""Describe one node of a system: its module, parameters and environment."""
+"""Describes one node of a system: its module, parameters and environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of the two systems, in simulation and on a robot: what `rig sim`, `rig robot` and the launch files take."""
+"""Options of the two systems, in simulation and on a robot: those of `rig sim`, `rig robot` and the launch files."""
 
 from __future__ import annotations
 

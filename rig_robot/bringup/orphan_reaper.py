@@ -1,4 +1,4 @@
-"""What outlives a runner: it sees that no node is left behind, and takes back the dead's shared memory.
+"""Watchdog process: kills nodes that are left after the runner has ended, and frees their shared memory.
 
 The runner writes its children's process ids on standard input, which ends with it, however it ends. The kernel has
 told the children to stop by then; this is for those that do not, and for what no kernel cleans up.

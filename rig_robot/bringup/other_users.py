@@ -1,4 +1,4 @@
-"""A robot of another user of this machine: neither side can open the other's shared memory, so one visits it over UDP.
+"""Talks over UDP to a robot of another user of this machine, since neither can open the other's shared memory.
 
 Fast DDS sends through shared memory where both sides are on one machine, and does not notice that what it wrote cannot
 be opened: to root, a robot of an ordinary user does not do what it is told; to an ordinary user, root's does, and the

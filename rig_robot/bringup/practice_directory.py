@@ -1,4 +1,4 @@
-"""A practice's directory: its checkpoints, its recorded episodes, and the state of its training."""
+"""Directory layout of an on-robot training session: its checkpoints, recorded episodes and training state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the launch files share: the nodes of `bringup` as entities of `ros2 launch`. Needs a full ROS 2."""
+"""Turns the nodes of a system into entities of `ros2 launch`, for the launch files. Needs a full ROS 2."""
 
 from __future__ import annotations
 

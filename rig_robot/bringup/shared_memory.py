@@ -1,4 +1,4 @@
-"""Shared memory that dead processes left behind: Fast DDS does not take it back, and a hundred crashes cost gigabytes.
+"""Frees the shared memory that dead processes leave behind: Fast DDS does not, and a hundred crashes cost gigabytes.
 
 Fast DDS keeps a lock file beside each segment and port (`..._el`, `..._sl`) and holds a lock on it while its process
 lives (eProsima/Fast-DDS, RobustExclusiveLock.hpp). A lock that can be had is a dead process's. A port without a lock

@@ -1,4 +1,4 @@
-"""Which nodes make a system, and how each is told apart: `ros2 launch` and `rig` both read this."""
+"""Lists the nodes of each system and their parameters; `ros2 launch` and `rig` both read this."""
 
 from __future__ import annotations
 

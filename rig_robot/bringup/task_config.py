@@ -1,4 +1,4 @@
-"""A robot's task before there is a checkpoint of it: how it is seen, how it moves, and where."""
+"""Reads a robot's task where there is no checkpoint yet: its camera, its actions and its workspace."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The format of a checkpoint on disk, and which checkpoints fit together."""

@@ -1,0 +1,1 @@
+"""The `rig` commands, a file each."""

@@ -1,4 +1,4 @@
-"""Whether a window can be opened here. A process of its own tries it: where no display answers, OpenCV aborts."""
+"""Tests whether a window can be opened here, in a process of its own: OpenCV aborts where no display answers."""
 
 from __future__ import annotations
 

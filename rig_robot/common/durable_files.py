@@ -1,4 +1,4 @@
-"""Write files that survive a power cut."""
+"""Writes files that survive a power cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C in a command: one line that says what was stopped, status 130, no traceback and nothing left behind.
+"""Handles Ctrl-C in a command: one line that says what was stopped, status 130, no traceback, nothing left behind.
 
 No imports but the standard library's: the command line installs this before anything else is loaded.
 """

@@ -1,4 +1,4 @@
-"""Memory for a process that takes in or gives out large images many times a second."""
+"""Tunes malloc for processes that receive or send large images many times a second."""
 
 import ctypes
 

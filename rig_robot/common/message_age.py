@@ -1,4 +1,4 @@
-"""How old a message is, told so that neither a jump of the clock nor a delayed queue makes it look fresh.
+"""Measures how old a message is, so that neither a jump of the clock nor a delayed queue makes it look fresh.
 
 Age is ROS time now minus stamp, read once at arrival, plus the steady clock's time since: a clock that is set back
 afterwards cannot make an old message young again.

@@ -1,4 +1,4 @@
-"""Read stamps and key-value pairs of messages."""
+"""Reads stamps and key-value pairs of messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The full names of nodes, each claimed once in a ROS domain on one machine.
+"""Claims the full name of a node, so that it exists once in a ROS domain on one machine.
 
 A claim is a socket of the node's name, without a file: the kernel takes it back however the process ends, so it is
 known at once who is alive. DDS discovery may take three seconds.

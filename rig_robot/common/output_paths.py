@@ -1,4 +1,4 @@
-"""Whether a result can be written where it is asked for: looked at before the work whose result it is."""
+"""Checks, before the work begins, whether its result can be written where it is asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the files that come with the packages are, however they were installed: pip, pip -e, colcon or a checkout."""
+"""Finds the files that come with the packages, however they were installed: pip, pip -e, colcon or a checkout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watches the process that started this one: with it goes whoever would stop the node, so the node ends, too.
+"""Watches the process that started this node, so that the node ends with it: nobody else would stop the node then.
 
 The kernel tells of a process's death by a descriptor (pidfd), however it dies. The parent alone is not enough: between
 `ros2 launch` and a node there may be a terminal or a debugger. Who starts nodes therefore also names itself in the

@@ -1,0 +1,1 @@
+"""ROS messages from numpy arrays and back."""

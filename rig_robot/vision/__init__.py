@@ -1,0 +1,1 @@
+"""Observations, untrusted pictures, and whether view and goals are familiar."""

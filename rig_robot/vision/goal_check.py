@@ -1,4 +1,4 @@
-"""Does the VAE know what a goal picture shows? What it misses of the picture, against what it misses of its own data.
+"""Measures whether the VAE knows what a goal picture shows: its error against its error on its own training data.
 
 The policy can know of a goal only what the VAE makes of it. Of a picture that it has never seen the like of, that is
 any latent at all, and the arm would go to any place of its box. No torch here: the goal node and training share this.

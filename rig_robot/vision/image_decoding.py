@@ -1,4 +1,4 @@
-"""Pictures from strangers: the bytes of a raw or compressed image become RGB, or a refusal that says why. No ROS here.
+"""Decodes untrusted image messages, raw or compressed, into RGB; rejects the others and says why. No ROS here.
 
 Whoever publishes a goal may be any program in any state, so nothing in a message is believed before it has been
 checked, and the size of a compressed picture is read from its header before a single pixel is decoded.

@@ -1,4 +1,4 @@
-"""What an observation is: a square crop of a camera frame, area-averaged to the encoder's size.
+"""Makes an observation of a camera frame: a square crop, area-averaged to the encoder's size.
 
 The one function that the camera node, the goal node and training use, so that all three see the same.
 """

@@ -1,4 +1,4 @@
-"""Has the camera moved since the checkpoint was made? Today's observations against the static scene of the training's.
+"""Checks whether the camera has moved since the checkpoint was made, against the static scene of its training.
 
 The arm is nowhere for long, so the per-pixel median over the training's observations shows the scene without it, and
 how often a pixel is near its median tells how far it can be trusted. Today's view is the reference shifted and turned

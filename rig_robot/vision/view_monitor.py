@@ -1,4 +1,4 @@
-"""Watches, beside a node's work, whether the camera still sees the checkpoint's scene."""
+"""Watches, in a thread beside a node's work, whether the camera still sees the checkpoint's scene."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Draw where the camera's view differs from the checkpoint's."""
+"""Draws where the camera's view differs from the checkpoint's, for people."""
 
 from __future__ import annotations
 

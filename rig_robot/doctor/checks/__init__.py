@@ -1,0 +1,1 @@
+"""The checks of `rig doctor`, a file for each group."""

@@ -1,0 +1,1 @@
+"""From the learner to a checkpoint and back."""

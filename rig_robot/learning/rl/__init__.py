@@ -1,0 +1,1 @@
+"""TD3, replay buffer, relabelling and reward."""

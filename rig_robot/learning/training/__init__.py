@@ -1,0 +1,1 @@
+"""Training in simulation: `rig train`, evaluation, plots."""

@@ -1,0 +1,1 @@
+"""The VAEs and their training."""
