@@ -132,7 +132,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Starts an episode; `options` may give the `start` and the `goal` position ([2] or [3], m)."""
+        """Start an episode; `options` may give the `start` and the `goal` position ([2] or [3], m)."""
         super().reset(seed=seed)
         margin = np.where(self._moving, self.start_margin, 0.0)
         start = self.np_random.uniform(self.workspace_low + margin, self.workspace_high - margin)
@@ -145,7 +145,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         return self._observe(), self._info()
 
     def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """One step of `period`; action float32 [2] or [3] in [-1, 1]."""
+        """Do one step of `period`; action float32 [2] or [3] in [-1, 1]."""
         move = np.zeros(3)
         move[: len(self.axes)] = np.clip(np.asarray(action, dtype=np.float64), -1.0, 1.0) * self.action_scale
         if not np.isfinite(move).all():
@@ -166,14 +166,15 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         return observation, reward, False, False, info
 
     def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any) -> Any:
-        """Minus the distance (m) from goals achieved to goals desired, [..., 3] each; [...]."""
+        """Return minus the distance (m) from goals achieved to goals desired, [..., 3] each; [...]."""
         return -np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)
 
     def render_goal(self, position: ArrayLike) -> Image:
-        """uint8 [S, S, 3]: what the camera would see with the tool at a position [3] or [2] (m). Changes nothing.
+        """Return uint8 [S, S, 3]: what the camera would see with the tool at a position [3] or [2] m.
 
         It shows the scene of this episode as it looks at another time: a goal picture was taken earlier. In a cluttered
-        scene the box is elsewhere and the light another; the same in all goal pictures of an episode.
+        scene the box is elsewhere and the light another; the same in all goal pictures of an episode. The physics is
+        left as it is.
         """
         self._wear(self._scene.goal)
         image = self._image(self.world.at_rest(self._solve(HOME, self._position(position))))
@@ -181,13 +182,13 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         return image
 
     def render_frame(self) -> Image:
-        """uint8 [480, 640, 3]: the camera's whole frame."""
+        """Return uint8 [480, 640, 3]: the camera's whole frame."""
         if self._frame_camera is None:
             self._frame_camera = Camera(self.world.model, *self.camera_size, self._view)
         return self._frame_camera.render(self.world.data)
 
     def render(self) -> Image | None:  # type: ignore[override]
-        """uint8 [480, 640, 3]: robot and table, for people; with `render_mode="rgb_array"`."""
+        """Return uint8 [480, 640, 3]: robot and table, for people; with `render_mode="rgb_array"`."""
         if self.render_mode != "rgb_array":
             return None
         if self._overview is None:
@@ -200,12 +201,12 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
                 camera.close()
 
     def _begin_scene(self) -> None:
-        """How the scene looks in a new episode. Drawn aside: what else is random stays the same in all scenes."""
+        """Return the look of a new episode. Drawn aside: what else is random stays the same in all scenes."""
         self._scene = draw(self.scene, self._plain, self.np_random.spawn(1)[0])
         self._dress(0.0)
 
     def _dress(self, time: float) -> None:
-        """The scene as it looks at a time (s) of the episode, once the physics or `_place` has gone on."""
+        """Show the scene as it looks at a time (s) of the episode, once the physics or `_place` has gone on."""
         self._time = time
         self._wear(self._scene.at(time))
 
@@ -215,7 +216,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
             self._look = look
 
     def _place(self, position: Vector) -> None:
-        """The arm at rest with the tool at position [3]: always the same posture, whatever came before."""
+        """Put the arm at rest with the tool at position [3]: always the same posture, whatever came before."""
         self._target = position
         self._q = self._q_target = self._solve(HOME, position)
         self._speed = np.zeros_like(self._q)
@@ -223,7 +224,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         self.world.place(self._q)
 
     def _run(self, ticks: int) -> None:
-        """Physics for so many timesteps, the servos' set point moving evenly to where the last action put it."""
+        """Run physics for so many steps, the servos' set point moving evenly to where the last action put it."""
         moving = min(ticks, self._left)
         self._left -= moving
         way = self._speed * self.world.timestep
@@ -237,7 +238,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         return self.kinematics.solve(q, position, self.tool_orientation)
 
     def _position(self, position: ArrayLike) -> Vector:
-        """A whole position [3] (m) of one that may leave out the fixed height."""
+        """Return a whole position [3] (m) of one that may leave out the fixed height."""
         given = np.asarray(position, dtype=np.float64)
         if given.shape not in ((3,), (len(self.axes),)) or not np.isfinite(given).all():
             raise ValueError(f"a position must be {len(self.axes)} or 3 finite numbers in metres, not {position!r}")

@@ -29,7 +29,7 @@ class SimulatedRobot:
         self._trajectory = Trajectory(np.zeros(1), q[None], None)
 
     def follow(self, names: Sequence[str], points: Sequence[Point], begin: float | None = None) -> None:
-        """Follows a new trajectory instead of the old one, as joint_trajectory_controller does.
+        """Follow a new trajectory instead of the old one, as joint_trajectory_controller does.
 
         Args:
             names: the joints in the order that the points have them.
@@ -44,7 +44,7 @@ class SimulatedRobot:
         self._trajectory = plan(names, points, begin, self.time, state, JOINTS, self._lower, self._upper)
 
     def advance(self, until: float) -> None:
-        """Runs the physics until a simulated time (s), to within a timestep."""
+        """Run the physics until a simulated time (s), to within a timestep."""
         while (self._ticks + 1) * self.world.timestep <= until + 1e-6:
             self._ticks += 1
             self.world.advance(*self._trajectory.at(self.time))
@@ -60,5 +60,5 @@ class SimulatedRobot:
         return self._trajectory.at(self.time)[0]
 
     def show(self, data: mujoco.MjData) -> None:
-        """Copies what a camera needs to another state of the same model."""
+        """Copy what a camera needs to another state of the same model."""
         data.qpos[:] = self.world.data.qpos

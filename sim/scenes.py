@@ -56,7 +56,7 @@ class Scene(NamedTuple):
 
 
 def look_of(model: mujoco.MjModel) -> Look:
-    """The look that a model has now; as loaded, that is the plain scene."""
+    """Return the look that a model has now; as loaded, that is the plain scene."""
     return Look(
         model.material("table").rgba.astype(float),
         model.material("distractor").rgba.astype(float),
@@ -69,7 +69,7 @@ def look_of(model: mujoco.MjModel) -> Look:
 
 
 def dress(model: mujoco.MjModel, look: Look) -> None:
-    """Gives the model a look. Distractor and cameras are there once positions are computed anew (`mj_kinematics`,
+    """Give the model a look. Distractor and cameras are there once positions are computed anew (`mj_kinematics`,
     `mj_camlight`)."""
     model.material("table").rgba = look.table
     model.material("distractor").rgba = look.distractor
@@ -82,13 +82,13 @@ def dress(model: mujoco.MjModel, look: Look) -> None:
 
 
 def dress_as(model: mujoco.MjModel, name: StillName) -> None:
-    """Gives a model as loaded the look of a scene in which nothing changes."""
+    """Give a model as loaded the look of a scene in which nothing changes."""
     if name == "shifted":  # plain it is already
         dress(model, _shift(look_of(model)))
 
 
 def draw(name: SceneName, plain: Look, rng: np.random.Generator) -> Scene:
-    """How the named scene looks in one episode; plain: what it looks like where nothing changes."""
+    """Return how the named scene looks in one episode; plain: what it looks like where nothing changes."""
     if name == "cluttered":
         return Scene(_clutter(plain, rng), _clutter(plain, rng)(0.0))
     looks = {"plain": lambda: plain, "shifted": lambda: _shift(plain), "colours": lambda: _coloured(plain, rng)}
@@ -107,7 +107,7 @@ def _shift(plain: Look) -> Look:
 
 
 def _clutter(plain: Look, rng: np.random.Generator) -> Callable[[float], Look]:
-    """A box that wanders over the table, and a lamp of another strength, tint and direction that change slowly."""
+    """Return box that wanders over the table, and a lamp of another strength, tint and direction that change slowly."""
     walk, drift = _wander(rng, 2, (5.0, 12.0)), _wander(rng, 3, (10.0, 30.0))
     strength, tint = rng.uniform(0.45, 1.0), rng.uniform(0.88, 1.12, 3)
     tilt = rng.uniform(-0.5, 0.5, 2)
@@ -127,7 +127,7 @@ def _clutter(plain: Look, rng: np.random.Generator) -> Callable[[float], Look]:
 
 
 def _wander(rng: np.random.Generator, size: int, periods: tuple[float, float]) -> Callable[[float], Vector]:
-    """A smooth random walk without end in [-1, 1], [size]: three sines each, of random phase and of periods (s) drawn
+    """Return an endless smooth random walk in [-1, 1], [size]: three sines each, of random phase, of periods (s) drawn
     between two."""
     phase, rate = rng.uniform(0, 2 * np.pi, (3, size)), 2 * np.pi / rng.uniform(*periods, (3, size))
     weight = np.array([0.6, 0.25, 0.15])
@@ -135,7 +135,7 @@ def _wander(rng: np.random.Generator, size: int, periods: tuple[float, float]) -
 
 
 def _coloured(plain: Look, rng: np.random.Generator) -> Look:
-    """A table of any pale colour and a distractor of any strong one, somewhere on it."""
+    """Return a table of any pale colour and a distractor of any strong one, somewhere on it."""
     return plain._replace(
         table=_colour(rng, (0.25, 0.55), (0.55, 0.90)),
         distractor=_colour(rng, (0.80, 1.00), (0.60, 0.95)),
@@ -144,6 +144,6 @@ def _coloured(plain: Look, rng: np.random.Generator) -> Look:
 
 
 def _colour(rng: np.random.Generator, saturation: tuple[float, float], value: tuple[float, float]) -> Vector:
-    """RGBA [4] of any hue but the tool's, of a saturation and value between two."""
+    """Return the RGBA [4] of any hue but the tool's, of a saturation and value between two."""
     hue = (TOOL_HUE + rng.uniform(APART, 1 - APART)) % 1
     return np.array([*colorsys.hsv_to_rgb(hue, rng.uniform(*saturation), rng.uniform(*value)), 1.0])

@@ -28,7 +28,7 @@ class Trajectory:
     velocities: Array | None
 
     def at(self, time: float) -> tuple[Array, Array]:
-        """Position [n] (rad) and velocity [n] (rad/s) at a time (s). After the last point, its position is held."""
+        """Return position [n] (rad) and velocity [n] (rad/s) at a time (s). The last position is held."""
         if time >= self.times[-1]:
             return self.positions[-1], np.zeros_like(self.positions[-1])
         if time <= self.times[0]:
@@ -64,7 +64,7 @@ def plan(
     lower: Array,
     upper: Array,
 ) -> Trajectory:
-    """The trajectory that takes the arm from where it is through the points.
+    """Return the trajectory that takes the arm from where it is through the points.
 
     Args:
         names: the joints in the order that the points have them: all of the arm's, in any order.

@@ -35,12 +35,12 @@ WHOLE = Crop(0.0, 0.0, 1.0, 1.0)
 
 
 def view(axes: Collection[str]) -> str:
-    """The name of the camera that watches a task whose tool moves along these axes."""
+    """Return the name of the camera that watches a task whose tool moves along these axes."""
     return VIEWS["xyz" if "z" in axes else "xy"]
 
 
 def kinematics() -> Kinematics:
-    """The Sawyer's own kinematics, from the file that the world is built on."""
+    """Return the Sawyer's own kinematics, from the file that the world is built on."""
     return Kinematics(ROBOT, JOINTS, "tool", rest=HOME)
 
 
@@ -68,21 +68,21 @@ class Camera:
         self._pixels = np.empty((height, width, 3), np.uint8)
 
     def render(self, data: mujoco.MjData) -> Image:
-        """uint8 [height, width, 3] RGB of the state in data; a new array each time."""
+        """Return uint8 [height, width, 3] RGB of the state in data; a new array each time."""
         self._draw(data)
         return np.ascontiguousarray(self._pixels[::-1])
 
     def observe(self, data: mujoco.MjData, size: int) -> Image:
-        """uint8 [size, size, 3] RGB: the picture of the state in data, averaged down."""
+        """Return uint8 [size, size, 3] RGB: the picture of the state in data, averaged down."""
         self._draw(data)
         return np.ascontiguousarray(prepare(self._pixels, WHOLE, size)[::-1])
 
     def close(self) -> None:
-        """Frees what the pictures are drawn with; no more can be drawn."""
+        """Free what the pictures are drawn with; no more can be drawn."""
         self._renderer.close()
 
     def _draw(self, data: mujoco.MjData) -> None:
-        """Renders into the pixels, bottom row first as OpenGL has it.
+        """Render into the pixels, bottom row first as OpenGL has it.
 
         By the renderer's own parts: its `render` copies the picture three times, a tenth of a small one's time.
         """
@@ -114,21 +114,21 @@ class World:
         self.place(HOME)
 
     def place(self, q: ArrayLike) -> None:
-        """Puts the arm at rest at joint position q [7] (rad), at once."""
+        """Put the arm at rest at joint position q [7] (rad), at once."""
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:] = q
         self.data.ctrl[:] = q
         mujoco.mj_forward(self.model, self.data)
 
     def at_rest(self, q: ArrayLike) -> mujoco.MjData:
-        """What a camera needs to show the arm at joint position q [7] (rad). Does not touch the physics."""
+        """Return what a camera needs to show the arm at joint position q [7] (rad). Does not touch the physics."""
         self._shown.qpos[:] = q
         mujoco.mj_kinematics(self.model, self._shown)
         mujoco.mj_camlight(self.model, self._shown)
         return self._shown
 
     def advance(self, q: Vector, velocity: Vector) -> None:
-        """One step of physics with the servos at joint position q [7] (rad), moving at velocity [7] (rad/s)."""
+        """Do one step of physics with the servos at joint position q [7] (rad), moving at velocity [7] (rad/s)."""
         self.data.ctrl[:] = q + self._lead * velocity
         # mj_step would leave the positions of tool and shapes one step behind the joints'; in this order they agree.
         mujoco.mj_step2(self.model, self.data)

@@ -126,13 +126,13 @@ class Kinematics:
             self._limits.append(self._apart)
 
     def pose(self, q: ArrayLike) -> tuple[Vector, Vector]:
-        """Tool pose at joint position q [n] (rad): position [3] (m) and quaternion [4] (w x y z) in the base frame."""
+        """Return tool pose at joint position q [n] (rad) in the base frame: position [3] m, quaternion [4] w x y z."""
         self._configuration.update(self._full(q))
         transform = self._to_base @ self._configuration.get_transform_frame_to_world(self._frame, self._kind)
         return transform.translation().copy(), transform.rotation().wxyz.copy()
 
     def forward(self, q: ArrayLike) -> Vector:
-        """Tool position [3] (m) in the base frame at joint position q [n] (rad)."""
+        """Return the tool position [3] (m) in the base frame at joint position q [n] (rad)."""
         return self.pose(q)[0]
 
     @property
@@ -141,7 +141,7 @@ class Kinematics:
         return bool(self._pairs)
 
     def condition(self, q: ArrayLike) -> float:
-        """Condition number of the tool's Jacobian (m and rad, as MoveIt Servo's) at q [n] (rad): large near a
+        """Return condition number of the tool's Jacobian (m and rad, as MoveIt Servo's) at q [n] (rad): large near a
         singularity, where some tool motion takes boundless joint motion."""
         self._configuration.update(self._full(q))
         jacobian = self._configuration.get_frame_jacobian(self._frame, self._kind)
@@ -149,7 +149,7 @@ class Kinematics:
         return float(singular[0] / max(singular[min(len(self.joints), 6) - 1], 1e-12))
 
     def clearance(self, q: ArrayLike) -> float:
-        """Smallest distance (m) at q [n] (rad) between links that are not neighbours, or a link and the table.
+        """Return smallest distance (m) at q [n] (rad) between links that are not neighbours, or a link and the table.
 
         No more than the margin and `HORIZON`; infinite without a margin. Negative where shapes meet.
         """
@@ -158,13 +158,13 @@ class Kinematics:
         return float(self._distances(q, self.margin).min(initial=self.margin.distance + HORIZON))
 
     def _distances(self, q: ArrayLike, margin: Margin) -> Vector:
-        """Distance (m) of each pair of shapes that must stay apart; what is far is as far as one looks."""
+        """Return the distance (m) of each pair of shapes that must stay apart; what is far is as far as one looks."""
         self._configuration.update(self._full(q))
         data, far = self._configuration.data, margin.distance + HORIZON
         return np.array([mujoco.mj_geomDistance(self._model, data, *pair, far, None) for pair in self._pairs])
 
     def _share(self, start: Vector, end: Vector, dt: float) -> float:
-        """Share (0 to 1) of a move from start to end (rad) in dt (s) that brings no shapes together too fast."""
+        """Return share (0 to 1) of a move from start to end (rad) in dt (s) that brings no shapes together too fast."""
         if self.margin is None:
             return 1.0
         closing = -self._distances(end, self.margin)
@@ -177,7 +177,7 @@ class Kinematics:
         return float((allowed / np.maximum(closing, allowed)).min(initial=1.0))
 
     def step(self, q: ArrayLike, position: ArrayLike, quaternion: ArrayLike, dt: float) -> Vector:
-        """One step of differential inverse kinematics.
+        """Do one step of differential inverse kinematics.
 
         Args:
             q: joint position [n] (rad), brought inside the joint ranges first.
@@ -227,7 +227,7 @@ class Kinematics:
         angle_tolerance: float = 1e-3,
         iterations: int = 100,
     ) -> Vector:
-        """Joint position [n] (rad) that puts the tool at a pose: steps from q until it is there and the arm still.
+        """Return the joint position [n] rad that puts the tool at a pose: steps from q until it is there and still.
 
         Args:
             tolerance: distance from the position that counts as there (m).
@@ -252,7 +252,7 @@ class Kinematics:
     def _misses(
         self, q: Vector, position: Vector, quaternion: ArrayLike, tolerance: float, angle_tolerance: float
     ) -> str | None:
-        """What keeps the tool at q from being at the pose, in words; None when it is there."""
+        """Return what keeps the tool at q from being at the pose, in words; None when it is there."""
         at, turned = self.pose(q)
         distance = float(np.linalg.norm(at - position))
         angle = 2 * float(np.arccos(np.clip(abs(turned @ np.asarray(quaternion, float)), 0, 1)))
@@ -263,14 +263,14 @@ class Kinematics:
         )
 
     def _full(self, q: ArrayLike) -> Vector:
-        """The model's own joint vector of an arm's joint vector."""
+        """Return the model's own joint vector of an arm's joint vector."""
         full = np.zeros(len(self.joints))
         full[self._index] = q
         return full
 
 
 def _read(description: Path | str) -> tuple[mujoco.MjSpec, str]:
-    """The description, and what to call it."""
+    """Return the description, and what to call it."""
     if isinstance(description, str) and description.lstrip().startswith("<"):
         return mujoco.MjSpec.from_string(description), "the robot description"
     if Path(description).is_file():
@@ -299,7 +299,7 @@ def _prune(spec: mujoco.MjSpec, joints: Sequence[str], with_shapes: bool) -> Non
 
 
 def _place(spec: mujoco.MjSpec, base: str) -> mink.SE3:
-    """Where a body stands in the description that the arm does not move."""
+    """Return where a body stands in the description that the arm does not move."""
     model = spec.compile()
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
@@ -310,7 +310,7 @@ def _place(spec: mujoco.MjSpec, base: str) -> mink.SE3:
 
 
 def _add_tool(spec: mujoco.MjSpec, tool: str, offset: Vector) -> tuple[str, str]:
-    """Name and kind (site or body) of the tool, for which a site is added where it is off the one that is named."""
+    """Return name and kind (site or body) of the tool, adding a site where it is off the one that is named."""
     site = next((site for site in spec.sites if site.name == tool), None)
     body = spec.body(tool) if site is None else site.parent
     if body is None:
@@ -328,7 +328,7 @@ def _add_tool(spec: mujoco.MjSpec, tool: str, offset: Vector) -> tuple[str, str]
 
 
 def _pairs(model: mujoco.MjModel, data: mujoco.MjData, distance: float) -> list[tuple[int, int]]:
-    """The shapes that must stay apart: of links that are not neighbours, and of links and the table.
+    """Return the shapes that must stay apart: of links that are not neighbours, and of links and the table.
 
     Links that are nearer to each other than the distance in the rest posture (`data`) always are, or their shapes are
     too thick: they are left out. The table is not: a rest posture in it is for the user to mend.

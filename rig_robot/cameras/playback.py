@@ -121,7 +121,7 @@ def _video(path: Path) -> Iterator[Timed]:
 
 
 def _bag(path: Path, topic: str) -> Iterator[Timed]:
-    """Pictures at the times at which they were recorded."""
+    """Return the pictures at the times at which they were recorded."""
     try:
         yield from timed_pictures(path, topic)
     except BagError as error:

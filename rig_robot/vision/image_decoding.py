@@ -58,7 +58,7 @@ def _check_size(width: int, height: int, max_megapixels: float) -> None:
 
 
 def from_raw(image: RawImage, max_megapixels: float = 50.0) -> NDArray[np.uint8]:
-    """The RGB picture, uint8 [H, W, 3], in a raw image: a view of the message's bytes, nothing is copied.
+    """Return the RGB picture, uint8 [H, W, 3], in a raw image: a view of the message's bytes, nothing is copied.
 
     Raises:
         PictureRefused: for an unknown encoding, no pixels, too many, or a `step` or length that contradicts the size.
@@ -83,7 +83,7 @@ def from_raw(image: RawImage, max_megapixels: float = 50.0) -> NDArray[np.uint8]
 
 
 def from_compressed(data: bytes, max_megapixels: float = 50.0) -> NDArray[np.uint8]:
-    """The RGB picture, uint8 [H, W, 3], in the bytes of a PNG or JPEG file, turned as its EXIF orientation says.
+    """Return the RGB picture, uint8 [H, W, 3], in the bytes of a PNG or JPEG file, turned as its EXIF orientation says.
 
     Transparency is dropped. The file's own header tells the format: what a message says about it is often wrong.
 

@@ -31,7 +31,7 @@ CENTRE_SQUARE = Crop(0.125, 0.0, 0.75, 1.0)
 
 
 def prepare(frame: Image, crop: Crop, size: int) -> Image:
-    """The observation in a frame: uint8 [H, W, 3] RGB to uint8 [size, size, 3] RGB.
+    """Return the observation in a frame: uint8 [H, W, 3] RGB to uint8 [size, size, 3] RGB.
 
     Raises:
         ValueError: the frame is no uint8 [H, W, 3] array, or the crop does not lie inside it.
@@ -42,7 +42,7 @@ def prepare(frame: Image, crop: Crop, size: int) -> Image:
 
 
 def prepare_goal(picture: Image, crop: Crop, size: int, camera_aspect: float) -> tuple[Image, str | None]:
-    """The goal observation in a picture that a person or a program sent.
+    """Return the goal observation in a picture that a person or a program sent.
 
     A picture of observation size is one already; one of the camera's aspect (width / height) is cropped as its frames
     are; any other is fitted whole into the square, with black bars.
@@ -75,7 +75,7 @@ def _check(image: Image) -> None:
 
 
 def _bounds(crop: Crop, width: int, height: int) -> tuple[int, int, int, int]:
-    """The crop's left, top, right and bottom edge in pixels."""
+    """Return the crop's left, top, right and bottom edge in pixels."""
     if (wrong := wrong_crop(crop)) is not None:
         raise ValueError(f"crop is {tuple(crop)}: {wrong}")
     left, right = round(crop.left * width), round((crop.left + crop.width) * width)

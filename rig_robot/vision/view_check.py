@@ -190,7 +190,7 @@ class _Edges:
             self.views.append((view, along[..., 0].copy(), along[..., 1].copy()))
 
     def at(self, motion: Vector) -> tuple[np.ndarray, np.ndarray]:
-        """Today's values [N, K, 3] and slopes [N, K, 3, 2] where a motion takes the edges."""
+        """Return today's values [N, K, 3] and slopes [N, K, 3, 2] where a motion takes the edges."""
         cos, sin = math.cos(motion[2]), math.sin(motion[2])
         x, y = self.columns - self.centre, self.rows - self.centre
         across = np.asarray(cos * x - sin * y + motion[0] + self.centre, np.float32)[:, None]
@@ -204,17 +204,17 @@ class _Edges:
         return found[..., :3], np.stack((found[..., 3:6], found[..., 6:]), axis=-1)
 
     def alike(self, slopes: np.ndarray, gain: np.ndarray) -> np.ndarray:
-        """How surely each edge is found again [N, K]: 1 with the same slopes, 0 with others."""
+        """Return how surely each edge is found again [N, K]: 1 with the same slopes, 0 with others."""
         expected = self.slopes * gain[:, None]
         off = ((slopes - expected) ** 2).sum(axis=(2, 3)) / (expected**2).sum(axis=(1, 2))
         return np.clip(1 - off / _ALIKE**2, 0, None)
 
     def found_again(self, motion: Vector, gain: np.ndarray) -> float:
-        """How many edges a motion finds again, in the mean over today's views."""
+        """Return how many edges a motion finds again, in the mean over today's views."""
         return float(self.alike(self.at(motion)[1], gain).sum()) / len(self.views)
 
     def search(self, gain: np.ndarray) -> Vector:
-        """The whole-pixel shift that finds most edges again; the smallest where several do."""
+        """Return the whole-pixel shift that finds most edges again; the smallest where several do."""
         best, found = -math.inf, np.zeros(3)
         for down in range(-SEARCH, SEARCH + 1):
             for right in range(-SEARCH, SEARCH + 1):
@@ -225,7 +225,7 @@ class _Edges:
         return found
 
     def fit(self, gain: np.ndarray) -> tuple[Vector, NDArray[np.bool_]]:
-        """The motion [3] (pixels, pixels, rad) that finds the edges again, and which shifts [2] they can tell."""
+        """Return motion [3] (pixels, pixels, rad) that finds the edges again, and which shifts [2] they can tell."""
         start = self.search(gain)
         motion, in_sight = self.follow(start, gain, np.full(3, True))
         told = in_sight >= _IN_SIGHT * self.size / _SIZE
@@ -268,24 +268,24 @@ class _Edges:
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:
-    """A view smooth enough to be read between its pixels."""
+    """Return a view smooth enough to be read between its pixels."""
     return cv2.GaussianBlur(image, (0, 0), 0.8)
 
 
 def _slopes(image: np.ndarray) -> np.ndarray:
-    """[S, S, 3] to [S, S, 3, 2]: slopes along x and y [grey levels a pixel]."""
+    """Return the slopes of [S, S, 3] as [S, S, 3, 2]: along x and y [grey levels a pixel]."""
     return np.stack((np.gradient(image, axis=1), np.gradient(image, axis=0)), axis=-1)
 
 
 def _matrix(motion: Vector, size: int) -> np.ndarray:
-    """The affine [2, 3] that takes a pixel of the reference to where today's view has it."""
+    """Return the affine [2, 3] that takes a pixel of the reference to where today's view has it."""
     cos, sin, centre = math.cos(motion[2]), math.sin(motion[2]), (size - 1) / 2
     turn = np.array([[cos, -sin], [sin, cos]])
     return np.c_[turn, motion[:2] + centre - turn @ (centre, centre)]
 
 
 def _gains(scene: np.ndarray, weight: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """How much brighter each colour is [3]: the weighted median of ratios, which an arm in the way leaves alone."""
+    """Return each colour's gain [3]: a weighted median of ratios, which an arm in the way leaves alone."""
     gains = np.ones(3, np.float32)
     for channel in range(3):
         expected = np.maximum(scene[..., channel], 1.0)

@@ -52,7 +52,7 @@ _SCALE = 64
 
 
 def _heat(levels: np.ndarray) -> np.ndarray:
-    """Colours [..., 3] RGB for differences [H, W] in grey levels."""
+    """Return the colours [..., 3] RGB for differences [H, W] in grey levels."""
     shades = np.asarray(255 * np.minimum(levels / _SCALE, 1), np.uint8)
     return cv2.applyColorMap(shades, cv2.COLORMAP_INFERNO)[..., ::-1]
 
