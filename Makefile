@@ -28,7 +28,7 @@ sim: $(STAMP) ## Install, then run the whole system in simulation; pictures of e
 test: $(STAMP) ## Install, then run all tests, side by side
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
-check: $(STAMP) lint ## Style, types and the tests that start no process: before a commit
+check: $(STAMP) lint ## Style, types and the quick tests that start no process: before a commit
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not processes and not slow' -q $(ARGS)
 
 lint: $(STAMP) ## Style, formatting and types

@@ -248,7 +248,7 @@ MUTANTS = (
         "np.minimum(self.joint_speed, self.joint_acceleration * self.braking_time)",
         "self.joint_speed",
     ),
-    ("rest clear of the faces", "self.limits.outside(place, REST_MARGIN)", "self.limits.outside(place)"),
+    ("rest clear of the faces", "self.limits.outside(self._kinematics.forward(rest), REST_MARGIN)", "0.0"),
     ("time lost by a pause", "self._safety.catch_up(dt)", "dt"),
     (
         "one twist moves for a while only",

@@ -14,18 +14,18 @@ import pytest
 
 from rig_robot.bringup.environment import dds_profile
 
-WORKERS = 10
-"""Most workers of one run; each has a domain of its own."""
+WORKERS = 5
+"""Most workers of one run. Each has two domains: tests of two systems use the next one, too."""
 
 
 def domain() -> int:
-    """Return the ROS domain of this process: workers of one run are neighbours, other runs are elsewhere.
+    """Return the ROS domain of this process: workers of one run are apart, other runs are elsewhere.
 
     Domains above 101 would meet the ports that Linux hands out.
     """
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return 1 + zlib.crc32(run.encode()) % (100 // WORKERS) * WORKERS + worker % WORKERS
+    return 1 + zlib.crc32(run.encode()) % (50 // WORKERS) * 2 * WORKERS + 2 * (worker % WORKERS)
 
 
 # Before anything imports rclpy.

@@ -363,9 +363,8 @@ class SafetyFilter:
 
     def _forbidden_rest(self, rest: Vector) -> str | None:
         """Return why the arm may not come to rest at joint position [n] rad when no further command comes."""
-        place, now = self._kinematics.forward(rest), self._kinematics.forward(self.position)
-        outside = self.limits.outside(place, REST_MARGIN)
-        if outside > 0.0 and outside > self.limits.outside(now, REST_MARGIN):
+        outside = self.limits.outside(self._kinematics.forward(rest), REST_MARGIN)
+        if outside > 0.0 and outside > self.limits.outside(self._kinematics.forward(self.position), REST_MARGIN):
             return "the arm would have come to rest too near to a face of the workspace box"
         return self._forbidden(rest)
 

@@ -93,11 +93,8 @@ class SwapFollower(Generic[N]):
         name, running = message.data, self._running()
         try:
             announced_directory(self._root, name)
-        except (
-            StaleAnnouncement,
-            CheckpointError,
-        ) as error:  # a load that has begun goes on
-            self._on_loaded(name, error)
+        except (StaleAnnouncement, CheckpointError) as error:
+            self._on_loaded(name, error)  # a load that has begun goes on
             return
         self.announced, self.candidate = name, None
         if name == running.name:
