@@ -1,6 +1,7 @@
 """The command line: what a person types is done, or refused in one line that says what would be right."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,11 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from ros_harness import Listener, node_process
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.messages.diagnostics import OK, diagnostic
-from rig_robot.ros.qos import LATCHED
+from rig_robot.ros.qos import COMMAND, LATCHED
 
 
 def rig(*arguments: object, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
@@ -57,6 +58,24 @@ def test_what_is_said_of_other_goals_meanwhile_is_not_taken_for_the_answer(
                 others.publish(diagnostic("goal", OK, "imagined goal", {"source": "imagined"}))
                 listener.spin(0.01)
             assert running.stdout is not None and "new goal from image_in" in running.stdout.read()
+
+
+def test_an_answer_before_many_others_is_not_lost_by_a_command_that_was_held_up(
+    picture: Path, listener: Listener
+) -> None:
+    statuses = listener.node.create_publisher(DiagnosticStatus, "rig/goal/status", LATCHED)
+    pictures = listener.hear(CompressedImage, "rig/goal/image_in/compressed", COMMAND)
+    command = [sys.executable, "-m", "rig_robot.cli", "goal", str(picture), "--timeout", "30"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        listener.until(lambda: pictures, "the picture that `rig goal` sends")
+        running.send_signal(signal.SIGSTOP)
+        values = {"source": "image_in/compressed", "bytes": str(len(pictures[0].data))}
+        statuses.publish(diagnostic("goal", OK, "new goal from image_in/compressed", values))
+        for _ in range(20):
+            statuses.publish(diagnostic("goal", OK, "imagined goal", {"source": "imagined"}))
+            listener.spin(0.01)
+        running.send_signal(signal.SIGCONT)
+        assert running.stdout is not None and "new goal from image_in" in running.stdout.read()
 
 
 def test_a_file_that_is_no_picture_is_refused_before_it_is_sent(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage
 
 from rig_robot.bringup.other_users import hint
 from rig_robot.commands.ros_session import RosSession
-from rig_robot.ros.qos import COMMAND, LATCHED
+from rig_robot.ros.qos import ANSWERS, COMMAND
 from rig_robot.vision.image_decoding import from_compressed
 
 
@@ -46,7 +46,7 @@ def send(picture: Path, namespace: str = "", timeout: float = 10.0) -> Answer:
             if values.get("source") == "image_in/compressed" and values.get("bytes") == str(len(data)):
                 statuses.append(status)
 
-        session.node.create_subscription(DiagnosticStatus, "rig/goal/status", hear, LATCHED)
+        session.node.create_subscription(DiagnosticStatus, "rig/goal/status", hear, ANSWERS)
         publisher = session.node.create_publisher(CompressedImage, "rig/goal/image_in/compressed", COMMAND)
         if not session.until(publisher.get_subscription_count):
             text = f"no goal node heard within {timeout:g} s: is the system running in this ROS domain?"

@@ -23,3 +23,6 @@ LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability
 
 EPISODES = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """Episodes and answers to checkpoints: several come at once, such as the end of an episode and the next start."""
+
+ANSWERS = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+"""The answer to one's own request, on a topic where others are answered, too: theirs must not push it out."""
