@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rig_robot.bringup.arm_presets import arm_parameters, presets
 from rig_robot.bringup.node_spec import Parameters
+from rig_robot.common.output_paths import check_file
 from rig_robot.common.package_files import locate
 
 BOX = (0.16, 0.47, 0.80, 0.30)
@@ -73,6 +74,7 @@ def picture(preset: Parameters) -> NDArray[np.uint8]:
 
 def main(arguments: Arguments) -> None:
     """Draw them side by side."""
+    check_file("out", arguments.out)
     names = presets()
     figure, axes = plt.subplots(1, len(names), figsize=(3.0 * len(names), 3.5))
     for name, axis in zip(names, axes, strict=True):

@@ -20,6 +20,7 @@ import torch
 import tyro
 from matplotlib.figure import Figure
 
+from rig_robot.common.output_paths import check_file
 from rig_robot.learning.baselines.dqn import DqnArgs, Evaluation, learn
 from rig_robot.learning.rl.relabeling import Strategy
 
@@ -65,6 +66,7 @@ def draw(path: Path, curves: Mapping[str, list[list[Evaluation]]], bits: int) ->
 
 
 def main(args: Args) -> None:
+    check_file("picture", args.picture)
     torch.set_num_threads(1)
     curves: Curves = {}
     result: dict[str, object] = {"bits": args.bits}

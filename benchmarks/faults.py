@@ -445,8 +445,6 @@ def measure(args: Args) -> dict[str, list[Seen]]:
 @contextmanager
 def namespaces() -> Iterator[None]:
     """Two network namespaces with a cable between them, as a workstation and a robot's computer."""
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        raise SystemExit("network_cut needs root and the program ip: sudo apt-get install iproute2, and run with sudo")
     remove_namespaces()
     try:
         for name in (ROBOT, WORKSTATION):
@@ -462,6 +460,18 @@ def namespaces() -> Iterator[None]:
         remove_namespaces()
 
 
+def missing_requirements() -> dict[str, str]:
+    """Return why no faults can be made in a place on this machine, for each place where that is so."""
+    missing = {}
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        missing["network"] = "a cut needs root and the program ip: sudo apt-get install iproute2, and run with sudo"
+    try:
+        libfaketime()
+    except FileNotFoundError as error:
+        missing["clock"] = str(error)
+    return missing
+
+
 def remove_namespaces() -> None:
     for name in (ROBOT, WORKSTATION):
         with suppress(subprocess.CalledProcessError):
@@ -474,9 +484,9 @@ def libfaketime() -> str:
         if (file := folder / LIBFAKETIME).exists():
             sleep = [sys.executable, "-c", "import time; time.sleep(0.01)"]
             if subprocess.run(sleep, env={**os.environ, "LD_PRELOAD": str(file)}, capture_output=True).returncode:
-                raise SystemExit(f"under {file}, this Python cannot sleep: the clock's faults cannot be made here")
+                raise FileNotFoundError(f"this Python cannot sleep under {file}: a clock cannot be set here")
             return str(file)
-    raise SystemExit("the clock's faults need libfaketime: sudo apt-get install faketime")
+    raise FileNotFoundError("a clock is set by libfaketime: sudo apt-get install faketime")
 
 
 def _run(*command: str) -> None:
@@ -515,15 +525,19 @@ def main(args: Args) -> None:
         found = measure(args)
         Path(output).write_text(json.dumps({name: [asdict(seen) for seen in each] for name, each in found.items()}))
         return
+    missing = missing_requirements()
+    if args.only and (cannot := [name for name in args.only if FAULTS[name].place in missing]):
+        raise SystemExit(f"{', '.join(cannot)}: {missing[FAULTS[cannot[0]].place]}")
     names = list(args.only) or list(FAULTS)
+    for place, why in missing.items():
+        left_out = [name for name in names if FAULTS[name].place == place]
+        print(f"not measured: {', '.join(left_out)}: {why}", file=sys.stderr)
     found: dict[str, list[Seen]] = {}
-    failed = False
+    failed = bool(missing) and not args.only
     for place in ("here", "launcher", "clock", "network"):
-        if not (here := [name for name in names if FAULTS[name].place == place]):
+        if place in missing or not (here := [name for name in names if FAULTS[name].place == place]):
             continue
         try:
-            if place == "clock":
-                libfaketime()
             with namespaces() if place == "network" else nullcontext():
                 found |= run_place(args, place, here)
         except SystemExit as failure:  # what was measured in the other places is not lost by it

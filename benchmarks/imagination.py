@@ -35,6 +35,7 @@ from PIL import Image
 from torch import nn
 
 import rig_sim  # noqa: F401  (registers the environments)
+from rig_robot.common.output_paths import check_folder
 from rig_robot.learning.arguments import preset
 from rig_robot.learning.baselines.k_best import Generator, KBestTrainer
 from rig_robot.learning.representations import make
@@ -96,6 +97,7 @@ class Reader(nn.Module):
 
 
 def main(args: Args) -> None:
+    check_folder("out", args.out)
     torch.set_num_threads(1)
     if args.quick:
         args = dataclasses.replace(args, steps=1_000, samples=200, scenes=3)

@@ -30,6 +30,7 @@ import tyro
 
 import rig_sim  # noqa: F401  registers the environments
 from rig_robot.checkpoints.checkpoint import CONFIG_FILE, CheckpointError, read_config
+from rig_robot.common.output_paths import check_file
 from rig_robot.learning.arguments import EvalArgs
 from rig_robot.learning.training.evaluate import evaluate
 from rig_robot.learning.training.plots import learning_curve
@@ -58,6 +59,7 @@ class Args:
 
 
 def main(args: Args) -> None:
+    check_file("picture", args.picture)
     for name, value in (("ROS_DOMAIN_ID", DOMAIN), ("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")):
         os.environ.setdefault(name, value)
     with tempfile.TemporaryDirectory(prefix="rig_practice_") as folder:

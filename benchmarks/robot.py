@@ -32,6 +32,7 @@ from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.bringup.practice_directory import prepare
 from rig_robot.bringup.process_runner import Runner
 from rig_robot.bringup.task_config import read_task
+from rig_robot.common.output_paths import check_folder
 from rig_robot.common.package_files import share
 from rig_robot.ros.qos import EPISODES, LATCHED
 
@@ -85,6 +86,7 @@ def practise(args: Args) -> None:
 
 
 def main(args: Args) -> None:
+    check_folder("images", args.images)
     for name, value in (("ROS_DOMAIN_ID", DOMAIN), ("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")):
         os.environ.setdefault(name, value)
     with tempfile.TemporaryDirectory(prefix="rig_robot_") as folder:

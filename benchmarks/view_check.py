@@ -24,6 +24,7 @@ import tyro
 
 import rig_sim  # noqa: F401  (registers the environment)
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
+from rig_robot.common.output_paths import check_folder
 from rig_robot.common.package_files import locate
 from rig_robot.vision.view_check import Reference, compare, reference
 from rig_robot.vision.view_plot import picture
@@ -144,6 +145,7 @@ def measured(name: str, changes: list[Any]) -> str:
 
 def main(args: Args) -> None:
     """Measure and print the table."""
+    check_folder("pictures", args.pictures)
     known = reference(Path(locate(args.checkpoint)))
     if known is None:
         raise SystemExit(f"{args.checkpoint} has no reference of its scene: it was made before there were any")

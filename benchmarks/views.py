@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.arm.kinematics import TOOL_DOWN
+from rig_robot.common.output_paths import check_folder
 from rig_robot.common.scene_names import SCENES
 from rig_robot.vision.observation import Image, prepare
 from rig_sim.env import SawyerReachEnv
@@ -190,6 +191,7 @@ def _titled(picture: Image, text: str) -> Image:
 
 
 def main(args: Args) -> None:
+    check_folder("pictures", args.pictures)
     if args.pictures is None:
         figures()
         return

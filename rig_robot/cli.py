@@ -24,6 +24,7 @@ import tyro
 
 from rig_robot.bringup.environment import simulation_environment
 from rig_robot.bringup.options import RobotOptions, SimOptions
+from rig_robot.bringup.ros_environment import refuse_obstacles, refuse_unknown_renderer
 from rig_robot.bringup.systems import prepare_practice, robot, robot_notice, simulation
 from rig_robot.commands.options import (
     DEPRECATED,
@@ -83,9 +84,10 @@ def _sim(options: SimOptions) -> int:
     from rig_robot.bringup.process_runner import Runner
     from rig_robot.bringup.second_system import refuse_company
 
+    environment = simulation_environment()
+    refuse_obstacles({**os.environ, **environment})
     prepare_practice(options)
     nodes = simulation(options)
-    environment = simulation_environment()
     refuse_company(nodes, {**os.environ, **environment}, "--namespace NAME")
     notice = []
     if environment:
@@ -101,6 +103,7 @@ def _robot(options: RobotOptions) -> int:
     from rig_robot.bringup.process_runner import Runner
     from rig_robot.bringup.second_system import refuse_company
 
+    refuse_obstacles(os.environ)
     prepare_practice(options)
     nodes = robot(options)
     refuse_company(nodes, os.environ, "--namespace NAME")
@@ -154,11 +157,15 @@ def _join_ros_domain(profile: str) -> None:
 
     Args:
         profile: Name of the Fast DDS profile in config/dds, by the size of the messages: "small" or "camera".
+
+    Raises:
+        BringupError: If ROS cannot start in the user's environment.
     """
     from rig_robot.bringup.environment import dds_profile
     from rig_robot.bringup.other_users import CURE, cause, over_udp, strangers
 
     os.environ.update(simulation_environment())
+    refuse_obstacles(os.environ)
     if (names := strangers(os.environ)) and (variables := over_udp(os.environ)):
         os.environ.update(variables)
         print(f"rig: {cause(names)}: talking over UDP (other programs need {CURE})", file=sys.stderr)
@@ -176,6 +183,7 @@ def _check(command: Any) -> None:
 
 
 def _environment(name: str, **arguments: Any) -> Any:
+    refuse_unknown_renderer(os.environ)
     import gymnasium
 
     import rig_sim  # noqa: F401  registers the environments

@@ -1,5 +1,6 @@
 """Sawyer-reach simulation: MuJoCo world, gymnasium environments and the simulated-robot node."""
 
+import ctypes
 import importlib
 import os
 import sys
@@ -8,8 +9,18 @@ from rig_robot.common import interrupts
 
 interrupts.end_nodes_at_once()
 
-if "MUJOCO_GL" not in os.environ and "DISPLAY" not in os.environ:
-    os.environ["MUJOCO_GL"] = "egl"  # without it, MuJoCo would look for a display
+
+def _has_egl() -> bool:
+    try:
+        ctypes.CDLL("libEGL.so.1")
+    except OSError:
+        return False
+    return True
+
+
+if not os.environ.get("MUJOCO_GL") and ("DISPLAY" not in os.environ or _has_egl()):
+    # MuJoCo would open a window on the display, which may be one that does not answer (an ssh session that has ended).
+    os.environ["MUJOCO_GL"] = "egl"
     if mujoco := sys.modules.get("mujoco"):
         # It has read the variable already, when it was imported.
         importlib.reload(sys.modules[mujoco.Renderer.__module__].gl_context)

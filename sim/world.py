@@ -1,5 +1,6 @@
 """The Sawyer-reach world: an arm that follows joint positions by its servos, and the camera that watches it."""
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -44,6 +45,10 @@ def kinematics() -> Kinematics:
     return Kinematics(ROBOT, JOINTS, "tool", rest=HOME)
 
 
+class CannotDraw(OSError):
+    """OpenGL does not work in this environment; the text says with what it was tried, and what to do."""
+
+
 class Camera:
     """Renders one of the scene's cameras. Belongs to the thread that made it, as its OpenGL context does.
 
@@ -52,12 +57,22 @@ class Camera:
         width, height: of the pictures (pixels). A camera's field of view is vertical, so a square picture is exactly
             the centre square of the frame.
         name: one of `VIEWS`, the robot's, or "overview", for people.
+
+    Raises:
+        CannotDraw: If OpenGL does not work here.
     """
 
     def __init__(self, model: mujoco.MjModel, width: int, height: int, name: str = "camera") -> None:
         size = model.vis.global_  # of the buffer that is rendered into
         size.offwidth, size.offheight = max(size.offwidth, width), max(size.offheight, height)
-        self._renderer = mujoco.Renderer(model, height=height, width=width)
+        try:
+            self._renderer = mujoco.Renderer(model, height=height, width=width)
+        except Exception as error:  # of MuJoCo, GLFW or PyOpenGL, as the case may be
+            raise CannotDraw(
+                f"MuJoCo cannot draw with {os.environ.get('MUJOCO_GL') or 'its default'} "
+                f"({' '.join(str(error).split())}): unset MUJOCO_GL and PYOPENGL_PLATFORM, and see what `rig doctor "
+                "--sim` says of rendering"
+            ) from error
         # On a CPU, shadows cost ten times everything else.
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE):
             self._renderer.scene.flags[flag] = False

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from rig_robot.doctor.check_result import Finding, Level
 from rig_robot.doctor.checks import arm, camera, checkpoint, dds, machine
 from rig_robot.doctor.checks import nodes as running
 from rig_robot.doctor.examined_system import OWN_TOPIC, ExaminedSystem, configured
-from rig_robot.doctor.heard import Heard, Stream, Topics
+from rig_robot.doctor.heard import Heard, JointMessage, Stream, Topics
 from rig_robot.doctor.options import DoctorOptions
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
@@ -183,6 +184,41 @@ def test_joints_by_other_names_are_listed(robot, listen) -> None:
     assert_found(finding, Level.FAIL, "right_j5, right_j6", "wrist_2")
 
 
+def test_joints_that_never_come_in_one_message_are_found(robot, listen) -> None:
+    robot().tell_joints(names=JOINTS[:3])
+    robot().tell_joints(names=JOINTS[3:])
+    system = listen(lambda heard: heard.joints.positions.keys() >= set(JOINTS))
+    assert_found(arm.joint_states(system), Level.FAIL, "never all joints in one message", "right_j0", "right_j6")
+    assert_found(arm.pose(system), Level.WARN, "not known")
+
+
+def test_two_publishers_of_the_same_joints_are_named(robot, listen) -> None:
+    drivers = [robot(), robot()]
+    for driver in drivers:
+        driver.tell_joints()
+    system = listen(lambda heard: len(heard.joint_messages) > 1)
+    assert_found(arm.joint_states(system), Level.FAIL, "2 publishers", drivers[0].node.get_fully_qualified_name())
+
+
+def test_a_gripper_on_the_same_topic_is_no_second_publisher_of_the_arms_joints(robot, listen) -> None:
+    robot().tell_joints()
+    robot().tell_joints(names=["finger_left", "finger_right"])
+    system = listen(lambda heard: len(heard.joint_messages) > 1 and len(heard.joints.arrivals) > 50)
+    assert arm._wrong_messages(system, list(JOINTS)) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "positions", "word"),
+    [((*JOINTS, JOINTS[0]), 8, "more than once"), (JOINTS, 6, "6 positions")],
+    ids=["a name twice", "a position too few"],
+)
+def test_joint_states_that_the_arm_node_would_refuse_are_found(names, positions: int, word: str) -> None:
+    told = dict.fromkeys(JOINTS, 0.0)
+    stream = Stream(arrivals=[0.0, 0.01, 0.02], ages=[0.001], positions=told)
+    heard = Heard(joints=stream, joint_messages=Counter({JointMessage(names, positions, b""): 3}))
+    assert_found(arm.joint_states(dataclasses.replace(well(), heard=heard)), Level.FAIL, word)
+
+
 def test_what_a_silent_driver_and_a_missing_one_look_like(robot, listen) -> None:
     assert_found(arm.joint_states(listen(lambda _: True)), Level.WARN, "not running")
     robot().node.create_publisher(JointState, "joint_states", COMMAND)
@@ -322,7 +358,8 @@ def test_a_camera_that_cannot_be_opened_says_why() -> None:
 def test_messages_without_a_stamp_and_a_gap_longer_than_the_watchdog_are_found() -> None:
     told = dict.fromkeys(JOINTS, 0.0)
     stream = Stream(arrivals=[0.0, 0.01, 0.4], ages=[0.001], unstamped=2, positions=told)
-    system = dataclasses.replace(well(), heard=Heard(joints=stream))
+    forms = Counter({JointMessage(JOINTS, len(JOINTS), b""): 3})
+    system = dataclasses.replace(well(), heard=Heard(joints=stream, joint_messages=forms))
     assert_found(arm.clocks(system), Level.FAIL, "no stamp")
     assert_found(arm.joint_states(system), Level.FAIL, "390 ms", "watchdog")
 
@@ -439,6 +476,15 @@ def test_a_renderer_that_is_not_there_is_found(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("LD_LIBRARY_PATH", "/no/where")
     monkeypatch.setenv("PYOPENGL_PLATFORM", "nonsense")
     assert_found(machine.rendering(sim=False), Level.WARN, "osmesa", "libegl1")
+
+
+@pytest.mark.parametrize("asked", ["glfw", "vulcan"])
+def test_a_way_to_draw_that_does_not_work_is_named_with_its_variable(
+    monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.setenv("MUJOCO_GL", asked)
+    monkeypatch.setenv("DISPLAY", ":99")
+    assert_found(machine.rendering(sim=True), Level.FAIL, asked, "MUJOCO_GL")
 
 
 # The command

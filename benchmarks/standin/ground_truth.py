@@ -90,9 +90,11 @@ class GroundTruth:
 
     @classmethod
     def create(cls, file: Path, joints: int) -> GroundTruth:
-        """Make the file for an arm with so many joints."""
-        values = np.memmap(file, np.float64, "w+", shape=(_HEADER + ROWS * (4 + 3 * joints),))
+        """Make the file for an arm with so many joints; it takes its name when it is whole."""
+        part = file.with_name(f"{file.name}.part")
+        values = np.memmap(part, np.float64, "w+", shape=(_HEADER + ROWS * (4 + 3 * joints),))
         values[[_JOINTS, _JOINT_STATES, _FRAMES]] = joints, 1.0, 1.0
+        part.replace(file)
         return cls(file, values)
 
     @classmethod

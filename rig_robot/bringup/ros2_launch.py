@@ -20,6 +20,7 @@ from rig_robot.bringup.environment import simulation_environment
 from rig_robot.bringup.node_spec import NodeSpec
 from rig_robot.bringup.options import RobotOptions, SimOptions
 from rig_robot.bringup.process_runner import reason
+from rig_robot.bringup.ros_environment import refuse_obstacles
 from rig_robot.bringup.second_system import refuse_company
 from rig_robot.bringup.shared_memory import sweep
 from rig_robot.bringup.systems import prepare_practice, robot, robot_notice, simulation
@@ -119,7 +120,9 @@ def _entities(system: System, environment: dict[str, str]) -> Iterable[LaunchDes
     yield from (LogInfo(msg=line) for line in system.notice)
 
     def look(_: LaunchContext) -> None:
-        refuse_company(system.nodes, {**environment, **system.variables}, "namespace:=NAME")
+        everything = {**environment, **system.variables}
+        refuse_obstacles(everything)
+        refuse_company(system.nodes, everything, "namespace:=NAME")
 
     yield OpaqueFunction(function=look)  # before the nodes, and not when the arguments are only shown
     for spec in system.nodes:

@@ -76,8 +76,11 @@ def main() -> None:
     from rclpy.utilities import remove_ros_args
 
     names = set(remove_ros_args(sys.argv)[1:])
-    rclpy.init(args=sys.argv)
-    node = rclpy.create_node(f"rig_company_{os.getpid()}", enable_rosout=False, start_parameter_services=False)
+    try:
+        rclpy.init(args=sys.argv)
+        node = rclpy.create_node(f"rig_company_{os.getpid()}", enable_rosout=False, start_parameter_services=False)
+    except RuntimeError as error:  # rcl's: a peer that is not there, a keystore without keys for this node
+        sys.exit(" ".join(str(error).split()))
     end = time.monotonic() + LOOK
     alive: set[str] = set()
     while time.monotonic() < end:

@@ -12,6 +12,7 @@ from rclpy.signals import SignalHandlerOptions
 from rig_robot.checkpoint_delivery.announcer import Announcer
 from rig_robot.checkpoint_delivery.answers import Outcome
 from rig_robot.ros.node import RigNode
+from rig_robot.ros.startup_errors import startup_errors
 
 DISCOVERY_TIME = 1.5
 """Time that a running system gets to be discovered [s]."""
@@ -30,7 +31,8 @@ def switch(root: Path, name: str, namespace: str, timeout: float) -> Outcome:
         CheckpointError: If the checkpoint is not whole or does not work; nothing has changed then.
     """
     arguments = ["--ros-args", "--remap", f"__ns:=/{namespace.strip('/')}"] if namespace.strip("/") else []
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is the command line's
+    with startup_errors():
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C is the command line's
     try:
         node = RigNode("rig_checkpoints_command")
         executor = SingleThreadedExecutor()

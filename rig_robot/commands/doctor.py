@@ -18,6 +18,7 @@ from rig_robot.bringup.environment import (
     simulation_environment,
 )
 from rig_robot.bringup.node_spec import BringupError, Parameters
+from rig_robot.bringup.ros_environment import log_folder, obstacles
 from rig_robot.bringup.systems import ROBOT_NODES
 from rig_robot.common.output_paths import check_file
 from rig_robot.doctor.check_result import Finding, Level, fail, ok, warn
@@ -58,6 +59,7 @@ def run(options: DoctorOptions) -> int:
 
 
 def _examine(options: DoctorOptions, report: Callable[[Finding], None]) -> None:
+    _environment(report)  # first: rcl ends the process while it is imported where it does not like a variable
     # The checks import MuJoCo and ROS, so they are imported only here: `rig --help` stays quick.
     from rig_robot.doctor.checks import dds, machine
     from rig_robot.doctor.examined_system import ExaminedSystem, configured
@@ -113,6 +115,20 @@ def _examine_system(system: ExaminedSystem, check: Check) -> None:
         "clocks": arm.clocks,
     }.items():
         check(name, lambda examine=examine: examine(system))  # type: ignore[misc]
+
+
+def _environment(report: Callable[[Finding], None]) -> None:
+    """Report what keeps ROS from starting in this environment, and remove it for the checks that follow."""
+    name = "environment"
+    found = list(obstacles(os.environ))
+    for obstacle in found:
+        report(fail(name, obstacle.found, f"{obstacle.cure}; the other checks are made without it"))
+        for variable, value in obstacle.instead.items():
+            os.environ.pop(variable, None)
+            if value is not None:
+                os.environ[variable] = value
+    if not found:
+        report(ok(name, f"ROS 2 can start; it logs to {log_folder(os.environ)}"))
 
 
 def _configuration(options: DoctorOptions) -> Finding:

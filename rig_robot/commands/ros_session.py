@@ -15,6 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from rig_robot.bringup.other_users import hint
+from rig_robot.ros.startup_errors import startup_errors
 
 ASK_AGAIN = 1.0
 """Time after which a request without an answer is sent again [s]."""
@@ -37,8 +38,9 @@ class RosSession:
         self._name, self._namespace, self._timeout = name, namespace.strip("/"), timeout
 
     def __enter__(self) -> RosSession:
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # the command line handles Ctrl-C
-        self.node = Node(self._name, namespace=self._namespace)
+        with startup_errors():
+            rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # the command line handles Ctrl-C
+            self.node = Node(self._name, namespace=self._namespace)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,11 +63,34 @@ class Stream:
 
 @dataclass
 class Endpoint:
-    """A publisher or subscriber of another node: its node's full name, its message type and its QoS."""
+    """A publisher or subscriber of another node.
+
+    Attributes:
+        node: Its node's full name.
+        kind: Its message type.
+        qos: Its QoS.
+        identity: Identity of a publisher, as far as messages tell theirs (`ros.graph.publisher_of`).
+    """
 
     node: str
     kind: str
     qos: Any
+    identity: bytes = b""
+
+
+@dataclass(frozen=True)
+class JointMessage:
+    """The form of a joint state: messages of one form are counted together.
+
+    Attributes:
+        names: Names of the joints, in the message's order.
+        positions: Number of positions.
+        publisher: Identity of its publisher; empty where messages do not tell it.
+    """
+
+    names: tuple[str, ...]
+    positions: int
+    publisher: bytes
 
 
 @dataclass
@@ -75,6 +99,7 @@ class Heard:
 
     Attributes:
         joints: joint_states.
+        joint_messages: Number of joint states of each form.
         frames: The camera's frames.
         health: Newest /diagnostics of each of the system's nodes by full name: level, text.
         nodes: Full names of all other nodes of the domain; a name that two nodes have is there twice.
@@ -87,6 +112,7 @@ class Heard:
     """
 
     joints: Stream = field(default_factory=Stream)
+    joint_messages: Counter[JointMessage] = field(default_factory=Counter)
     frames: Stream = field(default_factory=Stream)
     health: dict[str, tuple[int, str]] = field(default_factory=dict)
     nodes: list[str] = field(default_factory=list)

@@ -18,7 +18,8 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
 
 from rig_robot.common.message_fields import stamp_s
-from rig_robot.doctor.heard import Endpoint, Heard, Stream, Topics, full_name
+from rig_robot.doctor.heard import Endpoint, Heard, JointMessage, Stream, Topics, full_name
+from rig_robot.ros.graph import publisher_of
 from rig_robot.ros.qos import LATCHED, OBSERVATION, STATE
 
 PATIENCE = 5.0
@@ -171,8 +172,10 @@ class _Listener:
             stream.stamps.append(stamp_s(stamp))
             stream.ages.append(1e-9 * self._node.get_clock().now().nanoseconds - stamp.sec - 1e-9 * stamp.nanosec)
 
-    def _take_joints(self, message: JointState) -> None:
+    def _take_joints(self, message: JointState, info: Any) -> None:
         self._take(self.heard.joints, message)
+        form = JointMessage(tuple(message.name), len(message.position), bytes(publisher_of(info)))
+        self.heard.joint_messages[form] += 1
         self.heard.joints.positions.update(zip(message.name, message.position, strict=False))
 
     def _take_health(self, message: DiagnosticArray) -> None:
@@ -206,6 +209,9 @@ class _Listener:
 
 def _endpoints(infos: Sequence[Any], me: str) -> list[Endpoint]:
     found = [
-        Endpoint(full_name(info.node_name, info.node_namespace), info.topic_type, info.qos_profile) for info in infos
+        Endpoint(
+            full_name(info.node_name, info.node_namespace), info.topic_type, info.qos_profile, bytes(info.endpoint_gid)
+        )
+        for info in infos
     ]
     return [endpoint for endpoint in found if endpoint.node != me]

@@ -33,6 +33,7 @@ from rig_robot.common import starter
 from rig_robot.common.node_name_claim import claim
 from rig_robot.common.output_paths import plain
 from rig_robot.messages.diagnostics import ERROR, OK, WARN, diagnostic
+from rig_robot.ros.startup_errors import startup_errors
 
 NEWCOMER = 5.0
 """A node that discovers another one of its name so soon after its own start ends; the other one goes on [s]."""
@@ -49,7 +50,8 @@ class RigNode(Node):
     """
 
     def __init__(self, name: str) -> None:
-        super().__init__(name)
+        with startup_errors():
+            super().__init__(name)
         self.ended: Future = Future()
         self._checks: dict[str, Callable[[Any], str | None]] = {}
         self._qos_conflicts: dict[str, str] = {}
@@ -277,9 +279,10 @@ def run(node_type: Callable[[], RigNode]) -> None:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
     _never_wait_for_a_reader()
-    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     _end_at_once_when_asked(True)
     try:
+        with startup_errors():
+            rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
         node = node_type()
         node.refuse_unknown_parameters()
         node.claim_name()
@@ -288,7 +291,7 @@ def run(node_type: Callable[[], RigNode]) -> None:
         # A wrong value concerns the person who set it: one line, no traceback.
         text = plain(error) if isinstance(error, OSError) else error
         print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr, flush=True)  # noqa: PTH119
-        rclpy.shutdown()
+        rclpy.try_shutdown()
         sys.exit(2)
     _end_at_once_when_asked(False)
     executor = SingleThreadedExecutor()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -134,17 +135,9 @@ def joint_states(system: ExaminedSystem) -> Finding:
     told = heard.positions
     rate, gap = heard.rate, heard.longest_gap
     text = f"{topic} at {rate:.0f} Hz, longest gap {1e3 * gap:.0f} ms"
-    if missing := [joint for joint in wanted if joint not in told]:
-        return fail(
-            name,
-            f"{text}; without {', '.join(missing)}; it has {', '.join(told)}",
-            "put the driver's names in `joints` (ur_robot_driver: tf_prefix; franka_ros2: arm_id), or the right "
-            "joint_states_topic",
-        )
-    if not np.isfinite([told[joint] for joint in wanted]).all():
-        return fail(
-            name, f"{text}; a position is not a finite number", "see the driver's log: the arm node refuses these"
-        )
+    if wrong := _wrong_messages(system, wanted):
+        found, advice = wrong
+        return fail(name, f"{text}; {found}", advice)
     watchdog = float(system.arm.get("watchdog", 0.25))
     if gap > watchdog:
         return fail(
@@ -161,6 +154,47 @@ def joint_states(system: ExaminedSystem) -> Finding:
             "checked",
         )
     return ok(name, f"{text}; all {len(wanted)} joints" + (f" of {len(told)}" if len(told) > len(wanted) else ""))
+
+
+def _wrong_messages(system: ExaminedSystem, wanted: list[str]) -> tuple[str, str] | None:
+    """Return what is wrong with the form of the joint states, and what to do about it; None where nothing is."""
+    told = system.heard.joints.positions
+    forms = [form for form in system.heard.joint_messages if set(wanted) & set(form.names)]
+    if missing := [joint for joint in wanted if joint not in told]:
+        return (
+            f"without {', '.join(missing)}; it has {', '.join(told)}",
+            "put the driver's names in `joints` (ur_robot_driver: tf_prefix; franka_ros2: arm_id), or the right "
+            "joint_states_topic",
+        )
+    for form in forms:
+        twice = [joint for joint, count in Counter(form.names).items() if count > 1]
+        if twice or len(form.names) != form.positions:
+            what = f"{', '.join(twice)} more than once" if twice else f"{form.positions} positions"
+            return (
+                f"messages with {len(form.names)} names and {what}",
+                "mend the driver: one position a name; the arm node refuses these",
+            )
+    if not any(set(wanted) <= set(form.names) for form in forms):
+        parts = sorted({", ".join(joint for joint in form.names if joint in wanted) for form in forms})
+        return (
+            f"never all joints in one message: {' | '.join(parts)}",
+            "let one joint_state_broadcaster publish them all (or a joint_state_publisher with source_list, and its "
+            "topic as joint_states_topic): the arm node takes whole postures only",
+        )
+    if len(publishers := {form.publisher for form in forms}) > 1:
+        given = system.heard.publishers.get(system.joint_states_topic, [])
+        names = [
+            next((end.node for end in given if who and end.identity.startswith(who)), "one that is gone already")
+            for who in publishers
+        ]
+        return (
+            f"{len(publishers)} publishers of these joints: {', '.join(sorted(names))}",
+            "stop all but the arm's driver (a joint_state_publisher, a second driver?): of two postures the arm node "
+            "can believe neither",
+        )
+    if not np.isfinite([told[joint] for joint in wanted]).all():
+        return "a position is not a finite number", "see the driver's log: the arm node refuses these"
+    return None
 
 
 def clocks(system: ExaminedSystem) -> Finding:
@@ -290,6 +324,8 @@ def pose(system: ExaminedSystem) -> Finding:
     q = measured(system, arm.joints)
     if q is None:
         return warn(name, "not running: the joints are not told", "start the arm's driver")
+    if _wrong_messages(system, list(arm.joints)):
+        return warn(name, "not known: the joint states are wrong", "mend the joint states first")
     at, turned = arm.pose(q)
     if outside := bounds.outside(at):
         return warn(

@@ -18,7 +18,9 @@ from rig_robot.doctor.check_result import Finding, fail, ok, warn
 _GOVERNORS = "/sys/devices/system/cpu"
 _RENDER = """
 import time
-import rig_sim  # chooses EGL where there is no display
+import rig_sim  # chooses how to draw where the user does not
+import os
+print("BACKEND", os.environ.get("MUJOCO_GL") or "glfw", flush=True)
 import mujoco
 model = mujoco.MjModel.from_xml_string("<mujoco><worldbody><geom size='.1'/><light/></worldbody></mujoco>")
 data = mujoco.MjData(model)
@@ -79,11 +81,16 @@ def rendering(sim: bool) -> Finding:
     except subprocess.TimeoutExpired:
         lines, status, errors = [], "none in 60 s", []
     result = next((line.split(maxsplit=2)[1:] for line in lines if line.startswith("RESULT ")), None)
-    backend = os.environ.get("MUJOCO_GL") or ("glfw" if "DISPLAY" in os.environ else "egl")
+    chosen = next((line.split()[1] for line in lines if line.startswith("BACKEND ")), "")
+    backend = chosen or os.environ.get("MUJOCO_GL") or "its default"
     if result is not None:
         return ok(name, f"{backend}: {result[1]}, {float(result[0]):.1f} ms for 640x480")
     found = f"MuJoCo cannot draw with {backend}: {errors[-1] if errors else f'exit status {status}'}"
     advice = "apt install libegl1 libgl1-mesa-dri (or libosmesa6, and MUJOCO_GL=osmesa); a graphics card: its driver"
+    if backend == "glfw":
+        advice = f"DISPLAY is {os.environ.get('DISPLAY', '')!r}, where no window opens: unset MUJOCO_GL, or {advice}"
+    elif backend not in ("egl", "osmesa", "its default"):
+        advice = f"MUJOCO_GL is {backend!r}: unset it, or set egl, osmesa or glfw"
     if sim:
         return fail(name, found, advice)
     return warn(name, found, f"only the simulation and training need it: {advice}")
