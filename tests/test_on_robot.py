@@ -1,11 +1,8 @@
 """Learning on the robot, without ROS: from nothing or a checkpoint, episode by episode, through every kill."""
 
 import dataclasses
-import os
 import pickle
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +12,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from training_process import start
 
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
@@ -202,26 +200,19 @@ def test_after_any_unit_a_restart_goes_on_to_the_same_bytes(tmp_path: Path, reco
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-PROGRAM = """
-import pickle, sys; from pathlib import Path
-from rig_robot.checkpoints.checkpoint import activate
-from rig_robot.learning.practice import acceptance_criteria as criteria
-from rig_robot.learning.practice.learner import Learner
-from rig_robot.learning.practice.settings import Settings
-criteria.knows_view = lambda *_: True
-directory = Path(sys.argv[1])
-learner = Learner(directory / "trainer", directory / "checkpoints", pickle.loads(bytes.fromhex(sys.argv[2])))
-segments = pickle.loads((directory / "segments").read_bytes())
-for number, segment in enumerate(segments):
-    if str(number) not in learner.taken:
-        learner.take(str(number), [segment], number < 9)
-while learner.due() or learner.candidate:
-    if learner.candidate is not None:
-        activate(learner.candidate)
-        learner.settle(True)
-    learner.work_once()
-print("done", flush=True)
-"""
+def learn_all(directory: Path) -> None:
+    """Take all segments that were not taken yet, and work until nothing is due."""
+    criteria.knows_view = lambda *_: True
+    learner = Learner(directory / "trainer", directory / "checkpoints", SETTINGS)
+    segments = pickle.loads((directory / "segments").read_bytes())
+    for number, segment in enumerate(segments):
+        if str(number) not in learner.taken:
+            learner.take(str(number), [segment], number < 9)
+    while learner.due() or learner.candidate:
+        if learner.candidate is not None:
+            activate(learner.candidate)
+            learner.settle(True)
+        learner.work_once()
 
 
 def test_killed_at_random_moments_it_never_publishes_anything_broken_and_gets_to_the_end(
@@ -230,25 +221,22 @@ def test_killed_at_random_moments_it_never_publishes_anything_broken_and_gets_to
     root = tmp_path / "checkpoints"
     activate(untrained(root, **TINY))
     (tmp_path / "segments").write_bytes(pickle.dumps(recorded[:15]))
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path), pickle.dumps(SETTINGS).hex()]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     rng, kills, state = np.random.default_rng(0), 0, tmp_path / "trainer" / STATE_FILE
     while True:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+        process = start(learn_all, tmp_path)
         changed = state.stat().st_mtime_ns if state.exists() else 0
-        while process.poll() is None and (not state.exists() or state.stat().st_mtime_ns == changed):
+        while process.is_alive() and (not state.exists() or state.stat().st_mtime_ns == changed):
             time.sleep(0.002)  # it has not come to work yet
         if kills < 4:
             time.sleep(rng.uniform(0, 0.5))
-            process.send_signal(signal.SIGKILL)
+            process.kill()
             kills += 1
-        output = process.communicate()[0].decode()
+        process.join(timeout=120)
         for checkpoint in (path for path in root.iterdir() if not path.name.startswith(".")):
             read_config(checkpoint)
-        if process.returncode == 0:
-            assert "done" in output
+        if process.exitcode == 0:
             break
-        assert process.returncode == -signal.SIGKILL
+        assert process.exitcode == -signal.SIGKILL
     learner = Learner(tmp_path / "trainer", root, SETTINGS)
     assert learner.taken == {str(number) for number in range(15)} and learner.progress().phase == "waiting"
     assert read_config(root).trained

@@ -31,6 +31,7 @@ TINY: dict[str, Any] = {
     "batch": 32,
     "evaluate_every": 200,
     "final_goals": 2,
+    "pictures": False,
 }
 
 

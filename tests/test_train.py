@@ -2,13 +2,10 @@
 
 import dataclasses
 import json
-import os
 import re
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import pytest
 import torch
 import tyro
 from safetensors.numpy import load_file
+from training_process import start
 
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.checkpoints.checkpoint import read_config, resolve
@@ -43,19 +41,21 @@ TINY = {
     "evaluate_every": 150,
     "evaluation_goals": 1,
     "final_goals": 2,
+    "pictures": False,
 }
-PROGRAM = """
-import sys; from pathlib import Path; import gymnasium, rig_sim
-from rig_robot.learning.arguments import TrainArgs; from rig_robot.learning.training.train import train
-train(TrainArgs(out=Path(sys.argv[1]), **{tiny!r}), gymnasium.make)
-"""
+DRAWN = TINY | {"pictures": True}
+"""The arguments of the run that all tests share."""
+
+
+def train_tiny(out: Path) -> None:
+    train(TrainArgs(out=out, **TINY), gymnasium.make)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of an undisturbed run."""
     out = tmp_path_factory.mktemp("run")
-    train(TrainArgs(out=out, **TINY), gymnasium.make)
+    train(TrainArgs(out=out, **DRAWN), gymnasium.make)
     return out
 
 
@@ -104,16 +104,16 @@ def test_a_run_killed_in_every_phase_ends_as_if_it_had_not_been(run: Path, tmp_p
         metadata = json.loads(header[8 : 8 + int.from_bytes(header[:8], "little")])["__metadata__"]
         return sum(json.loads(metadata["progress"]).values())
 
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
     for kill_at in (2, 4, 6, 10, None):
         before = units()
-        process = subprocess.Popen([sys.executable, "-c", PROGRAM.format(tiny=TINY), str(out)], env=environment)
-        while kill_at is not None and process.poll() is None and units() < kill_at:
+        process = start(train_tiny, out)
+        while kill_at is not None and process.is_alive() and units() < kill_at:
             time.sleep(0.001)
         if kill_at is not None:
-            assert process.poll() is None, "the run was over before it could be killed"
-            process.send_signal(signal.SIGKILL)
-        process.wait(timeout=120)
+            assert process.is_alive(), "the run was over before it could be killed"
+            process.kill()
+        process.join(timeout=120)
+        assert process.exitcode == (0 if kill_at is None else -signal.SIGKILL)
         if kill_at is not None:
             assert units() >= max(before, kill_at)
     assert same_tensors(last(run), last(out))
@@ -157,7 +157,7 @@ def test_a_saved_state_is_the_whole_state(tmp_path: Path, implementation: Implem
 
 
 def test_going_on_with_other_arguments_is_refused_by_name(run: Path, tmp_path: Path) -> None:
-    args = TrainArgs(out=tmp_path, **TINY)
+    args = TrainArgs(out=tmp_path, **DRAWN)
     rig = Rig(args, 2, 50, np.zeros((frames(args, 50), 48, 48, 3), np.uint8))
     (tmp_path / "state").mkdir()
     kept = {**json.loads((last(run) / "config.json").read_text())["training"], "gamma": 0.5}
@@ -169,7 +169,7 @@ def test_going_on_with_other_arguments_is_refused_by_name(run: Path, tmp_path: P
 
 def test_a_finished_run_is_left_alone(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
-    assert train(TrainArgs(out=run, **TINY), gymnasium.make) == run / "history.json"
+    assert train(TrainArgs(out=run, **DRAWN), gymnasium.make) == run / "history.json"
     assert "finished already" in capsys.readouterr().out
     assert before == {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
 
@@ -267,15 +267,15 @@ def test_a_checkpoint_of_the_original_draws_what_it_imagines_as_training_does(tm
 
 def test_a_finished_run_refuses_other_arguments_by_name(run: Path) -> None:
     with pytest.raises(ValueError, match=r"holds a run with gamma 0\.9, not 0\.5: give the same, or another directory"):
-        train(TrainArgs(out=run, **TINY | {"gamma": 0.5}), gymnasium.make)
+        train(TrainArgs(out=run, **DRAWN | {"gamma": 0.5}), gymnasium.make)
 
 
 def test_a_finished_run_without_its_arguments_is_known_by_its_checkpoint(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "old", symlinks=True)
     (tmp_path / "old" / "args.json").unlink()
     with pytest.raises(ValueError, match=r"seed 0, not 3"):
-        train(TrainArgs(out=tmp_path / "old", **TINY | {"seed": 3}), gymnasium.make)
-    assert train(TrainArgs(out=tmp_path / "old", **TINY), gymnasium.make).exists()
+        train(TrainArgs(out=tmp_path / "old", **DRAWN | {"seed": 3}), gymnasium.make)
+    assert train(TrainArgs(out=tmp_path / "old", **DRAWN), gymnasium.make).exists()
 
 
 def test_a_refused_run_leaves_its_directory_free(tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ class TrainArgs:
     """Seed of networks, environment and exploration. Same seed, machine and threads: same result."""
     threads: int = 1
     """Torch threads. More than one pays only on a machine that does nothing else."""
+    pictures: bool = True
+    """Draw the run's pictures at its end, which takes some 5 s of CPU."""
     image_size: int = 48
     """Side of the square observation [pixels]."""
     action_delay: tuple[float, float] = (0.02, 0.09)

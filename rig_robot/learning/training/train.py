@@ -152,7 +152,8 @@ class _Run:
         shutil.rmtree(args.out / STATE)
         print(sentence(self.notes["history"][-1]))
         if self.rig.representation.deployable:
-            print(f"checkpoint: {args.out / CHECKPOINTS / _name(self.steps())}; pictures: {args.out / PICTURES}")
+            drawn = f"; pictures: {args.out / PICTURES}" if args.pictures else ""
+            print(f"checkpoint: {args.out / CHECKPOINTS / _name(self.steps())}{drawn}")
         else:
             print(f"history: {args.out / HISTORY}; no checkpoint: robots act on latents of a plain VAE")
 
@@ -195,7 +196,7 @@ class _Run:
         self.notes["history"].append({"step": self.steps(), "samples": samples, **result, **spent})
         for key, value in result.items():
             self.log.add_scalar(f"evaluation/{key}", value, self.steps())
-        if last:
+        if last and self.args.pictures:
             self.draw(rollouts)
         arrays: dict[str, Any] = {
             name: np.stack([getattr(rollout, name) for rollout in rollouts]) for name in ("start", "goal", "end")
