@@ -14,6 +14,8 @@ import pytest
 
 from rig_robot.bringup.environment import dds_profile
 
+PROCESSES = ("subprocess", "Listener", "node_process", "NodeProcess", "start_training")
+"""Names that a test module has imported if it starts processes."""
 WORKERS = 5
 """Most workers of one run. Each has two domains: tests of two systems use the next one, too."""
 
@@ -51,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         module = item.module  # type: ignore[attr-defined]
-        if any(hasattr(module, name) for name in ("subprocess", "Listener", "node_process", "NodeProcess")):
+        if any(hasattr(module, name) for name in PROCESSES):
             item.add_marker(pytest.mark.processes)
         fixtures = [found for each in item._fixtureinfo.name2fixturedefs.values() for found in each]  # type: ignore[attr-defined]
         if any(fixture.scope == "module" for fixture in fixtures):

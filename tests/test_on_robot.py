@@ -12,7 +12,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from training_process import start
+from training_process import start_training
 
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
@@ -223,7 +223,7 @@ def test_killed_at_random_moments_it_never_publishes_anything_broken_and_gets_to
     (tmp_path / "segments").write_bytes(pickle.dumps(recorded[:15]))
     rng, kills, state = np.random.default_rng(0), 0, tmp_path / "trainer" / STATE_FILE
     while True:
-        process = start(learn_all, tmp_path)
+        process = start_training(learn_all, tmp_path)
         changed = state.stat().st_mtime_ns if state.exists() else 0
         while process.is_alive() and (not state.exists() or state.stat().st_mtime_ns == changed):
             time.sleep(0.002)  # it has not come to work yet

@@ -15,7 +15,7 @@ import pytest
 import torch
 import tyro
 from safetensors.numpy import load_file
-from training_process import start
+from training_process import start_training
 
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.checkpoints.checkpoint import read_config, resolve
@@ -106,7 +106,7 @@ def test_a_run_killed_in_every_phase_ends_as_if_it_had_not_been(run: Path, tmp_p
 
     for kill_at in (2, 4, 6, 10, None):
         before = units()
-        process = start(train_tiny, out)
+        process = start_training(train_tiny, out)
         while kill_at is not None and process.is_alive() and units() < kill_at:
             time.sleep(0.001)
         if kill_at is not None:

@@ -11,7 +11,7 @@ LOADED = ["torch._dynamo", "rig_sim", "rig_robot.learning.training.train", "rig_
 _context = multiprocessing.get_context("forkserver")
 
 
-def start(function: Callable[..., object], *arguments: object) -> ForkServerProcess:
+def start_training(function: Callable[..., object], *arguments: object) -> ForkServerProcess:
     """Run a function of a test module in a process forked from one that has loaded what a training needs, and no more.
 
     Its exit status is 0 when the function returns, 1 after an exception, and -9 after SIGKILL.
