@@ -26,7 +26,7 @@ from rig_robot.common.scene_names import SceneName
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.vision.goal_check import GoalCheck, pictures_entry
 from rig_robot.vision.observation import Crop, prepare_goal
-from rig_sim.scenes import draw, dress, look_of
+from rig_sim.scenes import apply_look, draw, look_of
 from rig_sim.world import WORKSPACE_HIGH, WORKSPACE_LOW
 
 
@@ -70,9 +70,9 @@ class Pictures:
         """The task's own goals in another scene."""
         seen = []
         for _ in range(count):
-            dress(self.env.world.model, draw(name, self.plain, self.rng).goal)
+            apply_look(self.env.world.model, draw(name, self.plain, self.rng).goal)
             seen.append(self.goals(1)[0])
-        dress(self.env.world.model, self.plain)
+        apply_look(self.env.world.model, self.plain)
         return np.stack(seen)
 
 

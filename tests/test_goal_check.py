@@ -17,7 +17,7 @@ from rig_robot.common.package_files import locate
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.vision.goal_check import LIMIT, GoalCheck, pictures_entry, reconstruction_errors
 from rig_robot.vision.observation import CENTRE_SQUARE, prepare_goal
-from rig_sim.scenes import dress_as
+from rig_sim.scenes import apply_still_scene
 
 SHIPPED = Path(locate(SHIPPED_CHECKPOINT))
 
@@ -36,7 +36,7 @@ def own() -> np.ndarray:
 def goals(scene: str, count: int) -> np.ndarray:
     env = gymnasium.make("RigSawyerReachXY-v0", image_size=48).unwrapped
     env.reset(seed=0)
-    dress_as(env.world.model, scene)
+    apply_still_scene(env.world.model, scene)
     rng = np.random.default_rng(0)
     return np.stack([env.render_goal(p) for p in rng.uniform(env.workspace_low, env.workspace_high, (count, 3))])
 
