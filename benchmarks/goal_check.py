@@ -24,9 +24,9 @@ from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.common.package_files import locate
 from rig_robot.common.scene_names import SceneName
 from rig_robot.inference.numpy_networks import Encoder
-from rig_robot.vision.goal_check import GoalCheck, known_by
+from rig_robot.vision.goal_check import GoalCheck, pictures_entry
 from rig_robot.vision.observation import Crop, prepare_goal
-from rig_sim.scenes import draw, dress, look_of
+from rig_sim.scenes import apply_look, draw, look_of
 from rig_sim.world import WORKSPACE_HIGH, WORKSPACE_LOW
 
 
@@ -70,9 +70,9 @@ class Pictures:
         """The task's own goals in another scene."""
         seen = []
         for _ in range(count):
-            dress(self.env.world.model, draw(name, self.plain, self.rng).goal)
+            apply_look(self.env.world.model, draw(name, self.plain, self.rng).goal)
             seen.append(self.goals(1)[0])
-        dress(self.env.world.model, self.plain)
+        apply_look(self.env.world.model, self.plain)
         return np.stack(seen)
 
 
@@ -122,9 +122,9 @@ def main(args: Args) -> None:
     check = GoalCheck(encoder)
     pictures = Pictures(encoder.config.camera.image_size)
     own = pictures.moving(args.goals)
-    found = known_by(own, np.stack([encoder.decode(encoder.encode(picture)[0]) for picture in own]))
-    print(f"stored: {check.own}; measured on {len(own)} observations: {found}\n")
-    if check.own is None:
+    found = pictures_entry(own, np.stack([encoder.decode(encoder.encode(picture)[0]) for picture in own]))
+    print(f"stored: {check.usual}; measured on {len(own)} observations: {found}\n")
+    if check.usual is None:
         raise SystemExit(f"{args.checkpoint} does not store which pictures its VAE knows: it was made before that")
     print("| picture | number | times what is usual: least, median, most | unknown | grey |")
     print("|---|---|---|---|---|")

@@ -34,7 +34,7 @@ from rig_robot.commands.options import (
     TellOptions,
     WatchOptions,
 )
-from rig_robot.common.output_paths import plain
+from rig_robot.common.output_paths import os_error_text
 from rig_robot.doctor.options import DoctorOptions
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
 from rig_robot.learning.experiments.compare import CompareArgs, compare
@@ -62,7 +62,7 @@ def main() -> None:
         _check(command)
         status = _COMMANDS[type(command)](command)
     except OSError as error:
-        print(f"rig: {plain(error)}", file=sys.stderr)
+        print(f"rig: {os_error_text(error)}", file=sys.stderr)
         status = 2
     except ValueError as error:
         print(f"rig: {error}", file=sys.stderr)

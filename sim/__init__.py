@@ -22,13 +22,13 @@ if not os.environ.get("MUJOCO_GL") and ("DISPLAY" not in os.environ or _has_egl(
     # MuJoCo would open a window on the display, which may be one that does not answer (an ssh session that has ended).
     os.environ["MUJOCO_GL"] = "egl"
     if mujoco := sys.modules.get("mujoco"):
-        # It has read the variable already, when it was imported.
+        # MuJoCo read the variable when it was imported.
         importlib.reload(sys.modules[mujoco.Renderer.__module__].gl_context)
-# Software rendering (Mesa's llvmpipe) in the calling thread: handing so small a picture to other threads costs more
-# than it gains, most of all where other processes want those cores.
+# Render (Mesa's llvmpipe) in the calling thread: handing so small a picture to other threads costs more than it gains,
+# most of all where other processes need those cores.
 os.environ.setdefault("LP_NUM_THREADS", "0")
-# No cache of shaders on disk: its thread runs when nobody else wants to, and the process cannot end before it has. On a
-# busy computer that takes 5 to 15 s; rendering starts as quickly without it.
+# Do not cache shaders on disk: the cache's thread has idle priority, and the process cannot end before it. On a busy
+# computer that takes 5 to 15 s; rendering starts as quickly without the cache.
 os.environ.setdefault("MESA_SHADER_CACHE_DISABLE", "true")
 
 import gymnasium  # noqa: E402

@@ -15,7 +15,7 @@ from rig_robot.arm.commands import Vector
 from rig_robot.arm.kinematics import TOOL_DOWN
 from rig_robot.common.scene_names import SCENES, SceneName
 from rig_robot.vision.observation import CENTRE_SQUARE, Crop, Image
-from rig_sim.scenes import Look, draw, dress, look_of
+from rig_sim.scenes import Look, apply_look, draw, look_of
 from rig_sim.world import (
     CAMERA_SIZE,
     FIXED_HEIGHT,
@@ -30,8 +30,9 @@ from rig_sim.world import (
 
 Observation = dict[str, NDArray[Any]]
 
-# An observation is averaged from a render of at least so many pixels, and so many to one of its own, along each axis.
-# With less it would differ from the camera's view by more than a 2 mm move of the tool does (test_render_path.py).
+# Least size of the render that an observation is averaged from, and least number of its pixels for one of the
+# observation's, along each axis. With less, the observation would differ from the camera node's by more than a 2 mm
+# move of the tool changes (test_render_path.py).
 RENDERED = {"xy": 240, "xyz": 288}
 SUPERSAMPLING = 4
 
@@ -100,8 +101,8 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
 
         self.world = World()
         self.kinematics = kinematics()
-        # A direct render at the observation's size is point-sampled and differs from the area-averaged camera frame as
-        # much as a move of 1 cm does. At the frame's own height there is no difference left.
+        # A direct render at the observation's size is point-sampled and differs from the area-averaged camera frame by
+        # as much as a move of 1 cm changes. At the frame's own height there is no difference.
         self.rendered_size = min(
             CAMERA_SIZE[1], image_size * max(SUPERSAMPLING, math.ceil(RENDERED[axes] / image_size))
         )
@@ -118,7 +119,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         n = len(self.axes)
         low, high = self.workspace_low, self.workspace_high
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (n,), np.float32)
-        # The tool may overshoot the box a little; only goals are held to it.
+        # The tool may overshoot the box a little; only goals must lie inside.
         reach = gymnasium.spaces.Box(low - 0.1, high + 0.1, dtype=np.float64)
         self.observation_space: gymnasium.spaces.Dict = gymnasium.spaces.Dict(
             {
@@ -154,31 +155,31 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         delay = round(self.np_random.uniform(*self.action_delay) / self.world.timestep)
         self._run(delay)
         self._target = np.clip(self._target + move, self.workspace_low, self.workspace_high)
-        # One step of inverse kinematics misses the end of a 2 cm move by 0.4 mm; the next one makes up for it.
+        # One step of inverse kinematics misses the end of a 2 cm move by 0.4 mm; the next step corrects that.
         self._q_target = self.kinematics.step(self._q_target, self._target, self.tool_orientation, self.period)
         self._speed = (self._q_target - self._q) / self.period
         self._left = ticks
-        self._dress(self._time + self.period)
+        self._show_scene_at(self._time + self.period)
         self._run(ticks - delay)
         observation, info = self._observe(), self._info()
-        # By the same function as others compute it: two ways to take a norm differ in the last bit.
+        # Call `compute_reward`, as users do: two ways to compute a norm differ in the last bit.
         reward = float(self.compute_reward(observation["achieved_goal"], observation["desired_goal"], info))
         return observation, reward, False, False, info
 
     def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any) -> Any:
-        """Return minus the distance (m) from goals achieved to goals desired, [..., 3] each; [...]."""
+        """Return minus the distances (m) [...] between achieved and desired goals, [..., 3] each."""
         return -np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)
 
     def render_goal(self, position: ArrayLike) -> Image:
         """Return uint8 [S, S, 3]: what the camera would see with the tool at a position [3] or [2] m.
 
-        It shows the scene of this episode as it looks at another time: a goal picture was taken earlier. In a cluttered
-        scene the box is elsewhere and the light another; the same in all goal pictures of an episode. The physics is
-        left as it is.
+        The picture shows the scene of this episode at another time, since goal pictures are taken earlier. In a
+        cluttered scene the box is elsewhere and the light is different, in the same way in all goal pictures of an
+        episode. The physics does not change.
         """
-        self._wear(self._scene.goal)
+        self._apply(self._scene.goal)
         image = self._image(self.world.at_rest(self._solve(HOME, self._position(position))))
-        self._wear(self._scene.at(self._time))
+        self._apply(self._scene.at(self._time))
         return image
 
     def render_frame(self) -> Image:
@@ -201,22 +202,23 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
                 camera.close()
 
     def _begin_scene(self) -> None:
-        """Return the look of a new episode. Drawn aside: what else is random stays the same in all scenes."""
+        """Draw the scene of a new episode, from a generator of its own: all else stays the same in every scene."""
         self._scene = draw(self.scene, self._plain, self.np_random.spawn(1)[0])
-        self._dress(0.0)
+        self._show_scene_at(0.0)
 
-    def _dress(self, time: float) -> None:
-        """Show the scene as it looks at a time (s) of the episode, once the physics or `_place` has gone on."""
+    def _show_scene_at(self, time: float) -> None:
+        """Give the scene its look at a time (s) of the episode; the next physics step or `_place` shows it."""
         self._time = time
-        self._wear(self._scene.at(time))
+        self._apply(self._scene.at(time))
 
-    def _wear(self, look: Look) -> None:
+    def _apply(self, look: Look) -> None:
+        """Give the model a look, unless it has it already."""
         if look is not self._look:
-            dress(self.world.model, look)
+            apply_look(self.world.model, look)
             self._look = look
 
     def _place(self, position: Vector) -> None:
-        """Put the arm at rest with the tool at position [3]: always the same posture, whatever came before."""
+        """Put the arm at rest with the tool at position [3]; the posture does not depend on the one before."""
         self._target = position
         self._q = self._q_target = self._solve(HOME, position)
         self._speed = np.zeros_like(self._q)
@@ -238,7 +240,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         return self.kinematics.solve(q, position, self.tool_orientation)
 
     def _position(self, position: ArrayLike) -> Vector:
-        """Return a whole position [3] (m) of one that may leave out the fixed height."""
+        """Return a position [3] (m), with the fixed height added where it was left out."""
         given = np.asarray(position, dtype=np.float64)
         if given.shape not in ((3,), (len(self.axes),)) or not np.isfinite(given).all():
             raise ValueError(f"a position must be {len(self.axes)} or 3 finite numbers in metres, not {position!r}")

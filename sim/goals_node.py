@@ -1,4 +1,4 @@
-"""Shows the robot random goal images one after the other, and measures each end by the simulator's tool position."""
+"""Shows the robot random goal images one after the other, and measures the true distance at the end of each."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from rig_robot.messages.images import rgb_to_image
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
 from rig_robot.vision.image_decoding import from_raw
-from rig_sim.scenes import dress_as
+from rig_sim.scenes import apply_still_scene
 from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics, view
 
 LONGEST = 8.0
 """Longest time for a goal [s]."""
 SETTLED_MM, SETTLED_S = 2.0, 1.0
-"""The tool is at rest when it has moved less than so many mm for so many s."""
+"""The tool is at rest when it has moved less than so many mm in so many seconds."""
 START_TIMEOUT = 60.0
-"""Time that the other nodes get to start [s]."""
+"""Time within which the other nodes must start [s]."""
 ASK_AGAIN = 2.0
 """Time after which an unanswered message is sent again [s]."""
 
@@ -75,7 +75,7 @@ class GoalsNode(RigNode):
         self._workspace, self._orientation = config.workspace, config.action.tool_orientation
         self._random = np.random.default_rng(seed)
         self._world = World()
-        dress_as(self._world.model, scene)
+        apply_still_scene(self._world.model, scene)
         self._kinematics = kinematics()
         self._camera = Camera(self._world.model, *CAMERA_SIZE, view(config.action.axes))
 
@@ -112,16 +112,16 @@ class GoalsNode(RigNode):
             number = len(self._distances) + 1
             goal = self._random.uniform(self._workspace.low, self._workspace.high)
             picture = self._draw(goal)
-            start_view = yield from self._look()
+            start_view = yield from self._next_view()
             took = yield from self._reach(picture)
             distance = 1000.0 * float(np.linalg.norm(self._tool_position() - goal))
             self._seconds.append(took)
             self._distances.append(distance)
             print(f"goal {number:3d}  {took:4.1f} s  {distance:6.1f} mm", flush=True)
             if self._images is not None:
-                end_view = yield from self._look()
+                end_view = yield from self._next_view()
                 panels = (start_view, "start"), (picture, "goal"), (end_view, f"end: {distance:.1f} mm")
-                if not _keep(file := self._images / f"goal_{number:04d}.png", *panels):
+                if not _write_panels(file := self._images / f"goal_{number:04d}.png", *panels):
                     self.get_logger().error(f"{file} could not be written")
         self._finish()
 
@@ -134,7 +134,7 @@ class GoalsNode(RigNode):
             raise NotReady(f"the goal was refused: {self._status.message}")
         name = values(self._status).get("goal", "")
         yield from self._wait_for(lambda: str(self._goal_latent) == name, "latent of the goal")
-        # An arm that rests because the goal has not reached it yet has not arrived.
+        # Wait until the arm acts on this goal: before that, it rests as if it had arrived.
         yield lambda: self._acted_on > self._goal_latent or self._time_is_over()
         self._trail.clear()
         yield lambda: self._at_rest() or self._time_is_over()
@@ -165,7 +165,7 @@ class GoalsNode(RigNode):
         yield from self._wait_for(self._goal_images.get_subscription_count, "goal node")
 
     def _call(self, client: Client, request: Any) -> Procedure[Any]:
-        """Call a service until it answers: a node that is restarting may miss a call."""
+        """Call a service until it answers, since a node that is restarting may miss a call."""
         answers: list[Future] = []
         yield from self._ask(
             lambda: answers.append(client.call_async(request)),
@@ -220,7 +220,7 @@ class GoalsNode(RigNode):
         return self._tool[1]
 
     def _take_status(self, message: DiagnosticStatus) -> None:
-        """Keep the answer to a picture; messages about imagined goals or later checks are not answers."""
+        """Keep the answer to a sent picture; messages about imagined goals or later checks are not answers."""
         if values(message).get("source") == "image_in":
             self._status = message
 
@@ -239,10 +239,10 @@ class GoalsNode(RigNode):
         q = self._kinematics.solve(HOME, position, self._orientation)
         return self._camera.render(self._world.at_rest(q))
 
-    def _look(self) -> Procedure[np.ndarray]:
+    def _next_view(self) -> Procedure[np.ndarray]:
         """Return the next camera frame, uint8 [480, 640, 3]; black where no pictures are stored.
 
-        The first frame may come long after the tool's first pose, and a frame from before may be of another moment.
+        Wait for a new frame: the first one may come long after the tool's first pose, and an earlier one is outdated.
         """
         if self._images is None:
             return np.zeros((*CAMERA_SIZE[::-1], 3), np.uint8)
@@ -262,11 +262,11 @@ class GoalsNode(RigNode):
         if self._json:
             try:
                 Path(self._json).write_text(json.dumps(figures) + "\n")
-            except OSError as error:  # it was writable at the start
+            except OSError as error:  # it was writable when the node started
                 raise NotReady(f"json is {self._json}, which cannot be written: {error.strerror}; {figures}") from None
 
     def stop(self) -> None:
-        """Store the figures of the goals so far: Ctrl-C ends goals without a number."""
+        """Store the figures of the goals so far, since an endless series ends by Ctrl-C."""
         if self._distances and not self._finished:
             try:
                 self._finish()
@@ -274,8 +274,8 @@ class GoalsNode(RigNode):
                 self.get_logger().error(str(error))
 
 
-def _keep(file: Path, *panels: tuple[np.ndarray, str]) -> bool:
-    """Write pictures side by side, each under its title; return whether that succeeded."""
+def _write_panels(file: Path, *panels: tuple[np.ndarray, str]) -> bool:
+    """Write pictures side by side into a file, each under its title; return whether that succeeded."""
     row = np.hstack([titled(picture, title) for picture, title in panels])
     return cv2.imwrite(str(file), cv2.cvtColor(row, cv2.COLOR_RGB2BGR))
 

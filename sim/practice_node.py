@@ -13,7 +13,7 @@ from rig_robot.ros.qos import EPISODES, LATCHED
 from rig_sim.goals_node import GoalsNode, Procedure
 
 TRAINED_TIMEOUT = 600.0
-"""Time that the trainer gets to learn from all practised steps [s]."""
+"""Time within which the trainer must have learned from all practised steps [s]."""
 SETTLED = 5.0
 """Time until the trainer's progress reflects an episode or a request [s]."""
 AGAIN = 5.0
@@ -45,7 +45,7 @@ class PracticeNode(GoalsNode):
         yield from self._make_ready("idle")
         print(f"practised for {self._done} robot steps; the trainer finishes", flush=True)
         yield from self._caught_up()
-        if self._unseen:  # the trainer waits for more exploration, and there will be none
+        if self._unseen:  # the trainer waits for more exploration, which will not come
             yield from self._call(self._learn, Trigger.Request())
             yield from self._caught_up()
         yield from self._call(self._train, SetBool.Request(data=False))

@@ -1,4 +1,4 @@
-"""The simulated robot without ROS: the world, with a trajectory controller in front of its servos."""
+"""Simulates the robot without ROS: the world, with a trajectory controller in front of its servos."""
 
 from collections.abc import Sequence
 
@@ -33,11 +33,11 @@ class SimulatedRobot:
 
         Args:
             names: the joints in the order that the points have them.
-            points: where to be, and when.
-            begin: simulated time (s) from which the points count; None for now.
+            points: joint positions and their times.
+            begin: simulated time (s) that the points' times are relative to; None for now.
 
         Raises:
-            Refused: it cannot be followed; the old one goes on.
+            Refused: the trajectory cannot be followed; the old one goes on.
         """
         state = self._trajectory.at(self.time)
         begin = self.time if begin is None else begin
@@ -56,9 +56,9 @@ class SimulatedRobot:
 
     @property
     def set_point(self) -> Vector:
-        """Joint position [7] (rad) that the servos are told to be at."""
+        """Commanded joint position [7] (rad) of the servos."""
         return self._trajectory.at(self.time)[0]
 
     def show(self, data: mujoco.MjData) -> None:
-        """Copy what a camera needs to another state of the same model."""
+        """Copy the state that a camera renders into `data`, another state of the same model."""
         data.qpos[:] = self.world.data.qpos

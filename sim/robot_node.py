@@ -21,14 +21,14 @@ from rig_robot.messages.images import rgb_to_image
 from rig_robot.ros.node import BadParameter, RigNode, run
 from rig_robot.ros.qos import COMMAND, OBSERVATION
 from rig_sim.robot import SimulatedRobot
-from rig_sim.scenes import dress_as
+from rig_sim.scenes import apply_still_scene
 from rig_sim.trajectory import Point, Refused
 from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, JOINTS, VIEWS, WORKSPACE_HIGH, WORKSPACE_LOW, Camera
 
 STATE_PERIOD = 0.01
 """Simulated time (s) between two joint states."""
 LONGEST_LEAP = 0.1
-"""Longest simulated time that is caught up at once (s); a stalled machine loses the rest."""
+"""Longest simulated time that is caught up at once (s); after a longer stall the rest is lost."""
 
 
 class RobotNode(RigNode):
@@ -64,7 +64,7 @@ class RobotNode(RigNode):
             self._robot = SimulatedRobot(start)
         except NotReached as why:
             raise BadParameter(f"start_position: {why}") from None
-        dress_as(self._robot.world.model, scene)
+        apply_still_scene(self._robot.world.model, scene)
         self._lock = threading.Lock()  # protects self._robot
         self._refused = 0
         self._lost_time = 0.0
@@ -117,7 +117,7 @@ class RobotNode(RigNode):
                 self.get_logger().warning(f"trajectory refused: {reason}", throttle_duration_sec=1.0)
 
     def _stamp(self) -> Time:
-        """Return the time now: simulated time where that is published. Call with the lock held."""
+        """Return the time now: simulated time if it is published. Call with the lock held."""
         if self._publishes_time:
             nanoseconds = self._origin + round(1e9 * self._robot.time)
             return Time(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
@@ -166,7 +166,7 @@ class RobotNode(RigNode):
             behind = time.monotonic() - due
             if behind < 0:
                 time.sleep(-behind)
-            else:  # late frames are left out, as a camera drops them
+            else:  # late frames are dropped, as a camera does
                 frames += math.floor(behind * self._speed / self._frame_period)
             with self._lock:
                 self._robot.show(shown)

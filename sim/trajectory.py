@@ -1,4 +1,4 @@
-"""A joint trajectory as ros2_control's joint_trajectory_controller understands it."""
+"""Interprets joint trajectories as ros2_control's joint_trajectory_controller does."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Array = NDArray[np.float64]
 
 
 class Refused(ValueError):
-    """A trajectory that the controller does not take, and why."""
+    """The controller rejects a trajectory; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a trajectory that was asked for; the same fields as `trajectory_msgs/JointTrajectoryPoint`."""
+    """One point of a requested trajectory, with the fields of `trajectory_msgs/JointTrajectoryPoint`."""
 
     time_from_start: float
     positions: Sequence[float]
@@ -101,7 +101,7 @@ def plan(
         raise Refused("time_from_start must rise from point to point and must not be negative")
     if times[-1] < now:
         raise Refused(f"the trajectory ended {now - times[-1]:.3f} s ago")
-    # What is over already is left out; the motion to the first point left starts from the set point as it is now.
+    # Leave out points that are in the past; the motion to the first remaining point starts from the present set point.
     left = times > now
     if not left.any():
         return Trajectory(np.array([now]), positions[-1:], None)

@@ -1,4 +1,4 @@
-"""Shows the simulated camera's view beside the goal, in a window for people."""
+"""Shows the simulated camera's view beside the goal, in a window."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class WindowNode(RigNode):
 
 
 def _panel(message: Image | None, size: tuple[int, int], title: str, without: str) -> np.ndarray:
-    """Return a picture of a size (width, height) under its title, uint8 [H, W, 3]; black where there is none."""
+    """Return a picture of a size (width, height) under its title, uint8 [H, W, 3]; black if there is no picture yet."""
     if message is None:
         return titled(np.zeros((*size[::-1], 3), np.uint8), without)
     return titled(cv2.resize(from_raw(message), size, interpolation=cv2.INTER_NEAREST), title)

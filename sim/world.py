@@ -1,4 +1,4 @@
-"""The Sawyer-reach world: an arm that follows joint positions by its servos, and the camera that watches it."""
+"""Simulates the Sawyer-reach world: an arm that follows joint positions by its servos, and its cameras."""
 
 import os
 from collections.abc import Collection
@@ -78,7 +78,7 @@ class Camera:
             self._renderer.scene.flags[flag] = False
         self._name = name
         self._option = mujoco.MjvOption()
-        # What this camera never sees (group 1 in the assets) would cost a tenth of its time.
+        # Do not draw geometry that this camera never sees (group 1 in the assets): it would cost a tenth of the time.
         self._option.geomgroup[1] = name != "camera"
         self._pixels = np.empty((height, width, 3), np.uint8)
 
@@ -93,13 +93,13 @@ class Camera:
         return np.ascontiguousarray(prepare(self._pixels, WHOLE, size)[::-1])
 
     def close(self) -> None:
-        """Free what the pictures are drawn with; no more can be drawn."""
+        """Free the renderer; no more pictures can be drawn."""
         self._renderer.close()
 
     def _draw(self, data: mujoco.MjData) -> None:
         """Render into the pixels, bottom row first as OpenGL has it.
 
-        By the renderer's own parts: its `render` copies the picture three times, a tenth of a small one's time.
+        Call the renderer's parts, since its `render` copies the picture three times: a tenth of a small one's time.
         """
         of = self._renderer
         of.update_scene(data, camera=self._name, scene_option=self._option)
@@ -123,8 +123,8 @@ class World:
         self.timestep = float(self.model.opt.timestep)
         self._tool = self.model.site("tool").id
         gain = self.model.actuator_gainprm[:, 0]
-        # A servo brakes in proportion to the joint's speed. Shifting its set point by the wanted speed times this takes
-        # the brake off the wanted part of the motion (velocity feed-forward): without it the arm lags by 0.1 s.
+        # A servo brakes in proportion to the joint's speed. Shifting its set point by this factor times the commanded
+        # speed compensates for that (velocity feed-forward); without it the arm would lag by 0.1 s.
         self._lead = -self.model.actuator_biasprm[:, 2] / gain
         self.place(HOME)
 
@@ -136,7 +136,7 @@ class World:
         mujoco.mj_forward(self.model, self.data)
 
     def at_rest(self, q: ArrayLike) -> mujoco.MjData:
-        """Return what a camera needs to show the arm at joint position q [7] (rad). Does not touch the physics."""
+        """Return a state for rendering, with the arm at joint position q [7] (rad); the physics does not change."""
         self._shown.qpos[:] = q
         mujoco.mj_kinematics(self.model, self._shown)
         mujoco.mj_camlight(self.model, self._shown)
@@ -145,18 +145,18 @@ class World:
     def advance(self, q: Vector, velocity: Vector) -> None:
         """Do one step of physics with the servos at joint position q [7] (rad), moving at velocity [7] (rad/s)."""
         self.data.ctrl[:] = q + self._lead * velocity
-        # mj_step would leave the positions of tool and shapes one step behind the joints'; in this order they agree.
+        # mj_step would leave the poses of tool and shapes one step behind the joints; in this order they agree.
         mujoco.mj_step2(self.model, self.data)
         mujoco.mj_step1(self.model, self.data)
 
     @property
     def joint_positions(self) -> Vector:
-        """[7] (rad)."""
+        """Joint positions [7] (rad)."""
         return self.data.qpos.copy()
 
     @property
     def joint_velocities(self) -> Vector:
-        """[7] (rad/s)."""
+        """Joint velocities [7] (rad/s)."""
         return self.data.qvel.copy()
 
     @property

@@ -15,9 +15,9 @@ from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.checkpoints.checkpoint import CheckpointError, PicturesEntry, read_config
 from rig_robot.common.package_files import locate
 from rig_robot.inference.numpy_networks import Encoder
-from rig_robot.vision.goal_check import LIMIT, GoalCheck, known_by, missed
+from rig_robot.vision.goal_check import LIMIT, GoalCheck, pictures_entry, reconstruction_errors
 from rig_robot.vision.observation import CENTRE_SQUARE, prepare_goal
-from rig_sim.scenes import dress_as
+from rig_sim.scenes import apply_still_scene
 
 SHIPPED = Path(locate(SHIPPED_CHECKPOINT))
 
@@ -36,7 +36,7 @@ def own() -> np.ndarray:
 def goals(scene: str, count: int) -> np.ndarray:
     env = gymnasium.make("RigSawyerReachXY-v0", image_size=48).unwrapped
     env.reset(seed=0)
-    dress_as(env.world.model, scene)
+    apply_still_scene(env.world.model, scene)
     rng = np.random.default_rng(0)
     return np.stack([env.render_goal(p) for p in rng.uniform(env.workspace_low, env.workspace_high, (count, 3))])
 
@@ -95,7 +95,7 @@ def test_a_vae_of_grey_pictures_takes_grey_ones(own, tmp_path):
 
 def test_of_an_old_checkpoint_it_cannot_be_told_but_grey_is_still_refused(own, tmp_path):
     check = GoalCheck(variant(tmp_path, pictures=None))
-    assert check.untold and check.judge(own[0]) == (None, False, pytest.approx(np.nan, nan_ok=True), "")
+    assert check.undecided and check.judge(own[0]) == (None, False, pytest.approx(np.nan, nan_ok=True), "")
     assert check.judge(grey(own[:1])[0]).grey
 
 
@@ -103,10 +103,10 @@ def test_the_usual_is_what_most_of_its_own_data_stay_within():
     rng = np.random.default_rng(0)
     pictures = rng.integers(20, 230, (200, 8, 8, 3), dtype=np.uint8)
     made = pictures + np.minimum(np.arange(200), 10).astype(np.uint8)[:, None, None, None]
-    found = missed(pictures, made)
+    found = reconstruction_errors(pictures, made)
     np.testing.assert_allclose(found[:, 0], np.minimum(np.arange(200), 10), atol=1e-4)
     np.testing.assert_allclose(found[:, 1], 0, atol=1e-4)  # as much of each colour
-    entry = known_by(pictures, made)
+    entry = pictures_entry(pictures, made)
     assert entry.missed == 10 and entry.missed_colour == 0 and 0 < entry.saturation < 1
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sensor_msgs.msg import Image
 
-from rig_robot.inference.latent import Latent, none_of
+from rig_robot.inference.latent import Latent, no_goal
 from rig_robot.messages.latents import from_message, to_message
 
 finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -26,7 +26,7 @@ def test_a_latent_comes_back_exactly(rows):
 
 
 def test_a_cleared_goal_comes_back_empty():
-    message = to_message(none_of("0123abcd"), Time())
+    message = to_message(no_goal("0123abcd"), Time())
     assert (message.width, message.height, len(message.data)) == (0, 0, 0)
     assert from_message(message).mean.size == 0
 

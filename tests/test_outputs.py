@@ -16,7 +16,7 @@ from rig_robot.bringup.node_spec import BringupError
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT, RobotOptions, SimOptions
 from rig_robot.bringup.systems import prepare_practice, robot, simulation
 from rig_robot.commands.doctor import run as examine
-from rig_robot.common.output_paths import check_file, check_folder, plain
+from rig_robot.common.output_paths import check_file, check_folder, os_error_text
 from rig_robot.doctor.options import DoctorOptions
 from rig_robot.learning.arguments import EvalArgs, ExploreArgs, TrainArgs
 from rig_robot.learning.experiments.compare import CompareArgs, compare
@@ -142,7 +142,7 @@ def test_a_node_refuses_it_as_well(module: str, parameters: dict[str, str]) -> N
 def test_an_error_of_the_system_is_told_in_words() -> None:
     with pytest.raises(IsADirectoryError) as error:
         Path("/").write_text("")
-    assert plain(error.value) == "/: Is a directory"
+    assert os_error_text(error.value) == "/: Is a directory"
 
 
 SHOWN = """

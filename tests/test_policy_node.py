@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 
 from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.common.message_fields import stamp_ns, values
-from rig_robot.inference.latent import Latent, none_of
+from rig_robot.inference.latent import Latent, no_goal
 from rig_robot.inference.numpy_networks import Policy
 from rig_robot.messages import latents as latent
 from rig_robot.ros.qos import LATCHED, OBSERVATION
@@ -90,7 +90,7 @@ def bench(policy_node, listener, checkpoint) -> Iterator[Bench]:
     bench = Bench(listener, checkpoint)
     yield bench
     bench.set_mode("idle")
-    bench.set_goal(latent.to_message(none_of(bench.vae_id), listener.node.get_clock().now().to_msg()))
+    bench.set_goal(latent.to_message(no_goal(bench.vae_id), listener.node.get_clock().now().to_msg()))
 
 
 def test_it_starts_idle_whatever_the_parameters_say_and_a_latched_goal_moves_nothing(bench, policy_node):
@@ -129,7 +129,7 @@ def test_an_episode_starts_and_ends_with_the_goal_and_the_mode(bench):
     bench.set_goal(bench.latent(2, second))
     bench.set_mode("idle")
     bench.set_mode("reach")
-    bench.set_goal(latent.to_message(none_of(bench.vae_id), TwistStamped().header.stamp))
+    bench.set_goal(latent.to_message(no_goal(bench.vae_id), TwistStamped().header.stamp))
     bench.listener.spin(0.2)
     assert bench.events() == [
         ("start", "reach", str(first)),

@@ -11,7 +11,7 @@ from gymnasium.utils.env_checker import check_env
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.common.scene_names import SCENES, STILL
 from rig_robot.vision.observation import prepare
-from rig_sim.scenes import dress, dress_as, look_of
+from rig_sim.scenes import apply_look, apply_still_scene, look_of
 from rig_sim.world import SCENE, Camera, World
 
 NAMES = ("RigSawyerReachXY-v0", "RigSawyerReachXYZ-v0")
@@ -163,9 +163,9 @@ def test_the_shifted_view_shows_the_whole_tool_in_every_corner_and_no_other_gree
 
 
 @pytest.mark.parametrize("scene", STILL)
-def test_a_model_dressed_for_the_simulated_robot_shows_what_the_environment_shows(made, scene):
+def test_the_simulated_robot_shows_a_scene_as_the_environment_does(made, scene):
     env, world = made(scene), World()
-    dress_as(world.model, scene)
+    apply_still_scene(world.model, scene)
     camera = Camera(world.model, *env.camera_size, env._view)
     env.reset(seed=0)
     np.testing.assert_array_equal(camera.render(world.at_rest(env.world.joint_positions)), env.render_frame())
@@ -175,9 +175,9 @@ def test_a_model_dressed_for_the_simulated_robot_shows_what_the_environment_show
 def distractor_pixels(env):
     """How many pixels of the observation the distractor covers now."""
     image, look = env._image(env.world.data), env._scene.at(env._time)
-    dress(env.world.model, look._replace(distractor=np.zeros(4)))
+    apply_look(env.world.model, look._replace(distractor=np.zeros(4)))
     without = env._image(env.world.data)
-    dress(env.world.model, look)
+    apply_look(env.world.model, look)
     return int((np.abs(image.astype(int) - without).max(axis=-1) > 30).sum())
 
 

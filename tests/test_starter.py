@@ -144,8 +144,8 @@ def test_when_the_launcher_dies_the_arm_brakes_disarms_and_ends(
 def test_a_node_ends_with_the_program_between_it_and_its_starter_still_alive(plain: Plain) -> None:
     """A terminal or debugger (`prefix=` of a launch file) is the parent then, and knows nothing of the launcher."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as launcher:
-        born = starter._born(launcher.pid)
-        plain.environment[starter.VARIABLE] = f"{launcher.pid} {born} {starter._numbering()}"
+        born = starter._start_time(launcher.pid)
+        plain.environment[starter.VARIABLE] = f"{launcher.pid} {born} {starter._pid_namespace()}"
         between = plain.start(before=("sh", "-c", '"$@"; exit $?', "sh"))
         launcher.kill()
         assert between.wait(5) == 1 and plain.stopped.exists()
@@ -154,7 +154,7 @@ def test_a_node_ends_with_the_program_between_it_and_its_starter_still_alive(pla
 def test_a_node_whose_starter_died_before_it_could_look_ends_at_once(plain: Plain) -> None:
     with subprocess.Popen(["true"]) as launcher:
         launcher.wait()
-    plain.environment[starter.VARIABLE] = f"{launcher.pid} 1 {starter._numbering()}"
+    plain.environment[starter.VARIABLE] = f"{launcher.pid} 1 {starter._pid_namespace()}"
     assert plain.start(waits=False).wait(30) == 1 and plain.stopped.exists()
 
 

@@ -1,1 +1,1 @@
-"""The format of a checkpoint on disk, and which checkpoints fit together."""
+"""Defines the format of a checkpoint on disk, and which checkpoints fit together."""

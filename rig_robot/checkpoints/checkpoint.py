@@ -1,15 +1,15 @@
-"""Checkpoints: a directory of `vae.safetensors`, `policy.safetensors` and `config.json` that never changes once named.
+"""Reads and writes checkpoints: directories of `vae.safetensors`, `policy.safetensors` and `config.json`.
 
-`scene.safetensors`, where there is one, is what the camera saw beside the arm (`rig_robot/vision/view_check.py`).
+A checkpoint never changes once it has its name. `scene.safetensors`, which may be missing, is what the camera saw
+beside the arm (`rig_robot/vision/view_check.py`).
 
-`config.json` says everything that a robot needs to know to act on the networks beside it (crop, image size, action
-scale, workspace ...) and the sha256 of each file, so that a half-copied or mixed-up pair is refused by name. A
-checkpoint appears by rename, whole or not at all. The active one of several is `<root>/current`, a link that is
-replaced by rename.
+`config.json` has everything that a robot needs to run the networks (crop, image size, action scale, workspace ...) and
+the sha256 of each file, so that a half-copied or mixed-up pair is rejected by name. A checkpoint appears by rename,
+whole or not at all. The active checkpoint of a root is `<root>/current`, a link that is replaced by rename.
 
-Nothing here imports torch: camera, goal and arm nodes read the configuration without it. Nor does reading the
-configuration need safetensors: `ros2 launch` is run by the interpreter of ROS 2 itself, which may have numpy and yaml
-and nothing else. No pickle is ever read.
+This module does not import torch: camera, goal and arm nodes read the configuration without it. Reading the
+configuration does not need safetensors either: `ros2 launch` is run by the interpreter of ROS 2 itself, which may have
+numpy and yaml and nothing else. No pickle is ever read.
 """
 
 import dataclasses
@@ -70,7 +70,7 @@ class PolicyEntry:
 
 @dataclass(frozen=True)
 class SceneEntry:
-    """The static scene as the camera saw it: the reference by which one tells that the camera has moved since."""
+    """The static scene as the camera saw it: the reference against which a moved camera is noticed."""
 
     file: str = SCENE_FILE
     sha256: str = ""
@@ -78,18 +78,18 @@ class SceneEntry:
 
 @dataclass(frozen=True)
 class PicturesEntry:
-    """Which pictures the VAE knows, by the observations it was trained on (`rig_robot/vision/goal_check.py`).
+    """The VAE's usual errors on its training observations, which say which goals it knows (`vision/goal_check.py`).
 
-    What it misses are root mean squares over an observation's pixels [grey levels]; 99 % of the observations stay
-    within. A goal of which it misses far more is unknown to it.
+    Errors are root mean squares over an observation's pixels [grey levels]; 99 % of the observations have no larger
+    ones. A goal with a far larger error is unknown to the VAE.
     """
 
     missed: float
-    """of the difference between an observation and its reconstruction"""
+    """error of an observation's reconstruction"""
     missed_colour: float
-    """of the colour of that difference: without each pixel's grey"""
+    """error in colour: the same without each pixel's grey"""
     saturation: float
-    """of the observations, their median: 0 where they are grey, 1 for pure colours"""
+    """median over the observations: 0 where they are grey, 1 for pure colours"""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class CameraEntry:
 
 @dataclass(frozen=True)
 class ActionEntry:
-    """What an action of +1 on an axis means, and what holds still."""
+    """The meaning of an action of +1 on an axis, and the axes that are held."""
 
     axes: tuple[str, ...]
     """the axes of the base frame that the policy moves along, in the order of its outputs"""
@@ -152,7 +152,7 @@ class CheckpointConfig:
     training: dict[str, Any] = field(default_factory=dict)
     """how it was made: the arguments of `rig train`, steps, images"""
     figures: dict[str, Any] = field(default_factory=dict)
-    """how well it does, as `rig eval` measures it"""
+    """distances to held-out goals and the like, as `rig eval` measures them"""
     scene: SceneEntry | None = None
     pictures: PicturesEntry | None = None
     parent: str = ""
@@ -171,17 +171,17 @@ class CheckpointConfig:
 
     @property
     def trained(self) -> bool:
-        """Whether anything was learned: one that was not says only what the robot and its camera are."""
+        """Whether the networks are trained; an untrained checkpoint only says what the robot and its camera are."""
         return self.training.get("samples", 1) > 0
 
 
 def save(
     directory: Path, config: CheckpointConfig, vae: Tensors, policy: Tensors, scene: Tensors | None = None
 ) -> CheckpointConfig:
-    """Write a checkpoint as `directory`, which must not exist yet; its parent is made when needed.
+    """Write a checkpoint as `directory`, which must not exist yet; its parent is created when needed.
 
-    The hashes in `config` are filled in here. Returns the configuration as written. A kill at any moment leaves either
-    the whole checkpoint or a hidden temporary directory beside it, which the next `save` of the same name removes.
+    Fill in the hashes in `config`, and return the configuration as written. A kill at any moment leaves either the
+    whole checkpoint or a hidden temporary directory beside it, which the next `save` of the same name removes.
     """
     directory = Path(directory)
     if directory.exists():
@@ -192,7 +192,7 @@ def save(
 
     import safetensors.numpy
 
-    # safetensors writes an array's memory as it lies, in whatever order that is.
+    # safetensors writes an array's memory as it is, whatever its order: make it C-contiguous first.
     vae_bytes, policy_bytes, scene_bytes = (
         safetensors.numpy.save({name: np.asarray(value, order="C") for name, value in tensors.items()})
         for tensors in (vae, policy, scene or {})
@@ -220,9 +220,9 @@ def save(
 
 
 def activate(directory: Path) -> None:
-    """Make `directory` the `current` checkpoint of its root (its parent); the link is never missing meanwhile.
+    """Make `directory` the `current` checkpoint of its root (its parent); at no moment is the link missing.
 
-    Several processes may do so at once: the last one has its way.
+    Several processes may call this at once: the last one wins.
     """
     directory = Path(directory)
     link = directory.parent / f".{CURRENT}.{secrets.token_hex(4)}.partial"
@@ -232,9 +232,9 @@ def activate(directory: Path) -> None:
 
 
 def resolve(path: Path | str) -> Path:
-    """The checkpoint directory that `path` means: itself, or `path/current` when `path` is a root of checkpoints.
+    """Return the checkpoint directory of `path`: itself, or `path/current` when `path` is a root of checkpoints.
 
-    The link is followed, so that the answer stays the same checkpoint when another becomes current.
+    The link is resolved, so that the result remains the same checkpoint when another becomes current.
     """
     path = Path(path)
     if not path.is_dir():
@@ -248,7 +248,7 @@ def resolve(path: Path | str) -> Path:
 
 
 def read_config(directory: Path | str) -> CheckpointConfig:
-    """Read and verify `directory`: every file present, every sha256 right, policy and VAE a pair."""
+    """Read and verify a checkpoint: every file is present, every sha256 right, and policy and VAE belong together."""
     directory = resolve(directory)
     config = read_entries(directory / CONFIG_FILE)
     for entry in config.files:
@@ -257,7 +257,7 @@ def read_config(directory: Path | str) -> CheckpointConfig:
 
 
 def read_entries(path: Path) -> CheckpointConfig:
-    """Read a `config.json`; the files beside it are not looked at."""
+    """Read a `config.json` without verifying the files beside it."""
     try:
         data = json.loads(path.read_bytes())
     except ValueError as error:  # covers bytes that are not UTF-8
@@ -271,7 +271,7 @@ def read_entries(path: Path) -> CheckpointConfig:
 
 
 def read_tensors(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) -> dict[str, np.ndarray]:
-    """The tensors of one of the checkpoint's files, from bytes whose sha256 was just verified."""
+    """Return the tensors of one of the checkpoint's files, from bytes whose sha256 was just verified."""
     import safetensors.numpy
 
     try:
@@ -281,7 +281,7 @@ def read_tensors(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) ->
 
 
 def verified_bytes(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) -> bytes:
-    """The content of `entry.file`; raises CheckpointError when it is missing or is not what `config.json` names."""
+    """Return the content of `entry.file`; raise CheckpointError if it is missing or its sha256 is wrong."""
     path = Path(directory) / entry.file
     try:
         content = path.read_bytes()
@@ -294,7 +294,7 @@ def verified_bytes(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) 
 
 
 def _check(config: CheckpointConfig, where: Path) -> None:
-    """What types alone do not say; raises CheckpointError."""
+    """Check what types alone do not say; raise CheckpointError for the first problem."""
     size, axes = config.vae.latent_size, config.action.axes
     covariance_shape = tuple(len(row) for row in config.latent_prior.covariance)
     problems = {
@@ -331,13 +331,13 @@ def _check(config: CheckpointConfig, where: Path) -> None:
 
 
 _LATER = frozenset({"likelihood", "scene", "pictures", "parent"})
-"""Fields that older checkpoints lack; they are then what they were before there was a choice."""
+"""Fields that older checkpoints lack, with the values that applied then."""
 
 
 def parse(kind: Any, value: Any, where: str) -> Any:
-    """`value`, as json.loads gave it, as the type `kind`; raises CheckpointError naming the place otherwise.
+    """Convert `value`, as json.loads gave it, to the type `kind`; raise CheckpointError naming the place otherwise.
 
-    Keys that this version does not know are passed over: what changes meaning changes `format`.
+    Keys that this version does not know are ignored: a change of meaning changes `format`.
     """
     if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(value, dict):
         hints = typing.get_type_hints(kind)

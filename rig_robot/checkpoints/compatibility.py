@@ -17,8 +17,8 @@ from rig_robot.checkpoints.checkpoint import (
 )
 
 ROBOT_ENTRIES = ("camera", "action", "workspace")
-"""Entries of a configuration that describe the robot. They cannot change while it runs: other nodes have read them
-when they started."""
+"""Entries of a configuration that describe the robot. They cannot change while the robot runs, since other nodes have
+read them at their start."""
 
 
 class StaleAnnouncement(Exception):
@@ -69,7 +69,7 @@ def checkpoint_directory(root: Path, name: str) -> Path:
 
 
 class Robot(Protocol):
-    """Whatever says of which robot it is: a checkpoint's configuration, or a recorded episode."""
+    """Anything that describes its robot: a checkpoint's configuration, or a recorded episode."""
 
     @property
     def camera(self) -> CameraEntry: ...

@@ -1,4 +1,4 @@
-"""Tests whether a window can be opened here, in a process of its own: OpenCV aborts where no display answers."""
+"""Tests whether a window can be opened, in a separate process: OpenCV aborts its process where no display answers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 _TRY = "import cv2; cv2.namedWindow('rig_robot'); cv2.waitKey(1)"
 PATIENCE = 20.0
-"""Time in which a window must come about [s]."""
+"""Time within which a window must open [s]."""
 
 
 def missing(given: Mapping[str, str] | None = None) -> str:
@@ -24,7 +24,7 @@ def missing(given: Mapping[str, str] | None = None) -> str:
             [sys.executable, "-c", _TRY], env=dict(given), capture_output=True, text=True, timeout=PATIENCE
         )
     except subprocess.TimeoutExpired:
-        return f"no window came about within {PATIENCE:g} s: {where}"
+        return f"no window opened within {PATIENCE:g} s: {where}"
     if tried.returncode == 0:
         return ""
     if "not implemented" in tried.stderr:

@@ -20,18 +20,18 @@ PATIENCE = 10.0
 
 
 def end_at_once(line: str, status: int = INTERRUPTED) -> None:
-    """From now on, let Ctrl-C print a line and end the process there and then.
+    """From now on, let Ctrl-C print a line and end the process immediately.
 
-    For work that leaves nothing to undo, and while modules are loaded: an exception would surface in the destructor or
-    the C++ library that happens to run ("Exception ignored in", "terminate called"), and might be lost there.
+    Use it for work that leaves nothing to undo, and while modules are loaded: an exception would be raised in the
+    destructor or the C++ library that happens to run ("Exception ignored in", "terminate called"), and might be lost.
     """
     signal.signal(signal.SIGINT, lambda *_: _end(line, status))
 
 
 def end_nodes_at_once() -> None:
-    """Where this process is to be a ROS node, let Ctrl-C end it there and then until `ros.run` takes over.
+    """If this process will be a ROS node, let Ctrl-C end it immediately until `ros.run` takes over.
 
-    It has its modules to load, which takes longer than `ros2 launch` waits when the computer is busy.
+    Loading the node's modules takes longer than `ros2 launch` waits when the computer is busy.
     """
     if "--ros-args" in sys.argv and threading.current_thread() is threading.main_thread():
         end_at_once("", 0)
@@ -62,7 +62,7 @@ def orderly(line: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if status:  # whatever a library has made of it on the way
+        if status:  # also where a library has turned the KeyboardInterrupt into another exception
             _end(line, status)
         raise
     finally:
@@ -71,7 +71,7 @@ def orderly(line: str) -> Iterator[None]:
 
 
 def _loading(frame: types.FrameType | None) -> bool:
-    """Return whether a module is being loaded there."""
+    """Return whether a stack frame is within the loading of a module."""
     while frame is not None:
         if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
             return True
@@ -80,12 +80,12 @@ def _loading(frame: types.FrameType | None) -> bool:
 
 
 def _end(line: str, status: int) -> None:
-    """Print a line and end the process without the interpreter's own end, where threads of libraries may abort it."""
+    """Print a line and end the process without the interpreter's shutdown, in which threads of libraries may abort."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # Ctrl-C may have come in the middle of a write
             stream.flush()
     if line:
-        # The terminal has echoed ^C, and a progress bar leaves the cursor where it ends.
+        # Begin a new line where the terminal has echoed ^C or a progress bar has left the cursor at its end.
         begun = os.isatty(2) or getattr(getattr(sys.modules.get("tqdm"), "tqdm", None), "_instances", None)
         with contextlib.suppress(OSError):
             os.write(2, f"{chr(10) if begun else ''}{line}\n".encode())

@@ -8,13 +8,13 @@ _LARGEST_KEPT = 32 * 1024 * 1024
 
 
 def keep_large_blocks() -> None:
-    """Let freed image buffers stay with this process instead of going back to the kernel.
+    """Keep freed image buffers in this process instead of returning them to the kernel.
 
-    The default gives a 640x480 frame's buffers back and gets them anew, page by page, for every frame: that is half of
-    what the camera node does for a frame, and what makes some frames late (docs/nodes.md).
+    By default the C library returns a 640x480 frame's buffers and gets them anew, page by page, for every frame. That
+    is half of the camera node's work for a frame, and makes some frames late.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:  # another C library: it only costs time
+    if mallopt is None:  # another C library: frames only take longer
         return
     mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
     mallopt(_M_TRIM_THRESHOLD, 4 * _LARGEST_KEPT)

@@ -67,20 +67,20 @@ class Period:
         self._last: float | None = None
 
     def note(self, steady: float) -> None:
-        """Take the arrival of a message, steady clock [s]."""
+        """Note the arrival of a message, steady clock [s]."""
         if self._last is not None:
             self._intervals.append(steady - self._last)
         self._last = steady
 
     def times(self, factor: float, *, least: float, most: float) -> float:
-        """Return so many of the median period, within two bounds [s]; the upper one while the period is not known."""
+        """Return `factor` median periods, clipped to two bounds [s]; the upper bound while the period is not known."""
         if len(self._intervals) < self.KNOWN:
             return most
         return min(most, max(least, factor * median(self._intervals)))
 
 
 class ClockJump:
-    """Watches ROS time against the steady clock and tells when the one jumps against the other.
+    """Compares ROS time with the steady clock and reports when ROS time jumps.
 
     Args:
         limit: Difference between the two clocks' progress that counts as a jump [s].

@@ -1,7 +1,7 @@
 """Claims the full name of a node, so that it exists once in a ROS domain on one machine.
 
-A claim is a socket of the node's name, without a file: the kernel takes it back however the process ends, so it is
-known at once who is alive. DDS discovery may take three seconds.
+A claim is a socket of the node's name, without a file: the kernel closes it however the process ends, so another
+process knows at once whether the node is alive. DDS discovery may take three seconds.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ def domain(environment: Mapping[str, str]) -> str:
 
 
 def other_domain(environment: Mapping[str, str]) -> int:
-    """Return a domain to suggest; those above 101 meet the ports that Linux hands out."""
+    """Return a domain to suggest; ports of domains above 101 collide with those that Linux assigns by itself."""
     own = domain(environment)
     return int(own) + 1 if own.isdecimal() and int(own) < 101 else 1
 
 
 def _address(name: str, environment: Mapping[str, str]) -> str:
-    """Return the address, without a file, of a node's claim; it may have 107 characters."""
+    """Return the address of a node's claim, a socket without a file; Linux allows 107 characters."""
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
     return f"\0rig_robot/{domain(environment)}/{digest}{name[-60:]}"
 

@@ -1,4 +1,4 @@
-"""Checks, before the work begins, whether its result can be written where it is asked for."""
+"""Checks, before the work begins, whether its result can be written to the requested place."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 
 
 class BadOutput(ValueError):
-    """A result cannot be written where it is asked for; the text names the place and what would be right."""
+    """A result cannot be written to the requested place; the text names the place and what would be right."""
 
 
-def plain(error: OSError) -> str:
-    """Return what the system says of a file, without Python's number for it: PATH: Is a directory."""
+def os_error_text(error: OSError) -> str:
+    """Return the system's message for a file, without Python's error number: PATH: Is a directory."""
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
     return f"{' -> '.join(names)}: {error.strerror}" if names and error.strerror else error.strerror or str(error)
 
 
 def check_file(name: str, path: Path | None) -> None:
-    """Check that a file can be written, by making it and taking it away again; an old one stays as it is.
+    """Check that a file can be written, by creating and removing it; an existing file stays as it is.
 
     Args:
-        name: Of the argument that says where.
-        path: The file; None where none is asked for.
+        name: Name of the argument that gives the path.
+        path: The file; None where none is requested.
 
     Raises:
         BadOutput: If it cannot be written.
@@ -30,7 +30,7 @@ def check_file(name: str, path: Path | None) -> None:
     if path is None:
         return
     try:
-        real = Path(os.path.realpath(path))  # a link to a file that is not there yet is written through
+        real = Path(os.path.realpath(path))  # writing to a link creates the file that it points to
         if real.is_dir():
             raise BadOutput(f"{name} is {path}, which is a directory: name a file in it")
         if not real.parent.is_dir():
@@ -41,21 +41,21 @@ def check_file(name: str, path: Path | None) -> None:
             real.unlink()
         elif real.is_file():
             os.close(os.open(real, os.O_WRONLY))
-        elif not os.access(real, os.W_OK):  # a pipe or device, which an open and a close would disturb
+        elif not os.access(real, os.W_OK):  # not opened, since opening and closing would disturb a pipe or device
             raise BadOutput(f"{name} is {path}, which may not be written")
     except OSError as error:
         raise BadOutput(f"{name} is {path}, which cannot be written: {error.strerror}") from None
 
 
 def check_folder(name: str, path: Path | None) -> None:
-    """Check that files can be written to a folder, which need not be there yet; nothing is left of the attempt.
+    """Check that files can be written to a folder, which need not exist yet; the check leaves nothing behind.
 
     Args:
-        name: Of the argument that says where.
-        path: The folder; None where none is asked for.
+        name: Name of the argument that gives the path.
+        path: The folder; None where none is requested.
 
     Raises:
-        BadOutput: If there is something else, or files cannot be written.
+        BadOutput: If the path is no folder, or files cannot be written there.
     """
     if path is None:
         return

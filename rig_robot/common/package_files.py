@@ -1,4 +1,4 @@
-"""Finds the files that come with the packages, however they were installed: pip, pip -e, colcon or a checkout."""
+"""Finds files that are installed with the packages, for pip, pip -e, colcon and a checkout alike."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 SCHEME = "package://"
 RENAMED = {"rig_robot/checkpoints": "rig_robot/models"}
-"""Folders of packages under their names of version 0.1, which go on for one version."""
+"""Deprecated names of folders in packages (version 0.1), still accepted for one version."""
 
 
 class NotFound(ValueError):
-    """A file that was asked for is not there; the text says where it was looked for."""
+    """A requested file does not exist; the text names the places that were searched."""
 
 
 def share(*parts: str) -> Path:
@@ -23,7 +23,7 @@ def share(*parts: str) -> Path:
         NotFound: If no installed share folder nor the checkout has it.
     """
     package = Path(__file__).resolve().parents[1]
-    # The checkout first, so that an edited file there counts; then the prefix that this file was installed under.
+    # Search the checkout first, so that its edited files are used; then the prefix that this file was installed under.
     roots = [package.parent] if (package.parent / "package.xml").is_file() else []
     roots += [parent / "share" / "rig_robot" for parent in package.parents[1:6]]
     roots.append(Path(sys.prefix) / "share" / "rig_robot")
@@ -37,7 +37,7 @@ def locate(place: str) -> Path:
     """Return the path that a parameter names: an ordinary path, or `package://NAME/PATH` inside a Python package.
 
     Raises:
-        NotFound: If there is nothing.
+        NotFound: If the path does not exist.
     """
     if not place.startswith(SCHEME):
         path = Path(place).expanduser()
@@ -52,7 +52,7 @@ def locate(place: str) -> Path:
         name, _, inside = inside.partition("/")
         try:
             spec = importlib.util.find_spec(name)
-        except (ModuleNotFoundError, ValueError):  # of a.b there is no a; there is no name
+        except (ModuleNotFoundError, ValueError):  # the parent of a dotted name is missing, or the name is empty
             spec = None
         if spec is None or not spec.submodule_search_locations:
             raise NotFound(f"{place}: there is no Python package {name}")

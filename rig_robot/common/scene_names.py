@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 StillName = Literal["plain", "shifted"]
-"""Scenes in which nothing but the arm moves: those that the whole system runs in."""
+"""Scenes in which only the arm moves; the whole system can run in these."""
 SceneName = Literal[StillName, "cluttered", "colours"]
 STILL: tuple[StillName, ...] = get_args(StillName)
 SCENES: tuple[SceneName, ...] = get_args(SceneName)

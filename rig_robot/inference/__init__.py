@@ -1,1 +1,1 @@
-"""What the robot runs: networks in numpy, policies and goals for each VAE, exploration, pace. No torch."""
+"""Runs a checkpoint on the robot, without torch: networks in numpy, goals for each VAE, exploration, pace."""

@@ -1,4 +1,4 @@
-"""Random motion that covers the workspace, for a robot that knows nothing yet (RIG, Algorithm 1, line 1)."""
+"""Draws random motion that covers the workspace, for a robot without a trained policy (RIG, Algorithm 1, line 1)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from numpy.typing import NDArray
 from rig_robot.checkpoints.checkpoint import ActionEntry, WorkspaceEntry
 
 DRAWS = 20
-"""Most directions that are drawn until one ends near enough to the box"""
+"""Largest number of directions that are drawn until one ends near enough to the box."""
 BEYOND = 0.04
-"""How far outside the box a direction may end [m]; it is then shortened. At 0 the arm hardly ever reaches the edges."""
+"""Distance outside the box at which a direction may end [m]; the action is then shortened to end at the wall. With 0,
+the arm would hardly ever reach the edges."""
 
 
 class Explorer:
-    """Sticky random actions: a direction is held for some steps, since white noise covers half as much of the box.
+    """Draws random actions and holds each for some steps: white noise would cover half as much of the box.
 
-    .. note:: In training, every episode starts at another place. A robot goes on from where it is, and a plain random
-       walk would stick to the walls. So, where the place is known, a direction that would end far outside the box is
-       drawn again, and a direction that would end a little outside ends at the wall: the edges are visited as often as
-       all other places.
+    .. note:: In training, every episode starts at another place. A robot continues from where it is, and a plain random
+       walk would stay at the walls. So, where the tool's place is known, a direction that would end far outside the box
+       is drawn again, and one that would end a little outside is shortened to end at the wall. The edges are then
+       visited as often as all other places.
     """
 
     def __init__(self, action: ActionEntry, workspace: WorkspaceEntry, sticky: int, rng: np.random.Generator) -> None:

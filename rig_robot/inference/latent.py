@@ -1,4 +1,4 @@
-"""A latent with the name of the VAE that made it."""
+"""Defines a latent that carries the id of the VAE that encoded it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Latent(NamedTuple):
     vae_id: str
     """first 8 hex digits of the sha256 of the VAE"""
     mean: NDArray[np.float32]
-    """[L]; [0] for a goal that was cleared"""
+    """[L]; shape [0] for a cleared goal"""
     log_variance: NDArray[np.float32]
     """[L]"""
     imagined: bool = False
-    """whether it is a goal that was drawn from the prior, not shown as a picture"""
+    """whether it is a goal drawn from the prior instead of shown as a picture"""
 
 
-def none_of(vae_id: str) -> Latent:
-    """Return the latent that means that there is no goal."""
+def no_goal(vae_id: str) -> Latent:
+    """Return the latent that says that there is no goal."""
     return Latent(vae_id, np.empty(0, np.float32), np.empty(0, np.float32))

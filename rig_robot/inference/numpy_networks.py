@@ -1,9 +1,8 @@
 """Runs a checkpoint's networks on a robot: image to latent, latent and goal to action; one image at a time, in numpy.
 
-The networks are those of `vae.py` and `actor_critic.py`; `tests/test_inference.py` compares the two. They are written
-again here because a node that wakes 30 times a second finds its caches cold, and torch's many layers of code then cost
-more than the arithmetic: with torch an encoding took 0.9 ms and an action 0.6 ms, here 0.3 ms and 0.15 ms. Nodes also
-start at once, where importing torch alone takes seconds.
+The networks are those of `vae.py` and `actor_critic.py`; `tests/test_inference.py` compares the two implementations.
+This one exists because a node that wakes 30 times a second finds its caches cold, and torch's many layers of code then
+cost more than the arithmetic (docs/nodes.md has the times). Nodes also start sooner: importing torch takes seconds.
 """
 
 from itertools import pairwise
@@ -37,7 +36,7 @@ class Encoder:
         tensors = read_tensors(directory, entry)
         _check_shapes(tensors, _vae_shapes(size, entry.latent_size, entry.channels), directory / entry.file)
 
-        # Images are [row, column, channel] here, so that a convolution is one matrix product; torch has channels first.
+        # Images are [row, column, channel], so that a convolution is one matrix product; torch has the channels first.
         self.mean_image = np.ascontiguousarray(tensors["mean_image"].transpose(1, 2, 0))
         names = [f"encoder.{2 * i}" for i in range(len(KERNELS))]
         self._down = [

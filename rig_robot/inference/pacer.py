@@ -3,10 +3,10 @@
 from collections import deque
 from statistics import median
 
-_AGREE = 3
-"""After so many frames in a row, in order among themselves, the clock was set back; fewer are only late"""
+_CONSECUTIVE = 3
+"""Number of consecutive frames, older than the newest and in order, that show that the clock was set back."""
 _TIE = 0.05
-"""Share of the frame interval within which two frames count as equally near to the period's end"""
+"""Share of the frame interval within which two frames count as equally near to the period's end."""
 
 
 class Pacer:
@@ -18,9 +18,9 @@ class Pacer:
 
     A frame that comes after a newer one (a driver that swaps its buffers, two paths through a network) is skipped. If
     an action came late because of it, the next action comes earlier; no action follows another within less than half a
-    period. Only where several frames come in a row, older than the newest, in order and for half a period, was the
-    clock set back, and the new time is followed. A frame that is older than the one last acted on by less than a period
-    is never due.
+    period. If several consecutive frames are older than the newest one, in order and for half a period, the clock was
+    set back, and the pacer continues with the new time. A frame that is older than the one last acted on by less than a
+    period is never due.
     """
 
     def __init__(self, period_s: float) -> None:
@@ -46,19 +46,19 @@ class Pacer:
             if stamp_s < self._newest:
                 self._disorder = self._disorder[0], True
             if stamp_s > self._newest - self._period:
-                return False  # older ones may be right and the newest wrong: a stamp of tomorrow
+                return False  # if the newest stamp lies far in the future, the older frames may be the right ones
         return self._acted is None or stamp_s - self._acted >= self._least_gap()
 
     def acted(self, stamp_s: float) -> None:
         """Note that the frame with this stamp was acted on."""
         if self._acted is not None:
-            late = self._debt() + stamp_s - self._acted - self._period
+            late = self._lateness() + stamp_s - self._acted - self._period
             self._late = min(max(late, -self._period), self._period)
         self._acted, self._disorder = stamp_s, (self._disorder[1], False)
 
-    def _debt(self) -> float:
-        """Return how late the actions are [s], as far as the next one makes up for it; below 0: early."""
-        # For a lost frame, nothing is made up for: the steps that training gets would be uneven.
+    def _lateness(self) -> float:
+        """Return the lateness of the actions that the next action is to compensate [s]; below 0: earliness."""
+        # Lateness by a lost frame is not compensated, since training would get uneven steps.
         return self._late if any(self._disorder) else min(self._late, 0.0)
 
     def _set_back(self, stamp_s: float) -> bool:
@@ -67,11 +67,11 @@ class Pacer:
             self._older = [stamp_s]
         elif stamp_s > self._older[-1]:
             self._older.append(stamp_s)
-        return len(self._older) >= _AGREE and self._older[-1] - self._older[0] >= self._period / 2
+        return len(self._older) >= _CONSECUTIVE and self._older[-1] - self._older[0] >= self._period / 2
 
     def _least_gap(self) -> float:
         """Return the least time since the frame last acted on after which a frame is due [s]."""
-        interval, debt = median(self._intervals) if self._intervals else 0.0, self._debt()
+        interval, late = median(self._intervals) if self._intervals else 0.0, self._lateness()
         tie = _TIE * interval
-        least = self._period - interval / 2 - max(debt, 0.0) + (tie if debt < -tie else -tie)
+        least = self._period - interval / 2 - max(late, 0.0) + (tie if late < -tie else -tie)
         return max(least, self._period / 2)

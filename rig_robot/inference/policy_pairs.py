@@ -19,7 +19,7 @@ class Pair:
 
 
 class Pairs:
-    """At most two pairs: the one whose VAE the latents come from, and the one that is about to replace it."""
+    """Holds at most two pairs: the one whose VAE the latents come from, and the one that is about to replace it."""
 
     def __init__(self, name: str, policy: Policy) -> None:
         self.present = Pair(name, policy)
@@ -34,11 +34,11 @@ class Pairs:
         self._held = {self.present.policy.vae_id: self.present, policy.vae_id: pair}
 
     def holds(self, vae_id: str) -> bool:
-        """Return whether a policy that is held was trained on a VAE."""
+        """Return whether one of the held policies was trained on a VAE."""
         return vae_id in self._held
 
     def see(self, vae_id: str) -> None:
-        """Make the pair of the VAE that latents come from the present one."""
+        """Make the pair of this VAE, whose latents now arrive, the present pair."""
         self.present = self._held.get(vae_id, self.present)
 
     def of(self, found: Latent) -> Pair:

@@ -1,4 +1,4 @@
-"""The part of the VAE's architecture that `config.json` does not give, for training (torch) and inference (numpy)."""
+"""Defines the part of the VAE's architecture that `config.json` does not give, for training (torch) and inference."""
 
 KERNELS = (5, 3, 3)
 STRIDES = (3, 2, 2)

@@ -14,7 +14,7 @@ from rig_robot.common.message_fields import values
 from rig_robot.ros.node import RigNode
 from rig_robot.ros.qos import EPISODES
 from rig_robot.vision.view_check import Reference, ViewChange, reference
-from rig_robot.vision.view_monitor import ViewWatch
+from rig_robot.vision.view_monitor import ViewMonitor
 
 
 class ViewComparison:
@@ -28,7 +28,7 @@ class ViewComparison:
 
     def __init__(self, node: RigNode, checkpoint: Path, comparable: bool) -> None:
         self._node, self._root, self._comparable = node, checkpoint.parent, comparable
-        self._watch: ViewWatch | None = None
+        self._watch: ViewMonitor | None = None
         self._follow(reference(checkpoint))
         node.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_checkpoint, EPISODES)
 
@@ -62,7 +62,7 @@ class ViewComparison:
         elif scene is None or not self._comparable:
             return  # a checkpoint from before there were references; or observations of another size
         elif self._watch is None:
-            self._watch = ViewWatch(scene)
+            self._watch = ViewMonitor(scene)
         else:
             self._watch.follow(scene)
 

@@ -20,7 +20,7 @@ from rig_robot.checkpoint_delivery.swap_follower import Loaded, SwapFollower
 from rig_robot.checkpoints.checkpoint import resolve
 from rig_robot.common.message_fields import stamp_ns, stamp_s, values
 from rig_robot.common.package_files import locate
-from rig_robot.inference.latent import Latent, none_of
+from rig_robot.inference.latent import Latent, no_goal
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.messages import latents as latent
 from rig_robot.messages.diagnostics import OK, WARN
@@ -96,7 +96,7 @@ class EncoderNode(RigNode):
             return
         if message.width == 0 and message.height == 0:
             self._goal = None
-            self._goal_latents.publish(latent.to_message(none_of(self._encoder.vae_id), stamp))
+            self._goal_latents.publish(latent.to_message(no_goal(self._encoder.vae_id), stamp))
             self._reconstructions.publish(rgb_to_image(np.empty((0, 0, 3), np.uint8), stamp, "goal"))
             return
         try:

@@ -128,8 +128,8 @@ class GoalNode(RigNode):
             return f"{verdict.text}: send one in colour (with accept_grey set it is taken, but the arm may end far off)"
         if verdict.known or not self.get_parameter("refuse_unknown").value:
             return ""
-        untold = self._check.untold or "nothing has been learnt yet: no picture is known"
-        return f"{verdict.text or untold} (refuse_unknown is set)"
+        undecided = self._check.undecided or "nothing has been learnt yet: no picture is known"
+        return f"{verdict.text or undecided} (refuse_unknown is set)"
 
     def _set(self, observation: np.ndarray, what: dict[str, Any], doubts: Sequence[str] = ()) -> None:
         """Make a picture the goal; its stamp, the time of acceptance, names the goal.
@@ -170,8 +170,8 @@ class GoalNode(RigNode):
 
     def _check_with(self, check: GoalCheck) -> None:
         self._check = check
-        if check.untold:
-            self.get_logger().warning(check.untold)
+        if check.undecided:
+            self.get_logger().warning(check.undecided)
 
     def _on_ready(self, message: DiagnosticStatus) -> None:
         """Load the VAE that the encoder has activated."""

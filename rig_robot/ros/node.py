@@ -31,7 +31,7 @@ from rclpy.task import Future
 
 from rig_robot.common import starter
 from rig_robot.common.node_name_claim import claim
-from rig_robot.common.output_paths import plain
+from rig_robot.common.output_paths import os_error_text
 from rig_robot.messages.diagnostics import ERROR, OK, WARN, diagnostic
 from rig_robot.ros.startup_errors import startup_errors
 
@@ -289,7 +289,7 @@ def run(node_type: Callable[[], RigNode]) -> None:
         starters = [] if node.outlive_starter else starter.open_starters(os.environ)
     except (ValueError, OSError) as error:
         # A wrong value concerns the person who set it: one line, no traceback.
-        text = plain(error) if isinstance(error, OSError) else error
+        text = os_error_text(error) if isinstance(error, OSError) else error
         print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr, flush=True)  # noqa: PTH119
         rclpy.try_shutdown()
         sys.exit(2)

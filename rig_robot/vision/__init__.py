@@ -1,1 +1,1 @@
-"""Observations, untrusted pictures, and whether view and goals are familiar."""
+"""Makes observations, decodes untrusted pictures, and checks whether view and goals are familiar."""

@@ -1,7 +1,7 @@
-"""Measures whether the VAE knows what a goal picture shows: its error against its error on its own training data.
+"""Checks whether the VAE knows what a goal picture shows: compares its error there with its error on training data.
 
-The policy can know of a goal only what the VAE makes of it. Of a picture that it has never seen the like of, that is
-any latent at all, and the arm would go to any place of its box. No torch here: the goal node and training share this.
+The policy knows of a goal only the latent. A picture unlike all training pictures gets an arbitrary latent, and the
+arm would go anywhere in its box. This module imports no torch: the goal node and training share it.
 """
 
 from __future__ import annotations
@@ -16,55 +16,55 @@ from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.vision.observation import Image
 
 LIMIT = 1.25
-"""A picture of which the VAE misses more than so many times what it misses of its own data is one that it does not
-know. docs/goals.md has what this is measured by."""
+"""A picture is unknown where the VAE's error is more than so many times its usual error; docs/goals.md says how this
+was measured."""
 USUAL = 0.99
-"""Share of its own data of which the VAE misses no more than what the checkpoint stores as usual."""
+"""The usual error that a checkpoint stores: this share of the training pictures has no larger one."""
 _GREY, _COLOURED = 0.25, 0.04
-"""A picture with a smaller share than `_GREY` of the VAE's own saturation is grey; a VAE of less saturation than
-`_COLOURED` has learnt from grey pictures, or of a scene so pale that colour does not tell."""
+"""A picture is grey if its saturation is less than `_GREY` times that of the training pictures. If the training
+pictures have less saturation than `_COLOURED`, they are grey or too pale to tell, and no picture is called grey."""
 _ROUNDING = 1.0
-"""Less is never missed [grey levels]: pictures are of whole ones."""
+"""Lower bound of the usual error [grey levels]: pixels are rounded to whole grey levels."""
 _DARK = 8.0
-"""In a picture that is darker than this on average [grey levels], no colour could be seen."""
+"""A picture that is darker than this on average [grey levels] is not checked for colour."""
 
 
 class Verdict(NamedTuple):
-    """What a goal picture is to a VAE."""
+    """Whether a VAE knows a goal picture."""
 
     known: bool | None
-    """None: it cannot be told, because the checkpoint does not store what its VAE misses of its own data"""
+    """None: undecided, because the checkpoint does not store the VAE's usual error"""
     grey: bool
-    """it has no colour, and the VAE has learnt from pictures that have"""
+    """the picture has no colour, and the training pictures have"""
     times: float
-    """what the VAE misses of the picture, as a multiple of what it misses of its own data; NaN: it cannot be told"""
+    """the VAE's error as a multiple of its usual error; NaN: undecided"""
     text: str
     """why it is not known or grey, with the figures; empty where nothing is wrong"""
 
 
-def missed(pictures: np.ndarray, reconstructions: np.ndarray) -> NDArray[np.float64]:
-    """Return what a VAE misses of pictures: root mean squares over pixels [grey levels].
+def reconstruction_errors(pictures: np.ndarray, reconstructions: np.ndarray) -> NDArray[np.float64]:
+    """Return a VAE's errors on pictures: root mean squares over pixels [grey levels].
 
     Args:
         pictures: uint8 [N, S, S, 3] RGB.
-        reconstructions: uint8 [N, S, S, 3] RGB, what the VAE makes of them.
+        reconstructions: uint8 [N, S, S, 3] RGB, the pictures encoded and decoded by the VAE.
 
     Returns:
-        float [N, 2]: of the whole difference, and of its colour (the difference without each pixel's grey).
+        float [N, 2]: error of the whole picture, and of its colour (the difference without each pixel's grey).
     """
     off = reconstructions.astype(np.float32) - pictures
     colour = off - off.mean(axis=-1, keepdims=True)
     return np.sqrt(np.stack([np.square(part).mean(axis=(1, 2, 3), dtype=np.float64) for part in (off, colour)], axis=1))
 
 
-def known_by(pictures: np.ndarray, reconstructions: np.ndarray) -> PicturesEntry:
-    """Return what a checkpoint stores of which pictures its VAE knows.
+def pictures_entry(pictures: np.ndarray, reconstructions: np.ndarray) -> PicturesEntry:
+    """Return the checkpoint's entry that says which pictures its VAE knows.
 
     Args:
-        pictures: uint8 [N, S, S, 3] RGB, observations that the VAE learnt from.
-        reconstructions: uint8 [N, S, S, 3] RGB, what the VAE makes of them.
+        pictures: uint8 [N, S, S, 3] RGB, observations that the VAE was trained on.
+        reconstructions: uint8 [N, S, S, 3] RGB, the observations encoded and decoded by the VAE.
     """
-    whole, colour = np.quantile(missed(pictures, reconstructions), USUAL, axis=0).tolist()
+    whole, colour = np.quantile(reconstruction_errors(pictures, reconstructions), USUAL, axis=0).tolist()
     saturation = float(np.median([_saturation(picture) for picture in pictures]))
     return PicturesEntry(round(whole, 2), round(colour, 2), round(saturation, 3))
 
@@ -74,18 +74,18 @@ class GoalCheck:
 
     def __init__(self, encoder: Encoder) -> None:
         self.vae_id = encoder.vae_id
-        self.own = encoder.config.pictures
-        """None: an older checkpoint, which does not say"""
-        self.untold = ""
-        """why it cannot be told whether a picture is known; empty where it can, or where nothing has been learnt yet"""
-        if self.own is None and encoder.config.trained:
-            self.untold = (
-                f"the checkpoint of VAE {self.vae_id} does not store what the VAE misses of its own data: whether it "
-                "knows a goal picture cannot be told"
+        self.usual = encoder.config.pictures
+        """None: an older checkpoint, which does not store the usual error"""
+        self.undecided = ""
+        """why it is undecided whether a picture is known; empty where it is decided, or where nothing is learned yet"""
+        if self.usual is None and encoder.config.trained:
+            self.undecided = (
+                f"the checkpoint of VAE {self.vae_id} does not store the VAE's usual error: whether the VAE knows a "
+                "goal picture cannot be told"
             )
         self._encoder = encoder
-        # Older checkpoints still tell whether there was colour, by the mean of what their VAE has learnt from.
-        self._saturation = _saturation(encoder.mean_image) if self.own is None else self.own.saturation
+        # Older checkpoints store the mean training picture, from which its colour is known.
+        self._saturation = _saturation(encoder.mean_image) if self.usual is None else self.usual.saturation
 
     def judge(self, picture: Image) -> Verdict:
         """Judge a prepared goal picture, uint8 [S, S, 3] RGB."""
@@ -95,21 +95,20 @@ class GoalCheck:
         reasons = []
         if grey:
             reasons.append(
-                f"it has no colour (saturation {saturation:.2f}, what the VAE has learnt from has "
-                f"{self._saturation:.2f})"
+                f"it has no colour (saturation {saturation:.2f}, the training pictures have {self._saturation:.2f})"
             )
-        if self.own is None:
+        if self.usual is None:
             return Verdict(None, grey, float("nan"), "; ".join(reasons))
-        made = self._encoder.decode(self._encoder.encode(picture)[0])
-        found = missed(picture[None], made[None])[0]
-        own = np.maximum([self.own.missed, self.own.missed_colour], _ROUNDING)
-        worst = int(np.argmax(found / own))
-        times = float(found[worst] / own[worst])
+        reconstruction = self._encoder.decode(self._encoder.encode(picture)[0])
+        errors = reconstruction_errors(picture[None], reconstruction[None])[0]
+        usual = np.maximum([self.usual.missed, self.usual.missed_colour], _ROUNDING)
+        worst = int(np.argmax(errors / usual))
+        times = float(errors[worst] / usual[worst])
         if times > LIMIT:
-            what = ("it", "its colours")[worst]
             reasons.append(
-                f"the VAE does not know what it shows: it misses {found[worst]:.0f} grey levels of {what}, "
-                f"{times:.1f} times the {own[worst]:.0f} that it misses of its own data (known: up to {LIMIT:g} times)"
+                f"the VAE does not know what it shows: its {('error', 'error in colour')[worst]} is "
+                f"{errors[worst]:.0f} grey levels, {times:.1f} times the usual {usual[worst]:.0f} "
+                f"(known: up to {LIMIT:g} times)"
             )
         return Verdict(times <= LIMIT, grey, times, "; ".join(reasons))
 

@@ -1,7 +1,7 @@
-"""Decodes untrusted image messages, raw or compressed, into RGB; rejects the others and says why. No ROS here.
+"""Decodes untrusted image messages, raw or compressed, into RGB; rejects what it cannot decode. Imports no ROS.
 
-Whoever publishes a goal may be any program in any state, so nothing in a message is believed before it has been
-checked, and the size of a compressed picture is read from its header before a single pixel is decoded.
+Any program may publish a goal, so every field of a message is checked before it is used, and the size of a compressed
+picture is read from its header before a single pixel is decoded.
 """
 
 import io
@@ -32,7 +32,7 @@ LAYOUTS = {
     "bgra8": Layout(4, slice(2, None, -1)),
     "mono8": Layout(1, slice(0, 1)),
 }
-"""The raw encodings that are understood. All have 8-bit samples, so `is_bigendian` has nothing to say about them."""
+"""The raw encodings that are accepted. All have 8-bit samples, so `is_bigendian` does not matter."""
 
 FILE_FORMATS = ("PNG", "JPEG")
 EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
@@ -54,7 +54,7 @@ def _check_size(width: int, height: int, max_megapixels: float) -> None:
         raise PictureRefused(f"the picture is {width}x{height}: it has no pixels; send one of at least 1x1")
     if width * height > max_megapixels * 1e6:
         megapixels = f"{width}x{height}, {width * height / 1e6:.1f} megapixels"
-        raise PictureRefused(f"the picture is {megapixels}; at most {max_megapixels:g} are taken")
+        raise PictureRefused(f"the picture is {megapixels}; at most {max_megapixels:g} are accepted")
 
 
 def from_raw(image: RawImage, max_megapixels: float = 50.0) -> NDArray[np.uint8]:
@@ -85,7 +85,7 @@ def from_raw(image: RawImage, max_megapixels: float = 50.0) -> NDArray[np.uint8]
 def from_compressed(data: bytes, max_megapixels: float = 50.0) -> NDArray[np.uint8]:
     """Return the RGB picture, uint8 [H, W, 3], in the bytes of a PNG or JPEG file, turned as its EXIF orientation says.
 
-    Transparency is dropped. The file's own header tells the format: what a message says about it is often wrong.
+    Transparency is dropped. The file's own header determines the format: the message's `format` is often wrong.
 
     Raises:
         PictureRefused: for anything else, a broken or truncated file, more than 8 bits a sample, or too many pixels.
@@ -97,7 +97,7 @@ def from_compressed(data: bytes, max_megapixels: float = 50.0) -> NDArray[np.uin
             # Pillow's own limit warns at 89 megapixels and raises at 179; ours decides below, before any decoding.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             file = Image.open(io.BytesIO(data), formats=FILE_FORMATS)
-    except Exception as error:  # Pillow raises a dozen kinds of exception on hostile bytes; all mean the same here.
+    except Exception as error:  # Pillow raises a dozen kinds of exception on hostile bytes; here all mean: unreadable.
         reason = str(error) if isinstance(error, Image.DecompressionBombError) else "they begin like neither"
         raise PictureRefused(f"the {len(data)} bytes are not a PNG or JPEG file that can be read: {reason}") from error
     with file:

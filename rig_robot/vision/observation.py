@@ -1,6 +1,6 @@
 """Makes an observation of a camera frame: a square crop, area-averaged to the encoder's size.
 
-The one function that the camera node, the goal node and training use, so that all three see the same.
+Camera node, goal node and training all call this module, so that all three see the same.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from rig_robot.common.crop import wrong_crop
 Image = NDArray[np.uint8]
 
 ASPECT_TOLERANCE = 0.01
-"""A picture whose aspect is this close to the camera's is taken for a frame of it."""
+"""A picture whose aspect is this close to the camera's is treated as one of its frames."""
 
 
 class Crop(NamedTuple):
@@ -44,8 +44,8 @@ def prepare(frame: Image, crop: Crop, size: int) -> Image:
 def prepare_goal(picture: Image, crop: Crop, size: int, camera_aspect: float) -> tuple[Image, str | None]:
     """Return the goal observation in a picture that a person or a program sent.
 
-    A picture of observation size is one already; one of the camera's aspect (width / height) is cropped as its frames
-    are; any other is fitted whole into the square, with black bars.
+    A picture of observation size is returned unchanged; a picture of the camera's aspect (width / height) is cropped
+    like the camera's frames; any other is fitted whole into the square, with black bars.
 
     Returns:
         uint8 [size, size, 3] RGB, and a warning where the picture had to be fitted.
@@ -86,7 +86,7 @@ def _bounds(crop: Crop, width: int, height: int) -> tuple[int, int, int, int]:
 
 
 def _resize(image: Image, width: int, height: int) -> Image:
-    """Area-averaged when it shrinks: every pixel counts, so a tool smaller than one output pixel still shows."""
+    """Resize, area-averaging where it shrinks: every pixel counts, so a tool smaller than one output pixel shows."""
     if width < 1 or height < 1:
         raise ValueError(f"an observation must have at least one pixel, not {width}x{height}")
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)

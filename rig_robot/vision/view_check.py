@@ -1,8 +1,9 @@
 """Checks whether the camera has moved since the checkpoint was made, against the static scene of its training.
 
 The arm is nowhere for long, so the per-pixel median over the training's observations shows the scene without it, and
-how often a pixel is near its median tells how far it can be trusted. Today's view is the reference shifted and turned
-in the picture, each colour brightened or darkened; what does not fit, the arm wherever it is, has no weight.
+how often a pixel is near its median tells how far it can be trusted. The check fits today's view by the reference,
+shifted and turned in the picture, with each colour brightened or darkened. Pixels that do not fit, such as the arm's,
+get no weight.
 """
 
 from __future__ import annotations
@@ -22,34 +23,34 @@ from rig_robot.vision.observation import Image
 NEAR = 10
 """A pixel this near to its median [grey levels] shows the static scene."""
 OFTEN = 0.5
-"""A pixel that shows it in no larger share of the observations tells nothing."""
+"""A pixel that is `NEAR` its median in no larger share of the observations is ignored."""
 SEARCH = 8
-"""A view that has shifted further than this [observation pixels] is searched for no more, and may not be recognised."""
+"""Largest shift that is searched for [observation pixels]; a larger one may not be recognised."""
 SHIFT, TURN, BRIGHTNESS, COLOUR, CHANGED = 0.6, 0.8, 0.08, 0.04, 0.3
-"""What is worth a warning: observation pixels, degrees, and shares. docs/cameras.md has what they are measured by."""
+"""Smallest changes that cause a warning: observation pixels, degrees, and shares; docs/cameras.md has measurements."""
 _SIZE = 48
-"""Side of the observations that `SHIFT` is for [pixels]; larger ones see the same as more pixels."""
+"""Side of the observations that `SHIFT` is for [pixels]; it is scaled for others."""
 _EDGE = 20.0
 """Slope from which on a pixel of the reference is an edge [grey levels a pixel]."""
 _ALIKE = 0.35
-"""An edge whose slope differs by this share of it is another edge."""
+"""An edge whose slope differs by this share is not the same edge."""
 _IN_SIGHT = 10.0
-"""So many pixels of edges must be found again, across a direction, for a shift in it to be told."""
+"""Pixels of edges across a direction that must be found again before a shift in that direction is reported."""
 _CERTAIN = 1.0
-"""A turn is told when the edges found again, all together, move so far for a turn of TURN [pixels, root of the sum of
-squares]."""
+"""A turn is estimated only if a turn of `TURN` moves the edges found again by at least so much [pixels, root of the sum
+of squares]."""
 _STEPS = 10
-"""of least squares; six are mostly enough"""
+"""Iterations of least squares; six are mostly enough."""
 _WORTH = 1.5
-"""Pixels of edges that a turn must find again beyond what the shift alone does."""
+"""Pixels of edges that shift and turn must find again beyond what the shift alone finds."""
 _MOVED = 4.0
-"""Pixels of edges that a motion must find again beyond what none does."""
+"""Pixels of edges that a motion must find again beyond what no motion finds."""
 _RESTRAINT = np.diag([50.0, 50.0, 5e5])
-"""What holds the motion at 0 where little tells otherwise, in the units of the fit."""
+"""Weight that pulls the motion to 0 where few edges constrain it, in the units of the fit."""
 _RELUCTANCE = 0.6
 """Pixels of edges that must be found again for each pixel of shift: a chance match is no shift."""
 _DIFFERENT = 30.0
-"""A pixel this far from what it should be [grey levels] shows something else."""
+"""A pixel this far from its expected value [grey levels] counts as changed."""
 
 Vector = NDArray[np.float64]
 
@@ -65,18 +66,18 @@ class Reference:
 
     @classmethod
     def of(cls, observations: Image) -> Reference:
-        """Make one of the training's observations [N, S, S, 3]; a few hundred with the arm everywhere."""
+        """Compute the reference from training observations [N, S, S, 3]: a few hundred, with the arm everywhere."""
         median = np.median(observations, axis=0).astype(np.uint8)
         off = np.abs(observations.astype(np.int16) - median).max(axis=-1)
         return cls(median, np.round(255 * (off <= NEAR).mean(axis=0)).astype(np.uint8))
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Return what the checkpoint's file holds."""
+        """Return the tensors that the checkpoint's file stores."""
         return {"median": self.median, "steady": self.steady}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, np.ndarray]) -> Reference:
-        """Read what the checkpoint's file holds."""
+        """Read the tensors that the checkpoint's file stores."""
         return cls(tensors["median"], tensors["steady"])
 
 
@@ -95,23 +96,23 @@ class ViewChange:
     """How today's view differs from the reference."""
 
     shift: tuple[float, float]
-    """of what is seen, to the right and down [observation pixels]; 0 where nothing in view tells"""
+    """of the picture's content, to the right and down [observation pixels]; 0 where no edge in view shows it"""
     turned: float
-    """of what is seen, clockwise [degrees]"""
+    """of the picture's content, clockwise [degrees]"""
     brightness: float
     """-0.12: darker by 12 %"""
     colour: tuple[float, float, float]
     """of red, green and blue beyond the brightness; (0.1, ...): a tenth more red"""
     changed: float
-    """share of the static scene that looks different even so; the arm is in it"""
+    """share of the static scene that looks different even after the fit, including where the arm hides it"""
     blind: tuple[str, ...]
-    """directions in which a shift would not be noticed, for want of an edge in sight: sideways, up and down"""
+    """directions in which no edge in sight would show a shift: sideways, up and down"""
     size: int
     """side of the observation [pixels]"""
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What is worth a warning, in words; empty while the view is as it was."""
+        """Warnings in words; empty while the view is unchanged."""
         if self.changed > CHANGED:
             return (f"{self.changed:.0%} of what should not change looks different: is this the checkpoint's view?",)
         found = []
@@ -176,7 +177,7 @@ class _Edges:
     def __init__(self, scene: np.ndarray, often: np.ndarray, seen: np.ndarray) -> None:
         smooth = _smooth(scene)
         slopes = _slopes(smooth)
-        # An edge is only as sure as both of its sides.
+        # An edge is used only where the pixels on both of its sides are trusted.
         steep = (np.linalg.norm(slopes, axis=(2, 3)) > _EDGE) & (cv2.erode(often, np.ones((3, 3))) > OFTEN)
         steep[[0, -1]] = steep[:, [0, -1]] = False
         self.rows, self.columns = np.nonzero(steep)
@@ -190,7 +191,7 @@ class _Edges:
             self.views.append((view, along[..., 0].copy(), along[..., 1].copy()))
 
     def at(self, motion: Vector) -> tuple[np.ndarray, np.ndarray]:
-        """Return today's values [N, K, 3] and slopes [N, K, 3, 2] where a motion takes the edges."""
+        """Return today's values [N, K, 3] and slopes [N, K, 3, 2] at the places to which a motion moves the edges."""
         cos, sin = math.cos(motion[2]), math.sin(motion[2])
         x, y = self.columns - self.centre, self.rows - self.centre
         across = np.asarray(cos * x - sin * y + motion[0] + self.centre, np.float32)[:, None]
@@ -204,17 +205,17 @@ class _Edges:
         return found[..., :3], np.stack((found[..., 3:6], found[..., 6:]), axis=-1)
 
     def alike(self, slopes: np.ndarray, gain: np.ndarray) -> np.ndarray:
-        """Return how surely each edge is found again [N, K]: 1 with the same slopes, 0 with others."""
+        """Return how well each edge is found again [N, K]: 1 where today's slopes are the same, 0 where they differ."""
         expected = self.slopes * gain[:, None]
         off = ((slopes - expected) ** 2).sum(axis=(2, 3)) / (expected**2).sum(axis=(1, 2))
         return np.clip(1 - off / _ALIKE**2, 0, None)
 
     def found_again(self, motion: Vector, gain: np.ndarray) -> float:
-        """Return how many edges a motion finds again, in the mean over today's views."""
+        """Return how many edges are found again after a motion, averaged over today's views."""
         return float(self.alike(self.at(motion)[1], gain).sum()) / len(self.views)
 
     def search(self, gain: np.ndarray) -> Vector:
-        """Return the whole-pixel shift that finds most edges again; the smallest where several do."""
+        """Return the whole-pixel shift with which most edges are found again; the smallest of equals."""
         best, found = -math.inf, np.zeros(3)
         for down in range(-SEARCH, SEARCH + 1):
             for right in range(-SEARCH, SEARCH + 1):
@@ -225,7 +226,7 @@ class _Edges:
         return found
 
     def fit(self, gain: np.ndarray) -> tuple[Vector, NDArray[np.bool_]]:
-        """Return motion [3] (pixels, pixels, rad) that finds the edges again, and which shifts [2] they can tell."""
+        """Return the motion [3] (pixels, pixels, rad) that fits best, and the directions [2] whose shift edges show."""
         start = self.search(gain)
         motion, in_sight = self.follow(start, gain, np.full(3, True))
         told = in_sight >= _IN_SIGHT * self.size / _SIZE
@@ -238,17 +239,17 @@ class _Edges:
         return best if moved else np.zeros(3), told
 
     def follow(self, motion: Vector, gain: np.ndarray, free: NDArray[np.bool_]) -> tuple[Vector, Vector]:
-        """Follow the edges from a motion [3], in what of it is free, to the one that fits best.
+        """Refine a motion [3] by least squares, changing only its free components.
 
         Returns:
-            That motion, and how many pixels of edges found again tell of a shift in each direction [2].
+            The refined motion, and how many pixels of edges found again constrain the shift in each direction [2].
         """
         x, y = self.columns - self.centre, self.rows - self.centre
         slopes = self.slopes * gain[:, None]
         change = np.concatenate(
             (slopes, (slopes[..., 1] * x[:, None] - slopes[..., 0] * y[:, None])[..., None]), axis=2
         )
-        # How far an edge moves across itself for each radian [pixels], squared.
+        # Distance that an edge moves across itself for each radian of turn [pixels], squared.
         lever = (change[..., 2] ** 2).sum(axis=1) / (slopes**2).sum(axis=(1, 2))
         certain = np.zeros(2)
         for _ in range(_STEPS):
@@ -268,7 +269,7 @@ class _Edges:
 
 
 def _smooth(image: np.ndarray) -> np.ndarray:
-    """Return a view smooth enough to be read between its pixels."""
+    """Return a view blurred enough to be interpolated between its pixels."""
     return cv2.GaussianBlur(image, (0, 0), 0.8)
 
 
@@ -278,14 +279,14 @@ def _slopes(image: np.ndarray) -> np.ndarray:
 
 
 def _matrix(motion: Vector, size: int) -> np.ndarray:
-    """Return the affine [2, 3] that takes a pixel of the reference to where today's view has it."""
+    """Return the affine map [2, 3] from a pixel of the reference to the same point in today's view."""
     cos, sin, centre = math.cos(motion[2]), math.sin(motion[2]), (size - 1) / 2
     turn = np.array([[cos, -sin], [sin, cos]])
     return np.c_[turn, motion[:2] + centre - turn @ (centre, centre)]
 
 
 def _gains(scene: np.ndarray, weight: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Return each colour's gain [3]: a weighted median of ratios, which an arm in the way leaves alone."""
+    """Return each colour's gain [3]: a weighted median of ratios, which an arm in the way does not affect."""
     gains = np.ones(3, np.float32)
     for channel in range(3):
         expected = np.maximum(scene[..., channel], 1.0)

@@ -14,15 +14,15 @@ from rig_robot.vision.view_check import Reference, ViewChange, compare
 EVERY = 5.0
 """Time between two observations that are compared [s]; a comparison takes 20 to 60 ms of a core."""
 TOGETHER = 6
-"""Observations that are judged together: with the arm in several places they show more of the scene."""
+"""Number of observations that are compared together: with the arm in several places they show more of the scene."""
 
 
-class ViewWatch:
-    """Compares an observation now and then with the reference, in a thread of its own."""
+class ViewMonitor:
+    """Compares an observation every few seconds with the reference, in a thread of its own."""
 
     def __init__(self, reference: Reference) -> None:
         self.change: ViewChange | None = None
-        """what was found last; None before the first comparison"""
+        """result of the last comparison; None before the first"""
         self._reference = reference
         self._kept: deque[Image] = deque(maxlen=TOGETHER)
         self._due = 0.0
@@ -32,7 +32,7 @@ class ViewWatch:
         self._thread.start()
 
     def show(self, observation: Image) -> None:
-        """Tell it of an observation [S, S, 3]; most are passed over."""
+        """Offer an observation [S, S, 3]; one is kept every `EVERY` seconds, the others are ignored."""
         now = time.monotonic()
         if now >= self._due:
             self._due = now + EVERY
@@ -40,7 +40,7 @@ class ViewWatch:
             self._wake.set()
 
     def follow(self, reference: Reference) -> None:
-        """Compare with another scene from now on."""
+        """Compare with another reference from now on."""
         self._reference, self.change = reference, None
         self._kept.clear()
 
@@ -56,5 +56,5 @@ class ViewWatch:
             reference, kept = self._reference, list(self._kept)
             if kept:
                 change = compare(reference, np.stack(kept))
-                # What was compared meanwhile with the scene before is of no interest.
+                # A result against the previous reference is discarded.
                 self.change = change if reference is self._reference else None

@@ -27,7 +27,7 @@ def picture(reference: Reference, observations: Image, change: ViewChange) -> Im
     off = np.abs(today.astype(np.int16) - reference.median).max(axis=-1)
     lines = [line for text in change.problems or ("the view is as it was",) for line in textwrap.wrap(text, 88)]
     if change.blind:
-        lines.append(f"(a shift {' or '.join(change.blind)} could not be seen: nothing in sight tells)")
+        lines.append(f"(a shift {' or '.join(change.blind)} could not be seen: no edge in sight shows it)")
     canvas = np.full((top + side + 12 + 28 * len(lines), 3 * side + 4 * gap + 64, 3), 255, np.uint8)
     panels = (
         ("reference: without the arm", reference.median),
@@ -48,7 +48,7 @@ def picture(reference: Reference, observations: Image, change: ViewChange) -> Im
 
 
 _SCALE = 64
-"""Difference that is drawn brightest [grey levels]."""
+"""Difference that is drawn in the brightest colour [grey levels]."""
 
 
 def _heat(levels: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 from rig_robot.learning.rl.td3 import Td3
-from rig_robot.vision.goal_check import known_by
+from rig_robot.vision.goal_check import pictures_entry
 from rig_robot.vision.view_check import Reference
 
 SCENE_OBSERVATIONS = 1000
@@ -51,7 +51,7 @@ def scene(replay: ReplayBuffer, first: int = 0) -> dict[str, np.ndarray]:
 def known_pictures(representation: Latent, replay: ReplayBuffer, first: int = 0) -> PicturesEntry:
     """Return which pictures the VAE knows, by observations spread over the replay buffer from frame `first` on."""
     frames = replay.frames(_spread(replay, first))
-    return known_by(frames.images, representation.decode(representation.encode(frames), frames.contexts))
+    return pictures_entry(frames.images, representation.decode(representation.encode(frames), frames.contexts))
 
 
 def _spread(replay: ReplayBuffer, first: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rig_robot.common.output_paths import plain
+from rig_robot.common.output_paths import os_error_text
 
 ABOUT = "buffer.json"
 RECORDED = ("images", "states", "actions", "first")
@@ -162,7 +162,7 @@ def load_recorded(directory: Path) -> tuple[dict[str, np.ndarray], dict[str, Any
         about = json.loads((directory / ABOUT).read_text())
         arrays = {name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in RECORDED}
     except OSError as error:
-        raise ValueError(f"{directory} is not a recorded buffer: {plain(error)}") from error
+        raise ValueError(f"{directory} is not a recorded buffer: {os_error_text(error)}") from error
     except ValueError as error:
         raise ValueError(f"{directory} is not a recorded buffer: {error}") from error
     sizes = {name: len(arrays[name]) for name in RECORDED if name != "first"}
