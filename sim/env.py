@@ -20,6 +20,7 @@ from rig_sim.world import (
     CAMERA_SIZE,
     FIXED_HEIGHT,
     HOME,
+    WHOLE,
     WORKSPACE_HIGH,
     WORKSPACE_LOW,
     Camera,
@@ -72,6 +73,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
     start_margin = 0.02
     """How far (m) inside the box an episode starts."""
     crop: Crop = CENTRE_SQUARE
+    """Part of the camera's frame that is observed; the checkpoint takes it to the camera node."""
     camera_size = CAMERA_SIZE
     tool_orientation = TOOL_DOWN
 
@@ -107,7 +109,10 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
             CAMERA_SIZE[1], image_size * max(SUPERSAMPLING, math.ceil(RENDERED[axes] / image_size))
         )
         self._view = view(axes)
-        self._eye = Camera(self.world.model, self.rendered_size, self.rendered_size, self._view)
+        # The centre square is rendered alone; any other crop is cut from the whole frame, as the camera node does.
+        whole = self.crop != CENTRE_SQUARE
+        rendered = self.camera_size if whole else (self.rendered_size, self.rendered_size)
+        self._eye = Camera(self.world.model, *rendered, self._view, crop=self.crop if whole else WHOLE)
         self._frame_camera: Camera | None = None
         self._overview: Camera | None = None
         self._goal = self._target = (self.workspace_low + self.workspace_high) / 2

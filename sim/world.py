@@ -57,12 +57,15 @@ class Camera:
         width, height: of the pictures (pixels). A camera's field of view is vertical, so a square picture is exactly
             the centre square of the frame.
         name: one of `VIEWS`, the robot's, or "overview", for people.
+        crop: the part of the pictures that `observe` averages down.
 
     Raises:
         CannotDraw: If OpenGL does not work here.
     """
 
-    def __init__(self, model: mujoco.MjModel, width: int, height: int, name: str = "camera") -> None:
+    def __init__(
+        self, model: mujoco.MjModel, width: int, height: int, name: str = "camera", crop: Crop = WHOLE
+    ) -> None:
         size = model.vis.global_  # of the buffer that is rendered into
         size.offwidth, size.offheight = max(size.offwidth, width), max(size.offheight, height)
         try:
@@ -76,7 +79,7 @@ class Camera:
         # On a CPU, shadows cost ten times everything else.
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION, mujoco.mjtRndFlag.mjRND_HAZE):
             self._renderer.scene.flags[flag] = False
-        self._name = name
+        self._name, self._crop = name, crop
         self._option = mujoco.MjvOption()
         # Do not draw geometry that this camera never sees (group 1 in the assets): it would cost a tenth of the time.
         self._option.geomgroup[1] = name != "camera"
@@ -88,9 +91,11 @@ class Camera:
         return np.ascontiguousarray(self._pixels[::-1])
 
     def observe(self, data: mujoco.MjData, size: int) -> Image:
-        """Return uint8 [size, size, 3] RGB: the picture of the state in data, averaged down."""
+        """Return uint8 [size, size, 3] RGB: the crop of the picture of the state in data, averaged down."""
         self._draw(data)
-        return np.ascontiguousarray(prepare(self._pixels, WHOLE, size)[::-1])
+        if self._crop == WHOLE:  # turned over when it is small
+            return np.ascontiguousarray(prepare(self._pixels, WHOLE, size)[::-1])
+        return prepare(np.ascontiguousarray(self._pixels[::-1]), self._crop, size)
 
     def close(self) -> None:
         """Free the renderer; no more pictures can be drawn."""

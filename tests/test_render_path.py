@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import rig_sim  # noqa: F401  (registers the environments)
-from rig_robot.vision.observation import prepare
+from rig_robot.vision.observation import CENTRE_SQUARE, Crop, prepare
+from rig_sim.env import SawyerReachEnv
 from rig_sim.world import Camera
 
 
@@ -42,6 +43,15 @@ def test_training_picture_differs_from_the_cameras_by_less_than_a_two_millimetre
                     for sign in (-1, 1)
                 )
                 assert error < moved, f"tool at {position}: {error:.2f} grey levels, a 2 mm move {moved:.2f}"
+    env.close()
+
+
+def test_an_environment_of_another_crop_sees_what_the_camera_node_would(monkeypatch):
+    monkeypatch.setattr(SawyerReachEnv, "crop", Crop(0.0, 0.1, 0.8, 0.9))
+    env = gymnasium.make("RigSawyerReachXY-v0").unwrapped
+    observed = env.reset(seed=0)[0]["image"]
+    np.testing.assert_array_equal(observed, prepare(env.render_frame(), env.crop, env.image_size))
+    assert rms(observed, prepare(env.render_frame(), CENTRE_SQUARE, env.image_size)) > 10
     env.close()
 
 

@@ -14,6 +14,7 @@ import torch
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.rl.fast_mlp import FastMlp
 from rig_robot.learning.rl.fast_td3 import FastTd3
+from rig_robot.learning.rl.reward import reward
 from rig_robot.learning.rl.td3 import Batch, Td3
 
 torch.set_num_threads(1)  # more fight with whatever else runs
@@ -44,7 +45,7 @@ def test_target_is_the_smaller_critic_discounted_and_never_above_the_reward(kind
         critic.layers[-1].bias.fill_(bias)
     action = td3.target_actor(data.next_latent, data.goal)
     expected = [critic(data.next_latent, action, data.goal) for critic in td3.target_critics]
-    value = torch.stack(expected).min(0).values - (td3.aim(data.next_latent, action) - data.goal).norm(dim=1)
+    value = torch.stack(expected).min(0).values + reward(td3.aim(data.next_latent, action), data.goal)
     torch.testing.assert_close(td3.target(data, torch.zeros(32, 2)), data.reward + ARGS.gamma * value.clamp(max=0))
     for critic in td3.target_critics:
         critic.layers[-1].bias.fill_(100.0)
