@@ -1,4 +1,4 @@
-"""Practice, with encoder and policy as processes: what a robot does that nobody looks after, and when it stops it.
+"""Practice, with encoder and policy as processes: what an unattended robot does, and when it stops.
 
 What would be broken: a robot that explores for ever or never, that waits for ever, that lets a person wait, or that
 swaps checkpoints within an episode.
