@@ -199,7 +199,7 @@ def test_a_latched_message_that_is_met_late_does_not_make_the_episode_longer(rob
     with subprocess.Popen([sys.executable, "-c", SAID_LONG_AGO], stdout=subprocess.PIPE) as other:
         try:
             assert other.stdout is not None and other.stdout.readline() == b"said\n"
-            other.send_signal(signal.SIGSTOP)  # nobody who comes now meets it before it goes on
+            other.send_signal(signal.SIGSTOP)  # it is not discovered before it goes on
             with node_process("rig_robot.nodes.recorder", parameters(root, checkpoint)):
                 robot.until_heard()
                 robot.listener.spin(2.0)

@@ -233,7 +233,7 @@ def test_a_flipped_byte_is_refused_by_name_before_and_after_it_is_current(bench,
     with pytest.raises(CheckpointError, match=r"flipped.*vae\.safetensors: sha256"):
         bench.announcer.announce("flipped", lambda _: None)
     assert bench.acting() == before
-    activate(root / "flipped")  # by somebody who did not look
+    activate(root / "flipped")  # without verifying it
     bench.answers.clear()
     bench.say("flipped")
     bench.listener.until(lambda: len(bench.answers) == 2, "both refuse", 5)
