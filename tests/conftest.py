@@ -1,7 +1,6 @@
-"""Every test process has a ROS domain of its own on the loopback, and a tiny checkpoint of random weights.
+"""Gives every test process a ROS domain of its own on the loopback, and a tiny checkpoint of random weights.
 
-Tests run side by side (pytest-xdist, `make test`): those of a file that share what it has set up keep together in one
-worker.
+Tests run in parallel (pytest-xdist, `make test`); tests of a file that share its fixtures run in one worker.
 """
 
 import os
@@ -17,13 +16,13 @@ from rig_robot.bringup.environment import dds_profile
 PROCESSES = ("subprocess", "Listener", "node_process", "NodeProcess", "start_training")
 """Names that a test module has imported if it starts processes."""
 WORKERS = 5
-"""Most workers of one run. Each has two domains: tests of two systems use the next one, too."""
+"""Largest number of workers of one run. Each has two domains, since tests of two systems use the next one, too."""
 
 
 def domain() -> int:
-    """Return the ROS domain of this process: workers of one run are apart, other runs are elsewhere.
+    """Return the ROS domain of this process: every worker of a run has its own, and other runs have other ones.
 
-    Domains above 101 would meet the ports that Linux hands out.
+    Ports of domains above 101 would collide with those that Linux assigns by itself.
     """
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -34,13 +33,13 @@ def domain() -> int:
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_DOMAIN_ID"] = str(domain())
 os.environ["ROS_LOG_DIR"] = str(Path(tempfile.gettempdir()) / f"rig_robot_test_logs_{os.getuid()}")
-# The test process plays the camera driver: it publishes 640x480 frames.
+# The test process acts as the camera driver and publishes 640x480 frames.
 os.environ.update(dds_profile("camera", {}))
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers share the cores
 
-# Before anything imports pyrealsense2, which brings a Fast DDS of its own: the other way round, a process that has used
-# both crashes when it exits.
+# Import rclpy before pyrealsense2, which brings a Fast DDS of its own: in the other order, a process that has used both
+# crashes when it exits.
 import rclpy  # noqa: E402, F401
 
 
@@ -62,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint that loads in every node; its weights are random (seed 0)."""
+    """Return a checkpoint that loads in every node; its weights are random (seed 0)."""
     from test_checkpoint import write
 
     directory = tmp_path_factory.mktemp("checkpoints") / "tiny"
@@ -72,7 +71,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def listener() -> Iterator["Listener"]:  # noqa: F821
-    """A node in the test process."""
+    """Return a node in the test process."""
     from ros_harness import Listener
 
     node = Listener()

@@ -1,4 +1,4 @@
-"""A camera driver in a process of its own, as others write them: 640x480 frames at a rate, DDS as it is by default."""
+"""Publishes 640x480 frames at a rate, as a camera driver of others in a process of its own, with DDS's defaults."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Real nodes as processes and a node in the test that listens to them, over real DDS on this machine's loopback."""
+"""Starts real nodes as processes for tests, and listens to them over real DDS on this machine's loopback."""
 
 import contextlib
 import os
@@ -25,13 +25,13 @@ from rig_robot.bringup.environment import dds_profile
 START_S = 30.0
 """Longest time that a node may take to start on a busy machine (the simulation makes its OpenGL context)."""
 NO_CAMERA = {"camera_rate": 0.1, "image_width": 64, "image_height": 48}
-"""Parameters of the simulated robot where nobody looks at its frames: rendering them would take a third of a core."""
-MEET_S = 0.5
-"""A node that has not answered for so long is asked again whether it is there."""
+"""Parameters of the simulated robot for tests that use no frames: rendering them would take a third of a core."""
+ASK_AGAIN_S = 0.5
+"""Time after which a node that has not answered is asked again [s]."""
 
 
 class NodeProcess:
-    """A node of ours as a process, for tests: its output is kept, and it never outlives the test."""
+    """Runs one of the project's nodes as a process: keeps its output, and ends it with the test."""
 
     def __init__(self, module: str, parameters: Mapping[str, object], remappings: Mapping[str, str]) -> None:
         with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as file:
@@ -49,23 +49,23 @@ class NodeProcess:
         )
 
     def output(self) -> str:
-        """What it has written so far, stdout and stderr."""
+        """Return what the process has written so far, stdout and stderr."""
         return os.pread(self._output.fileno(), 1_000_000, 0).decode(errors="replace")
 
     def running(self) -> bool:
         return self.process.poll() is None
 
     def wait(self, timeout_s: float = START_S) -> int:
-        """Its exit status, once it ends by itself."""
+        """Wait until the process ends by itself, and return its exit status."""
         return self.process.wait(timeout_s)
 
     def interrupt(self) -> int:
-        """Ctrl-C; gives its exit status."""
+        """Send Ctrl-C and return the exit status."""
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(10)
 
     def close(self) -> None:
-        """Ends it, by force if it does not listen."""
+        """End the process, by SIGKILL if it does not react."""
         if self.running():
             try:
                 self.interrupt()
@@ -80,7 +80,7 @@ class NodeProcess:
 def node_process(
     module: str, parameters: Mapping[str, object] | None = None, remappings: Mapping[str, str] | None = None
 ) -> Iterator[NodeProcess]:
-    """Runs `python -m module` with these parameters; prints its output when the test fails inside."""
+    """Run `python -m module` with these parameters; print its output if the test fails meanwhile."""
     process = NodeProcess(module, parameters or {}, remappings or {})
     try:
         yield process
@@ -95,7 +95,7 @@ M = TypeVar("M")
 
 
 class Listener:
-    """A node in the test process. Nothing spins in the background: time passes in `until` and `spin` only."""
+    """A node in the test process. Callbacks run only within `until` and `spin`; nothing spins in the background."""
 
     def __init__(self, name: str = "listener") -> None:
         self._context = rclpy.Context()
@@ -110,19 +110,19 @@ class Listener:
         self._context.try_shutdown()
 
     def hear(self, kind: type[M], topic: str, qos: QoSProfile | int) -> list[M]:
-        """A list that grows by every message of the topic."""
+        """Subscribe to a topic, and return a list to which each of its messages is appended."""
         heard: list[M] = []
         self.node.create_subscription(kind, topic, heard.append, qos)
         return heard
 
     def spin(self, seconds: float) -> None:
-        """Takes what comes for so long."""
+        """Run callbacks for so many seconds."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
 
     def until(self, condition: Callable[[], Any], what: str, timeout_s: float = START_S) -> Any:
-        """Spins until `condition` gives something true, which is returned; fails the test, naming `what`, if never."""
+        """Spin until `condition` returns something true, and return that; after `timeout_s` fail, naming `what`."""
         end = time.monotonic() + timeout_s
         while not (found := condition()):
             if time.monotonic() > end:
@@ -131,7 +131,7 @@ class Listener:
         return found
 
     def until_heard(self, topic: str, publishers: int = 1, subscribers: int = 0) -> None:
-        """Spins until the other side of a topic has been discovered."""
+        """Spin until the other side of a topic has been discovered."""
         self.until(
             lambda: (
                 self.node.count_publishers(topic) >= publishers and self.node.count_subscribers(topic) >= subscribers
@@ -139,36 +139,36 @@ class Listener:
             f"{publishers} publishers and {subscribers} subscribers on {topic}",
         )
 
-    def meet(self, *nodes: str) -> None:
-        """Spins until these nodes know every publisher, subscription and client that this one has so far.
+    def wait_until_discovered_by(self, *nodes: str) -> None:
+        """Spin until these nodes have discovered every publisher, subscription and client that this node has so far.
 
-        That this side has discovered them does not say so: what they publish, and even what they answer, is lost on
-        whom they have not met yet (rmw_fastrtps issue 842). DDS tells of endpoints in the order in which they were
-        made, so a node that answers a client made just now has met them all.
+        Having discovered the other nodes is not enough: what they publish, and even their answers, do not reach nodes
+        that they have not discovered yet (rmw_fastrtps issue 842). DDS announces endpoints in the order in which they
+        were created, so a node that answers a client created just now has discovered all of them.
         """
         for name in nodes:
             client = self.node.create_client(GetParameters, f"{name}/get_parameters")
             futures: list[Future] = []
-            asked = -MEET_S
+            asked = -ASK_AGAIN_S
 
             def answered(client: Any = client, futures: list[Future] = futures) -> bool:
                 nonlocal asked
-                if time.monotonic() - asked >= MEET_S and client.service_is_ready():
+                if time.monotonic() - asked >= ASK_AGAIN_S and client.service_is_ready():
                     futures.append(client.call_async(GetParameters.Request()))
                     asked = time.monotonic()
                 return any(future.done() for future in futures)
 
             try:
-                self.until(answered, f"{name} has met this node")
+                self.until(answered, f"{name} has discovered this node")
             finally:
                 self.node.destroy_client(client)
 
     def call(self, kind: Any, service: str, request: Any = None) -> Any:
-        """Calls a node's own service once and gives its response."""
+        """Call a node's own service once and return its response."""
         client = self.node.create_client(kind, service)
         try:
             self.until(client.service_is_ready, f"service {service} is there")
-            self.meet(service.rpartition("/")[0])
+            self.wait_until_discovered_by(service.rpartition("/")[0])
             future = client.call_async(request or kind.Request())
             self.until(future.done, f"service {service} has answered")
             return future.result()
@@ -176,7 +176,7 @@ class Listener:
             self.node.destroy_client(client)
 
     def set_parameter(self, node: str, name: str, value: object) -> Any:
-        """Sets a parameter of another node: `rcl_interfaces/SetParametersResult`."""
+        """Set a parameter of another node, and return the `rcl_interfaces/SetParametersResult`."""
         from rcl_interfaces.srv import SetParameters
 
         request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])

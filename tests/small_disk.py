@@ -1,4 +1,4 @@
-"""A small disk to fill."""
+"""Mounts a small disk that a test can fill."""
 
 import contextlib
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 @contextlib.contextmanager
 def small_disk(folder: Path, mebibytes: int) -> Iterator[Path]:
-    """A disk of so many MiB; the test is skipped where none may be mounted."""
+    """Mount a disk of so many MiB; skip the test where mounting is not allowed."""
     folder.mkdir()
     options = ["-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs"]
     mounted = subprocess.run(["mount", *options, folder], capture_output=True)

@@ -1,4 +1,4 @@
-"""A RealSense that is software: everything from the sensor's frames on is the real librealsense."""
+"""Simulates a RealSense by librealsense's software device: all code from the sensor's frames on is the real one."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ import pyrealsense2 as rs
 
 
 class SoftwareRealSense:
-    """One device. Its clock begins when it is made, as a device's does when it gets power."""
+    """One device. Its clock starts when the object is created, as a device's does when it gets power."""
 
     def __init__(self, serial: str = "77", sizes: tuple[tuple[int, int], ...] = ((640, 480),), fps: int = 30) -> None:
         self._device = rs.software_device()
@@ -28,7 +28,7 @@ class SoftwareRealSense:
             lens.coeffs = [0.1, -0.2, 0.001, 0.002, 0.05]
             stream.intrinsics = lens
             self._profiles[height, width] = self.sensor.add_video_stream(stream).as_video_stream_profile()
-        # pyrealsense2 2.59 takes minimum, maximum, default, step, whatever it calls them.
+        # pyrealsense2 2.59 takes minimum, maximum, default, step, in spite of the names of its parameters.
         self.sensor.add_option(rs.option.exposure, rs.option_range(1, 10000, 156, 1), True)
         self.sensor.add_option(rs.option.enable_auto_exposure, rs.option_range(0, 1, 1, 1), True)
         self._plugged: list[Any] = []
@@ -36,21 +36,21 @@ class SoftwareRealSense:
         self._number = 0
 
     def plug_in(self, context: rs.context) -> None:
-        """Appear. A context holds a software device only as long as someone holds the list that announced it."""
+        """Connect it. A context keeps a software device only while the list that announced it is referenced."""
         context.set_devices_changed_callback(lambda event: self._plugged.append(event.get_new_devices()))
         self._device.add_to(context)
         assert self._plugged
 
     def unplug(self) -> None:
-        """Disappear."""
+        """Disconnect the device."""
         self._plugged.clear()
 
     def clock(self) -> float:
-        """The device's own clock [s]."""
+        """Return the time of the device's own clock [s]."""
         return time.monotonic() - self._born
 
     def deliver(self, image: np.ndarray, age: float = 0.0, skip: int = 0, host_stamp: float | None = None) -> None:
-        """Give a frame that was captured `age` seconds ago, after `skip` frames that got lost."""
+        """Deliver a frame that was captured `age` seconds ago, after `skip` lost frames."""
         self._number += 1 + skip
         frame = rs.software_video_frame()
         frame.pixels, frame.stride, frame.bpp = image, image.strides[0], 3
@@ -64,7 +64,7 @@ class SoftwareRealSense:
 
 
 class Feeding:
-    """`with Feeding(device, picture, rate):` gives frames meanwhile, from a thread."""
+    """Delivers frames from a thread within `with Feeding(device, picture, rate):`."""
 
     def __init__(
         self, device: SoftwareRealSense, picture: Callable[[], np.ndarray], rate: float = 30.0, age: float = 0.0

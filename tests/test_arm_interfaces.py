@@ -34,7 +34,7 @@ PERIOD = 0.01
 
 
 class Arm:
-    """The arm node before an arm that is wherever the test says: only its joint states are there."""
+    """Runs the arm node with an arm that exists only as joint states, which the test chooses."""
 
     def __init__(self, listener: Listener, kind: type, topic: str) -> None:
         self.listener = listener
@@ -51,7 +51,7 @@ class Arm:
         listener.until_heard(topic, publishers=1, subscribers=1)
 
     def tell(self) -> None:
-        """Say where the joints are; an arm that takes positions is where it was told to be."""
+        """Publish joint states; an arm that takes positions is at its last command."""
         if self.commands and (told := joint_command(self.commands[-1])) is not None:
             self.joints = told
         tremble = self.random.normal(0.0, 1e-6, 7)  # as every real encoder does
@@ -197,7 +197,7 @@ def test_a_margin_without_shapes_to_keep_it_between_is_refused(tmp_path: Path) -
         ({"table_height": None}, "table_height"),
     ],
 )
-def test_what_cannot_be_right_is_named(change: dict, named: str) -> None:
+def test_impossible_values_are_named(change: dict, named: str) -> None:
     parameters = {name: value for name, value in (PARAMETERS | change).items() if value is not None}
     with node_process("rig_robot.nodes.arm", parameters) as node:
         assert node.wait() == 2 and named in node.output() and "Traceback" not in node.output(), node.output()

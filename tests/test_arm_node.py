@@ -23,7 +23,7 @@ PARAMETERS = read_parameters(share("config", "sim.yaml"), NODES)["arm"]
 
 
 class Bench:
-    """The arm node and the simulated robot, and what they say."""
+    """The arm node and the simulated robot, and the messages that they publish."""
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
@@ -34,7 +34,7 @@ class Bench:
         self.twists = listener.node.create_publisher(TwistStamped, "rig/policy/twist", COMMAND)
         self.estop = listener.node.create_publisher(Bool, "rig/estop", COMMAND)
         listener.until_heard("rig/policy/twist", publishers=1, subscribers=1)
-        listener.meet("arm")
+        listener.wait_until_discovered_by("arm")
         listener.until(lambda: self.tool and self.poses, "tool and end-effector pose")
 
     def arm(self) -> None:
@@ -132,7 +132,7 @@ def test_every_command_ends_at_rest_by_itself(armed: Bench) -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_a_twist_that_is_no_number_moves_nothing(armed: Bench, bad: float) -> None:
+def test_a_twist_that_is_not_finite_moves_nothing(armed: Bench, bad: float) -> None:
     assert armed.moved_by(0.5, bad, 0.2) < 1e-3
     assert armed.moved_by(0.5, 0.2, 0.2, turn=bad) < 1e-3
     # Away from where the tests before it went: near a face, the arm is slowed.
@@ -168,7 +168,7 @@ def test_false_joint_states_of_a_second_publisher_disarm_and_move_the_arm_no_fur
     publisher = armed.listener.node.create_publisher(JointState, "joint_states", COMMAND)
     message = JointState(**({"name": list(JOINTS)} | FALSE_JOINTS[kind]))
     armed.listener.until_heard("joint_states", publishers=2, subscribers=1)
-    armed.listener.meet("arm")
+    armed.listener.wait_until_discovered_by("arm")
     armed.drive(0.5, 0.1, 0.0)
     before = armed.place()
     armed.commands.clear()
@@ -201,7 +201,7 @@ def test_what_joint_states_say_beside_the_positions_does_not_matter(bench: Bench
     message.velocity = message.effort = [math.nan] * len(pairs)
     publisher = bench.listener.node.create_publisher(JointState, "joint_states", COMMAND)
     bench.listener.until_heard("joint_states", publishers=2, subscribers=1)
-    bench.listener.meet("arm")
+    bench.listener.wait_until_discovered_by("arm")
     bench.arm()
     for _ in range(20):
         message.header.stamp = bench.listener.node.get_clock().now().to_msg()

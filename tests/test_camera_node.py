@@ -9,7 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile
 from ros_harness import Listener, NodeProcess, node_process
 from sensor_msgs.msg import Image
-from test_pictures import raw_from
+from test_image_decoding import raw_from
 
 from rig_robot.ros.qos import OBSERVATION
 from rig_robot.vision.image_decoding import LAYOUTS, from_raw
@@ -25,7 +25,7 @@ def camera(checkpoint) -> Iterator[NodeProcess]:
 
 
 class Driver:
-    """Plays the camera driver and hears what comes of its frames."""
+    """Acts as the camera driver and receives the observations of its frames."""
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
@@ -33,7 +33,7 @@ class Driver:
         self.frames = listener.node.create_publisher(Image, "camera/image_raw", OBSERVATION)
         listener.until_heard("camera/image_raw", subscribers=1)
         listener.until_heard("rig/observation/image")
-        listener.meet("camera")
+        listener.wait_until_discovered_by("camera")
 
     def send(self, picture: np.ndarray, encoding: str = "rgb8", age_s: float = 0.0) -> Image:
         raw = raw_from(picture, encoding)

@@ -361,7 +361,7 @@ def test_a_recording_ends_or_begins_again(tmp_path):
         camera.read()
 
 
-def test_what_is_no_recording_is_named(tmp_path):
+def test_a_path_that_is_no_recording_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.avi").write_text("not a video")
     (tmp_path / "broken.mcap").write_bytes(b"\x89MCAP0\r\nbroken")

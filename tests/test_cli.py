@@ -51,7 +51,7 @@ def test_what_is_said_of_other_goals_meanwhile_is_not_taken_for_the_answer(
     others = listener.node.create_publisher(DiagnosticStatus, "rig/goal/status", LATCHED)
     with node_process("rig_robot.nodes.goal", {"checkpoint": str(checkpoint)}):
         listener.until_heard("rig/goal/image")
-        listener.meet("goal")
+        listener.wait_until_discovered_by("goal")
         command = [sys.executable, "-m", "rig_robot.cli", "goal", str(picture), "--timeout", "30"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
             while running.poll() is None:

@@ -25,7 +25,7 @@ def test_each_message_of_a_best_effort_publisher_counts(sent):
     assert all(duplicates.is_new(1, content, 0.0) for content in sent)
 
 
-def test_a_twin_that_never_came_does_not_swallow_the_same_picture_later():
+def test_a_copy_that_never_arrived_does_not_hide_the_same_picture_later():
     duplicates = DuplicateFilter(patience_s=2.0)
     assert duplicates.is_new(0, "A", 0.0)
     assert duplicates.is_new(1, "A", 2.5)

@@ -1,4 +1,4 @@
-"""`rig doctor` finds each fault that it is there for, on real DDS and real files, and finds nothing in what is well."""
+"""`rig doctor` finds each fault that it checks for, on real DDS and real files, and nothing in a healthy system."""
 
 import dataclasses
 import json
@@ -49,7 +49,7 @@ OF_THE_MACHINE = {"orphaned memory", "processor", "scheduling", "ROS domain"}
 
 
 class Robot:
-    """A driver and a controller in the test process: joint states and frames, however one wants them."""
+    """Acts as driver and controller in the test process: publishes joint states and frames of any kind."""
 
     def __init__(self, namespace: str, **parameters: Any) -> None:
         self._context = rclpy.Context()
@@ -94,7 +94,7 @@ class Robot:
 
 @pytest.fixture
 def robot(request: pytest.FixtureRequest) -> Iterator[Callable[..., Robot]]:
-    """Starts a robot in a namespace of the test's own."""
+    """Start a robot in a namespace of the test's own."""
     started: list[Robot] = []
 
     def start(**parameters: Any) -> Robot:
@@ -108,7 +108,7 @@ def robot(request: pytest.FixtureRequest) -> Iterator[Callable[..., Robot]]:
 
 @pytest.fixture
 def listen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ExaminedSystem]:
-    """Listens in the test's namespace, as `rig doctor` does."""
+    """Listen in the test's namespace, as `rig doctor` does."""
     monkeypatch.setattr(listening, "PATIENCE", 0.0)  # the test's nodes say nothing of their health
 
     def now(until: Callable[[Heard], Any], seconds: float = 0.6) -> ExaminedSystem:
@@ -131,7 +131,7 @@ def listen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
 
 
 def well(namespace: str = "", **arm_parameters: Any) -> ExaminedSystem:
-    """The simulated system, which nothing is wrong with, but for these parameters of its arm (None: not given)."""
+    """Start the simulated system, healthy but for these parameters of its arm (None: not given)."""
     options = DoctorOptions(sim=True, namespace=namespace)
     return ExaminedSystem(options, [with_arm(node, arm_parameters) for node in configured(options)])
 
@@ -152,7 +152,7 @@ def with_camera(system: ExaminedSystem, **parameters: Any) -> ExaminedSystem:
 
 
 def shown(picture: np.ndarray) -> ExaminedSystem:
-    """A system of whom one frame was seen."""
+    """Return a system from which one frame was received."""
     system = well()
     message = rgb_to_image(picture, rclpy.clock.Clock().now().to_msg(), "camera")
     stream = Stream(arrivals=[0.0, 1 / 30], last=message, kept=[message])
@@ -161,7 +161,7 @@ def shown(picture: np.ndarray) -> ExaminedSystem:
 
 @pytest.fixture(scope="module")
 def frame() -> np.ndarray:
-    """What the simulated camera sees, uint8 [480, 640, 3]."""
+    """Return a frame of the simulated camera, uint8 [480, 640, 3]."""
     world = World()
     eye = Camera(world.model, 640, 480, "camera")
     try:
@@ -219,7 +219,7 @@ def test_joint_states_that_the_arm_node_would_refuse_are_found(names, positions:
     assert_found(arm.joint_states(dataclasses.replace(well(), heard=heard)), Level.FAIL, word)
 
 
-def test_what_a_silent_driver_and_a_missing_one_look_like(robot, listen) -> None:
+def test_a_silent_driver_and_a_missing_one_are_distinguished(robot, listen) -> None:
     assert_found(arm.joint_states(listen(lambda _: True)), Level.WARN, "not running")
     robot().node.create_publisher(JointState, "joint_states", COMMAND)
     assert_found(
@@ -443,14 +443,14 @@ def test_a_profile_that_loses_frames_is_found(
     assert_found(dds.profile(well()), Level.FAIL, *words)
 
 
-def test_a_lazy_governor_is_found(tmp_path: Path) -> None:
+def test_a_power_saving_cpu_governor_is_found(tmp_path: Path) -> None:
     file = tmp_path / "cpu0" / "cpufreq" / "scaling_governor"
     file.parent.mkdir(parents=True)
     file.write_text("powersave\n")
     assert_found(machine.cores(5, tmp_path), Level.WARN, "performance")
 
 
-def test_a_starved_process_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_wakeups_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     sleep = time.sleep
     monkeypatch.setattr(machine.time, "sleep", lambda seconds: sleep(seconds + 0.02))
     assert_found(machine.scheduling_latency(100.0, seconds=0.2), Level.WARN, "jerks")
@@ -521,7 +521,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFix
     assert "vae.safetensors: sha256 is" in output
 
 
-def test_a_check_that_breaks_is_a_finding_and_the_rest_goes_on(
+def test_a_check_that_raises_is_a_finding_and_the_rest_goes_on(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(_: ExaminedSystem) -> Finding:

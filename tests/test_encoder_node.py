@@ -27,7 +27,7 @@ def picture(seed: int) -> np.ndarray:
 
 
 class Bench:
-    """Feeds the encoder and hears what it gives."""
+    """Feeds the encoder and receives what it publishes."""
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
@@ -40,7 +40,7 @@ class Bench:
             listener.until(publisher.get_subscription_count, f"the encoder listens on {publisher.topic_name}")
         for topic in ("rig/latent", "rig/goal/latent", "rig/goal/reconstruction"):
             listener.until_heard(topic)
-        listener.meet("encoder")
+        listener.wait_until_discovered_by("encoder")
         listener.spin(0.3)  # the goal of the test before
         self.goals.clear()
         self.pictures.clear()

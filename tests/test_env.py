@@ -208,7 +208,7 @@ def test_a_goal_picture_shows_what_the_camera_sees_there(plane):
 
 
 @pytest.mark.parametrize("action", [[np.nan, 0.0], [np.inf, np.nan]])
-def test_an_action_that_is_no_number_is_refused(plane, action):
+def test_an_action_that_is_not_finite_is_refused(plane, action):
     plane.reset(seed=0)
     with pytest.raises(ValueError, match="finite"):
         plane.step(action)

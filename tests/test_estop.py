@@ -1,4 +1,4 @@
-"""An emergency stop is heard from every publisher, once, without a false warning, and says who gave it."""
+"""An emergency stop is received from every publisher, once, without a false warning, and names its sender."""
 
 import os
 import re
@@ -36,8 +36,8 @@ rclpy.shutdown()
 """What `ros2 topic pub --once` does, with what rclpy itself says of the QoS."""
 
 
-class Ears:
-    """`EstopTopic` in a node of the test, and what it heard."""
+class EstopListener:
+    """Runs `EstopTopic` in a node of the test, and keeps what it received."""
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
@@ -66,7 +66,7 @@ def published(node: Node, qos: QoSProfile, *, data: bool = True) -> Publisher:
 
 def test_a_stop_that_was_latched_before_the_listener_came_is_heard_once(listener: Listener, button: Listener) -> None:
     published(button.node, LATCHED)
-    ears = Ears(listener)
+    ears = EstopListener(listener)
     ears.until(1)
     listener.spin(0.3)
     assert ears.stops == ["rig/estop from /button"]
@@ -76,7 +76,7 @@ def test_a_stop_that_was_latched_before_the_listener_came_is_heard_once(listener
 def test_a_stop_of_any_publisher_that_comes_late_is_heard_once(
     listener: Listener, button: Listener, qos: QoSProfile
 ) -> None:
-    ears = Ears(listener)
+    ears = EstopListener(listener)
     listener.spin(0.3)
     publisher = button.node.create_publisher(Bool, "rig/estop", qos)
     button.until(lambda: publisher.get_subscription_count() >= 1, "the button has met the listener")
@@ -95,7 +95,7 @@ def test_a_latched_stop_of_a_second_button_is_heard_and_the_first_ones_not_again
     listener: Listener, button: Listener, monkeypatch
 ) -> None:
     monkeypatch.setattr(estop, "CATCH_UP", 0.3)
-    ears = Ears(listener)
+    ears = EstopListener(listener)
     published(button.node, LATCHED)
     ears.until(1)
     listener.until(lambda: ears.topic._catching_up is None, "the first one has said all")
@@ -110,7 +110,7 @@ def test_a_latched_stop_of_a_second_button_is_heard_and_the_first_ones_not_again
 def test_no_publisher_is_told_that_it_is_not_heard(listener: Listener, button: Listener, monkeypatch) -> None:
     """Beside a latched button as well, once that has said what it had to say."""
     monkeypatch.setattr(estop, "CATCH_UP", 0.3)
-    ears = Ears(listener)
+    ears = EstopListener(listener)
     published(button.node, LATCHED)
     ears.until(1)
     listener.until(lambda: ears.topic._catching_up is None, "the latched one has said all")
@@ -138,7 +138,7 @@ def errors(arm: NodeProcess) -> list[str]:
 def test_a_stop_of_a_disarmed_arm_is_one_line_that_says_who_and_how_to_reset(
     arm: NodeProcess, listener: Listener
 ) -> None:
-    listener.meet("/left/arm")
+    listener.wait_until_discovered_by("/left/arm")
     before = len(errors(arm))
     command = ONCE.replace("rig/estop", "/left/rig/estop")
     once = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, timeout=30, env=os.environ)

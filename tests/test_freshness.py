@@ -5,7 +5,7 @@ import pytest
 from rig_robot.common.message_age import Arrival, ClockJump, FromTheFuture
 
 
-def test_age_counts_the_way_and_the_wait() -> None:
+def test_age_counts_transport_and_waiting() -> None:
     arrival = Arrival.of(stamp=10.0, ros_now=10.2, steady=500.0)
     assert arrival.now(steady=500.3) == pytest.approx(0.5)
 

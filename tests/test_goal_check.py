@@ -62,7 +62,7 @@ def test_the_tasks_own_goals_are_known_also_as_bad_jpeg(check, own):
         assert check.judge(cv2.imdecode(data, cv2.IMREAD_COLOR)).known
 
 
-def test_what_people_send_by_mistake_is_not_known_and_the_figure_is_told(check, own):
+def test_pictures_sent_by_mistake_are_unknown_and_the_figure_is_reported(check, own):
     wide = cv2.resize(np.hstack(own[:3]), (1920, 516))
     pictures = {
         "noise": np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8),
@@ -93,13 +93,13 @@ def test_a_vae_of_grey_pictures_takes_grey_ones(own, tmp_path):
     assert check.judge(own[0]).known is False, "what it misses of colours is beyond all that it knows"
 
 
-def test_of_an_old_checkpoint_it_cannot_be_told_but_grey_is_still_refused(own, tmp_path):
+def test_an_old_checkpoint_leaves_known_undecided_but_grey_is_still_refused(own, tmp_path):
     check = GoalCheck(variant(tmp_path, pictures=None))
     assert check.undecided and check.judge(own[0]) == (None, False, pytest.approx(np.nan, nan_ok=True), "")
     assert check.judge(grey(own[:1])[0]).grey
 
 
-def test_the_usual_is_what_most_of_its_own_data_stay_within():
+def test_the_usual_error_covers_most_training_pictures():
     rng = np.random.default_rng(0)
     pictures = rng.integers(20, 230, (200, 8, 8, 3), dtype=np.uint8)
     made = pictures + np.minimum(np.arange(200), 10).astype(np.uint8)[:, None, None, None]

@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_harness import Listener, NodeProcess, node_process
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
-from test_pictures import jpeg, png, png_header, raw_from
+from test_image_decoding import jpeg, png, png_header, raw_from
 
 from rig_robot.common.message_fields import values
 from rig_robot.messages.diagnostics import ERROR, OK, WARN
@@ -31,8 +31,8 @@ def goal_node(checkpoint) -> Iterator[NodeProcess]:
         yield process
 
 
-class Person:
-    """Sends goal pictures and hears what becomes of them."""
+class GoalSender:
+    """Sends goal pictures and receives the node's answers."""
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
@@ -48,7 +48,7 @@ class Person:
             expected = 2 if reliability is ReliabilityPolicy.RELIABLE else 1
             listener.until(lambda p=publisher, n=expected: p.get_subscription_count() == n, "the goal node listens")
         listener.until_heard("rig/goal/status")
-        listener.meet("goal")
+        listener.wait_until_discovered_by("goal")
         listener.spin(0.3)  # the goal and the answer of the test before
         self.forget()
 
@@ -57,7 +57,7 @@ class Person:
         self.answers.clear()
 
     def send(self, message: Image | CompressedImage, qos: QoSProfile = RELIABLE) -> DiagnosticStatus:
-        """Publishes; returns the node's one answer."""
+        """Publish a picture and return the node's one answer."""
         self.forget()
         self.publishers[type(message), qos.reliability].publish(message)
         self.listener.until(lambda: self.answers, "an answer on rig/goal/status", 10)
@@ -71,8 +71,8 @@ class Person:
 
 
 @pytest.fixture
-def person(goal_node, listener) -> Person:
-    return Person(listener)
+def person(goal_node, listener) -> GoalSender:
+    return GoalSender(listener)
 
 
 def image(picture: np.ndarray, encoding: str = "rgb8") -> Image:
@@ -119,7 +119,7 @@ def test_an_observation_passes_as_it_is_and_an_odd_shape_is_fitted_with_a_warnin
 
 
 def bad_pictures() -> dict[str, tuple[Image | CompressedImage, str]]:
-    """Name: what is sent, and what the refusal must speak of."""
+    """Return, by name, the pictures to send and what each rejection must mention."""
     good = noise(48, 64)
     truncated, wrong_step, long_step, unknown, bayer, big, bomb = (image(good) for _ in range(7))
     truncated.data = truncated.data[:-5]
@@ -183,7 +183,7 @@ def test_the_current_view_becomes_the_goal_only_while_it_is_fresh(person):
     assert not answer.success and "rig/observation/image" in answer.message
     camera = listener.node.create_publisher(Image, "rig/observation/image", OBSERVATION)
     listener.until(lambda: camera.get_subscription_count(), "the goal node sees the camera")
-    listener.meet("goal")
+    listener.wait_until_discovered_by("goal")
 
     def look() -> bool:
         view = rgb_to_image(noise(48, 48, seed=3), listener.node.get_clock().now().to_msg(), "camera")

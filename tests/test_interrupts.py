@@ -151,7 +151,7 @@ def test_a_node_ends_while_it_is_built_and_despite_slow_destructors(stage: str) 
     assert time.monotonic() - begun < 20
 
 
-def test_a_node_ends_without_a_word_while_it_loads() -> None:
+def test_a_node_that_is_still_loading_ends_silently() -> None:
     begun = "print('begun', flush=True); import runpy; runpy.run_module('rig_robot.nodes.arm', run_name='__main__')"
     status, output, left = interrupt(["-c", begun, "--ros-args"], "begun", 0.4)
     assert status == 0 and not left and not any(noise in output for noise in NOISE), output

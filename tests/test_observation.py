@@ -51,7 +51,7 @@ def test_any_frame_gives_the_size_asked_for_and_keeps_a_flat_colour(size, height
         (np.zeros((480, 640, 3), np.uint8), CENTRE_SQUARE, 0, "at least one pixel"),
     ],
 )
-def test_what_is_no_picture_or_no_crop_is_refused_by_its_value(picture, crop, size, why):
+def test_a_bad_picture_or_crop_is_refused_by_its_value(picture, crop, size, why):
     with pytest.raises(ValueError, match=why):
         prepare(picture, crop, size)
 

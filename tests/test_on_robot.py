@@ -1,4 +1,4 @@
-"""Learning on the robot, without ROS: from nothing or a checkpoint, episode by episode, through every kill."""
+"""Learning on the robot, without ROS: from nothing or a checkpoint, episode by episode, also when killed anywhere."""
 
 import dataclasses
 import pickle
@@ -74,13 +74,13 @@ def test_an_untrained_checkpoint_that_would_not_fit_the_camera_is_refused(tmp_pa
 
 @pytest.fixture(autouse=True)
 def familiar(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A VAE of a second's training knows no view; what follows from that has tests of its own."""
+    """Treat every view as familiar: a VAE trained for a second knows none. Unfamiliar views have tests of their own."""
     monkeypatch.setattr(criteria, "knows_view", lambda *_: True)
 
 
 @pytest.fixture(scope="module")
 def recorded() -> list[Segment]:
-    """Episodes of random steps in the simulation, as the recorder would have them."""
+    """Return episodes of random steps in the simulation, as the recorder would write them."""
     env = gymnasium.make("RigSawyerReachXY-v0", action_delay=(0.02, 0.09))
     rng = np.random.default_rng(0)
     segments = []
@@ -96,7 +96,7 @@ def recorded() -> list[Segment]:
 
 
 class Practice:
-    """A learner with its directories; what it says; the checkpoints that it wanted to publish."""
+    """A learner with its directories; keeps its messages and the checkpoints that it wanted to publish."""
 
     def __init__(self, directory: Path, settings: Settings = SETTINGS, start: Path | None = None) -> None:
         self.work, self.root, self.settings = directory / "trainer", directory / "checkpoints", settings
@@ -111,7 +111,7 @@ class Practice:
             self.learner.take(f"episode-{first + number:03d}", [segment], explored)
 
     def finish(self, until: Callable[[Learner], bool] = lambda learner: False) -> None:
-        """Work until nothing is due, and let all candidates be taken."""
+        """Let the learner work until nothing is due, and accept all candidates."""
         learner = self.learner
         while not until(learner):
             if learner.candidate is not None:
@@ -122,7 +122,7 @@ class Practice:
                 return
 
     def again(self) -> "Practice":
-        """The same after a kill: nothing but what is on disk."""
+        """Return the learner after a kill: it has only what is on disk."""
         self.learner.close()
         other = Practice(self.work.parent, self.settings)
         other.published = self.published
@@ -493,7 +493,7 @@ def test_a_pair_that_reaches_worse_is_refused() -> None:
 
 
 def test_on_a_robot_a_policy_that_points_elsewhere_is_refused(seen: np.ndarray) -> None:
-    class Points(torch.nn.Module):
+    class TowardsGoal(torch.nn.Module):
         def __init__(self, sign: float) -> None:
             super().__init__()
             self.sign = sign
@@ -501,16 +501,16 @@ def test_on_a_robot_a_policy_that_points_elsewhere_is_refused(seen: np.ndarray) 
         def forward(self, latent: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
             return torch.clamp(self.sign * (goal - latent), -1, 1)
 
-    class Knows(Vae):
-        """Its latent is where the tool is."""
+    class PositionVae(Vae):
+        """An encoder whose latent is the tool's position."""
 
         def encode(self, pixels: torch.Tensor, context: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
             place = pixels[:, :2, 0, 0]
             return place, place
 
     positions = np.concatenate((seen[:, 0, 0, :2] / 255, np.zeros((20, 1))), axis=1)
-    vae = Knows(48, 2, (4, 8, 8))
-    there, away = (vae, Points(1.0)), (vae, Points(-1.0))
+    vae = PositionVae(48, 2, (4, 8, 8))
+    there, away = (vae, TowardsGoal(1.0)), (vae, TowardsGoal(-1.0))
     assert criteria.check_actions(there, there, seen, positions, (0, 1)).accepted
     assert criteria.check_actions(away, there, seen, positions, (0, 1)).accepted, (
         "better than the present one is not alike"

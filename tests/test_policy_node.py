@@ -30,7 +30,7 @@ def policy_node(checkpoint) -> Iterator[NodeProcess]:
 
 
 class Bench:
-    """Plays the encoder and hears what the policy does."""
+    """Acts as the encoder and receives what the policy publishes."""
 
     def __init__(self, listener: Listener, checkpoint) -> None:
         self.listener = listener
@@ -45,7 +45,7 @@ class Bench:
             listener.until(publisher.get_subscription_count, f"the policy listens on {publisher.topic_name}")
         listener.until_heard("rig/policy/twist")
         listener.until_heard("rig/episode")
-        listener.meet("policy")
+        listener.wait_until_discovered_by("policy")
 
     def now_ns(self) -> int:
         return self.listener.node.get_clock().now().nanoseconds
@@ -57,7 +57,7 @@ class Bench:
         return latent.to_message(Latent(vae_id or self.vae_id, mean, np.zeros_like(mean)), stamp)
 
     def frames(self, count: int, jitter_ns: int = 0, age_ns: int = 0, vae_id: str | None = None) -> list[Image]:
-        """Sends so many latents as from a 30 Hz camera, each when its time has come."""
+        """Send so many latents at the pace of a 30 Hz camera."""
         rng = np.random.default_rng(0)
         start = self.now_ns()
         sent = []
@@ -77,7 +77,7 @@ class Bench:
         self.listener.spin(0.15)
 
     def events(self) -> list[tuple[str, str, str]]:
-        """(event, mode, goal) of every episode message."""
+        """Return (event, mode, goal) of every episode message."""
         return [tuple(values(m)[key] for key in ("event", "mode", "goal")) for m in self.episodes]
 
     def last_health(self) -> str:

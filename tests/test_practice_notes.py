@@ -1,4 +1,4 @@
-"""The notes of learning on the robot: states of earlier versions can be read, and are written in the same form."""
+"""The state file of learning on the robot: states of earlier versions can be read, and are written in the same form."""
 
 import json
 

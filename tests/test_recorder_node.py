@@ -33,7 +33,7 @@ PERIOD = 0.1
 
 
 class Robot:
-    """Plays the rest of the stack: 30 frames and 10 twists a second."""
+    """Acts as the rest of the system: 30 frames and 10 twists a second."""
 
     def __init__(self, listener: Listener, checkpoint: Path) -> None:
         self.listener, self.config = listener, read_config(checkpoint)
@@ -56,7 +56,7 @@ class Robot:
     def until_heard(self) -> None:
         for publisher in (self.observations, self.latents, self.twists, self.episodes, self.poses, self.status):
             self.listener.until(publisher.get_subscription_count, f"the recorder listens on {publisher.topic_name}")
-        self.listener.meet("recorder")
+        self.listener.wait_until_discovered_by("recorder")
 
     def show(self, seed: int) -> None:
         self.goal_ns = self.listener.node.get_clock().now().nanoseconds
@@ -77,7 +77,7 @@ class Robot:
         return Latent(self.config.vae_id, mean, np.zeros_like(mean))
 
     def act(self, steps: int, camera: tuple[int, int] | None = None) -> None:
-        """So many steps of the policy, each on the newest of three frames."""
+        """Publish so many steps of the policy, each on the newest of three frames."""
         for _ in range(steps):
             for frame in range(3):
                 now = self.listener.node.get_clock().now()
@@ -119,7 +119,7 @@ def recorder(tmp_path, checkpoint) -> Iterator[NodeProcess]:
 
 
 def whole(robot: Robot, root: Path, count: int = 1) -> list[Any]:
-    """The episodes, once so many are there."""
+    """Wait until so many episodes are there, and return them."""
     robot.listener.until(lambda: root.is_dir() and len(find(root)[0]) >= count, f"{count} episodes in {root}", 10)
     good, refused = find(root)
     assert not refused
@@ -199,7 +199,7 @@ def test_a_latched_message_that_is_met_late_does_not_make_the_episode_longer(rob
     with subprocess.Popen([sys.executable, "-c", SAID_LONG_AGO], stdout=subprocess.PIPE) as other:
         try:
             assert other.stdout is not None and other.stdout.readline() == b"said\n"
-            other.send_signal(signal.SIGSTOP)  # nobody who comes now meets it before it goes on
+            other.send_signal(signal.SIGSTOP)  # it is not discovered before it goes on
             with node_process("rig_robot.nodes.recorder", parameters(root, checkpoint)):
                 robot.until_heard()
                 robot.listener.spin(2.0)

@@ -24,7 +24,9 @@ IMAGINED = Prior(np.full(2, -100.0), np.zeros((2, 2)))
     st.integers(1, 64),
     st.integers(0, 2**32),
 )
-def test_shares_and_sources(lengths: list[int], tenths: tuple[int, int, int], size: int, seed: int) -> None:
+def test_relabelled_goals_come_from_each_source_in_the_requested_share(
+    lengths: list[int], tenths: tuple[int, int, int], size: int, seed: int
+) -> None:
     rng, replay = np.random.default_rng(seed), filled(lengths)
     batch = replay.sample(rng, size)
     goals = relabel(rng, replay, batch, IMAGINED, Shares(*(tenth / 10 for tenth in tenths)))

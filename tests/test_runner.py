@@ -35,7 +35,7 @@ sys.exit(int(ends))
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A module that plays a node: it says hello and waits, or ends as the environment says."""
+    """Return a module that acts as a node: it prints hello and waits, or ends as the environment says."""
     (tmp_path / "plays_a_node.py").write_text(CHILD)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return "plays_a_node"
@@ -123,7 +123,7 @@ def until(condition: Callable[[], bool], what: str, timeout: float = 5.0) -> Non
 
 @pytest.fixture
 def start(module: str) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """A runner of two nodes, `a` and `b`, as a process of its own."""
+    """Start a runner of two nodes, `a` and `b`, as a process of its own."""
     started: list[subprocess.Popen[bytes]] = []
     script = (
         "import sys; from rig_robot.bringup.systems import NodeSpec;"
@@ -150,7 +150,7 @@ def _nodes(runner: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 @pytest.fixture
 def stuck() -> Iterator[int]:
-    """A pipe that is full already and that nobody reads, as a terminal after Ctrl-S."""
+    """Return a pipe that is full and that nothing reads, like a terminal after Ctrl-S."""
     read, written = os.pipe()
     os.set_blocking(written, False)
     with contextlib.suppress(BlockingIOError):

@@ -112,7 +112,7 @@ def test_a_sequence_of_one_command_kept_up_for_seconds_leaves_no_bound(velocity:
     follow(started(WIDE), [(velocity, age, dt)] * 100)
 
 
-def test_commands_that_come_late_do_not_make_the_arm_hurry() -> None:
+def test_late_commands_do_not_make_the_arm_faster() -> None:
     """A busy computer sends its commands late; the controller meanwhile does what the last one says to its end."""
     random = np.random.default_rng(0)
     safety = SafetyFilter(ARM, WIDE, TOOL_DOWN, ramp=0.0, ahead=0.02)
@@ -149,7 +149,7 @@ def test_an_arm_that_holds_its_last_position_is_gone_on_with_from_there_and_from
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_a_number_that_is_none_drops_the_whole_command(bad: float, axis: int) -> None:
+def test_nan_or_infinity_drops_the_whole_command(bad: float, axis: int) -> None:
     velocity = np.array([0.2, 0.2, 0.0])
     velocity[axis] = bad
     safety = started()
@@ -165,7 +165,7 @@ def test_a_stale_command_moves_nothing_and_one_that_is_not_moves() -> None:
 
 
 @pytest.mark.parametrize("age", [-0.01, 0.26, float("nan"), float("inf"), -float("inf")])
-def test_an_age_that_cannot_be_or_is_too_great_drops_the_command(age: float) -> None:
+def test_an_impossible_or_too_great_age_drops_the_command(age: float) -> None:
     command = started().step([0.2, 0.0, 0.0], age, DT)
     assert (command.position == CENTRE).all() and "old" in command.note
 

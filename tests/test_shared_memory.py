@@ -1,4 +1,4 @@
-"""Shared memory of the dead is taken back, that of the living is not."""
+"""Shared memory of ended processes is freed, that of running ones is not."""
 
 import fcntl
 import os
@@ -74,7 +74,7 @@ def _start() -> subprocess.Popen:
 
 
 def _held(pid: int) -> set[str]:
-    """The shared memory that a process has mapped."""
+    """Return the shared memory that a process has mapped."""
     try:
         maps = Path(f"/proc/{pid}/maps").read_text()
     except OSError:  # it has ended in the meantime

@@ -34,7 +34,7 @@ def trajectory(names, positions, seconds):
 
 @pytest.fixture
 def arm(sim, listener):
-    """What the simulated arm says, and a way to send it trajectories."""
+    """Receives the simulated arm's messages, and sends it trajectories."""
     states = listener.hear(JointState, "joint_states", COMMAND)
     publisher = listener.node.create_publisher(JointTrajectory, TOPIC, COMMAND)
     listener.until_heard(TOPIC, publishers=1, subscribers=1)

@@ -82,7 +82,7 @@ def running(*commands: list[str]) -> Iterator[None]:
 
 
 def practising(checkpoint: Path, folder: Path) -> list[NodeSpec]:
-    """Every node that there is for a robot."""
+    """Start every node that a robot has."""
     config = folder / "robot.yaml"
     config.write_text("arm: {preset: sawyer}\ncamera: {source: topic}")
     options = RobotOptions(config, str(checkpoint), practice=True, data=folder / "data")
@@ -91,7 +91,7 @@ def practising(checkpoint: Path, folder: Path) -> list[NodeSpec]:
 
 
 def check(listener: Listener, node: str, seen: Callable[[], Rights]) -> None:
-    """Waits until what is seen of a node is what the policy allows, and tells what is not."""
+    """Wait until a node's topics and services are those that the policy allows; fail with the differences."""
     wanted = allowed()[node]
     with contextlib.suppress(AssertionError):
         listener.until(lambda: seen() == wanted, f"the graph of {node}", 15.0)

@@ -108,7 +108,7 @@ def test_partial_goals_are_rejected_unless_allowed_and_then_the_other_joints_sta
         (JOINTS, [Point(0.1, [0.0, 0.0], [0.1, 0.0])], "velocity of the last point"),
     ],
 )
-def test_what_is_no_trajectory_for_these_joints_is_rejected(names, points, why):
+def test_a_trajectory_that_does_not_fit_the_joints_is_rejected(names, points, why):
     with pytest.raises(Rejected, match=why):
         controller().take(names, points, 0.0)
 

@@ -1,4 +1,4 @@
-"""A node ends, and the arm brakes and disarms, when whoever started it dies: by any signal, seen or not."""
+"""A node ends, and the arm brakes and disarms, when the process that started it dies by any signal."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ NODE = """
 import os, pathlib
 from rig_robot.ros.node import RigNode, run
 
-class Plain(RigNode):
+class WaitingNode(RigNode):
     def __init__(self):
         super().__init__("plain")
         words = self.declare("words", 0, "How many long lines to log at the start.")
@@ -45,12 +45,12 @@ class Plain(RigNode):
     def stop(self):
         pathlib.Path(os.environ["SEEN"] + ".stopped").touch()
 
-run(Plain)
+run(WaitingNode)
 """
 
 
-class Plain:
-    """A node that does nothing, and what it leaves: whether it was ready and whether it stopped in order."""
+class WaitingNode:
+    """Runs a node that does nothing; its files say whether it was ready and whether it stopped in order."""
 
     def __init__(self, folder: Path) -> None:
         (folder / "node.py").write_text(NODE)
@@ -72,7 +72,7 @@ class Plain:
         return process
 
     def close(self) -> None:
-        """Kills what a failed test has left, with what stands between."""
+        """Kill the processes that a failed test has left running."""
         for process in self._started:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -80,8 +80,8 @@ class Plain:
 
 
 @pytest.fixture
-def plain(tmp_path: Path) -> Iterator[Plain]:
-    node = Plain(tmp_path)
+def waiting_node(tmp_path: Path) -> Iterator[WaitingNode]:
+    node = WaitingNode(tmp_path)
     yield node
     node.close()
 
@@ -141,26 +141,26 @@ def test_when_the_launcher_dies_the_arm_brakes_disarms_and_ends(
             launcher.kill()
 
 
-def test_a_node_ends_with_the_program_between_it_and_its_starter_still_alive(plain: Plain) -> None:
+def test_a_node_ends_with_the_program_between_it_and_its_starter_still_alive(waiting_node: WaitingNode) -> None:
     """A terminal or debugger (`prefix=` of a launch file) is the parent then, and knows nothing of the launcher."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as launcher:
         born = starter._start_time(launcher.pid)
-        plain.environment[starter.VARIABLE] = f"{launcher.pid} {born} {starter._pid_namespace()}"
-        between = plain.start(before=("sh", "-c", '"$@"; exit $?', "sh"))
+        waiting_node.environment[starter.VARIABLE] = f"{launcher.pid} {born} {starter._pid_namespace()}"
+        between = waiting_node.start(before=("sh", "-c", '"$@"; exit $?', "sh"))
         launcher.kill()
-        assert between.wait(5) == 1 and plain.stopped.exists()
+        assert between.wait(5) == 1 and waiting_node.stopped.exists()
 
 
-def test_a_node_whose_starter_died_before_it_could_look_ends_at_once(plain: Plain) -> None:
+def test_a_node_whose_starter_died_before_it_could_look_ends_at_once(waiting_node: WaitingNode) -> None:
     with subprocess.Popen(["true"]) as launcher:
         launcher.wait()
-    plain.environment[starter.VARIABLE] = f"{launcher.pid} 1 {starter._pid_namespace()}"
-    assert plain.start(waits=False).wait(30) == 1 and plain.stopped.exists()
+    waiting_node.environment[starter.VARIABLE] = f"{launcher.pid} 1 {starter._pid_namespace()}"
+    assert waiting_node.start(waits=False).wait(30) == 1 and waiting_node.stopped.exists()
 
 
-def test_a_number_of_another_container_is_not_taken_for_a_starter(plain: Plain) -> None:
-    plain.environment[starter.VARIABLE] = f"{2**22} 1 pid:[1]"
-    node = plain.start()
+def test_a_number_of_another_container_is_not_taken_for_a_starter(waiting_node: WaitingNode) -> None:
+    waiting_node.environment[starter.VARIABLE] = f"{2**22} 1 pid:[1]"
+    node = waiting_node.start()
     time.sleep(0.3)
     assert node.poll() is None
     node.terminate()
@@ -168,30 +168,32 @@ def test_a_number_of_another_container_is_not_taken_for_a_starter(plain: Plain) 
 
 
 @pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGQUIT])
-def test_a_terminal_that_closes_or_quits_ends_a_node_in_order(plain: Plain, how: signal.Signals) -> None:
-    node = plain.start()
+def test_a_terminal_that_closes_or_quits_ends_a_node_in_order(waiting_node: WaitingNode, how: signal.Signals) -> None:
+    node = waiting_node.start()
     node.send_signal(how)
-    assert node.wait(5) == 0 and plain.stopped.exists()
+    assert node.wait(5) == 0 and waiting_node.stopped.exists()
 
 
 @pytest.mark.parametrize("nohup", [True, False])
-def test_a_node_that_is_told_to_outlive_a_closed_terminal_does(plain: Plain, nohup: bool) -> None:
-    node = plain.start(before=("nohup",)) if nohup else plain.start("outlive_starter:=true")
+def test_a_node_that_is_told_to_outlive_a_closed_terminal_does(waiting_node: WaitingNode, nohup: bool) -> None:
+    node = waiting_node.start(before=("nohup",)) if nohup else waiting_node.start("outlive_starter:=true")
     node.send_signal(signal.SIGHUP)
     time.sleep(0.3)
-    assert node.poll() is None and not plain.stopped.exists()
+    assert node.poll() is None and not waiting_node.stopped.exists()
     node.terminate()
-    assert node.wait(5) == 0 and plain.stopped.exists()
+    assert node.wait(5) == 0 and waiting_node.stopped.exists()
 
 
 @pytest.mark.parametrize("outlive", [True, False])
-def test_only_a_node_that_is_told_so_outlives_its_starter(plain: Plain, outlive: bool) -> None:
-    node = [*plain.command, "-p", f"outlive_starter:={str(outlive).lower()}"]
-    with subprocess.Popen([sys.executable, "-c", LAUNCHER, *node], stdout=subprocess.PIPE, env=plain.environment) as it:
+def test_only_a_node_that_is_told_so_outlives_its_starter(waiting_node: WaitingNode, outlive: bool) -> None:
+    node = [*waiting_node.command, "-p", f"outlive_starter:={str(outlive).lower()}"]
+    with subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER, *node], stdout=subprocess.PIPE, env=waiting_node.environment
+    ) as it:
         assert it.stdout is not None
         pid = int(it.stdout.readline())
         try:
-            until(plain.ready.exists, "the node is ready", 30.0)
+            until(waiting_node.ready.exists, "the node is ready", 30.0)
             it.kill()
             it.wait()
             if outlive:
@@ -199,19 +201,19 @@ def test_only_a_node_that_is_told_so_outlives_its_starter(plain: Plain, outlive:
                 assert not gone(pid)
             else:
                 until(lambda: gone(pid), "the node has ended")
-                assert plain.stopped.exists()
+                assert waiting_node.stopped.exists()
         finally:
             if not gone(pid):
                 os.kill(pid, signal.SIGKILL)
 
 
-def test_a_node_whose_log_nobody_reads_goes_on_and_ends_in_order(plain: Plain) -> None:
+def test_a_node_whose_log_nobody_reads_goes_on_and_ends_in_order(waiting_node: WaitingNode) -> None:
     read, written = os.pipe()
     try:
-        node = plain.start("words:=2000", stderr=written)  # 200 kB; a pipe takes 64
+        node = waiting_node.start("words:=2000", stderr=written)  # 200 kB; a pipe takes 64
         os.close(written)
         node.terminate()
-        assert node.wait(10) == 0 and plain.stopped.exists()
+        assert node.wait(10) == 0 and waiting_node.stopped.exists()
         heard = os.read(read, 1 << 20).decode()
         assert re.match(r"\[INFO\] .*word word", heard)
     finally:

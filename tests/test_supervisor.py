@@ -24,7 +24,7 @@ VELOCITY = np.array([0.2, 0.0, 0.0])
 
 
 class Arm:
-    """A supervisor, a perfectly following arm, and time that passes when told."""
+    """A supervisor, an arm that follows perfectly, and a clock that the test advances."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Arm:
         self.supervisor.twist_arrived(velocity, Arrival(age, self.time))
 
     def tick(self, seconds: float = PERIOD) -> JointCommand | None:
-        """Pass time, a tick a period; return the last command."""
+        """Advance the time, a tick a period; return the last command."""
         command = None
         for _ in range(round(seconds / PERIOD)):
             self.time += PERIOD
@@ -232,7 +232,7 @@ def test_resetting_what_is_not_stopped_is_refused() -> None:
 
 
 def under_way() -> Arm:
-    """An armed arm in motion."""
+    """Return an armed arm in motion."""
     arm = Arm().armed()
     for _ in range(10):
         arm.tell_twist()
@@ -242,7 +242,7 @@ def under_way() -> Arm:
 
 
 def gives_up(arm: Arm, measured: Callable[[], np.ndarray], seconds: float = 0.3, keeps_on: bool = True) -> str:
-    """Measure something else from now on; check that the arm is disarmed and brakes as it may, and return why."""
+    """Feed other measurements from now on; check that the arm disarms and brakes within limits; return the reason."""
     end = arm.time + seconds
     while arm.time < end:
         before, moving = arm.safety.position, arm.safety.velocity
@@ -348,7 +348,7 @@ def test_the_slack_of_each_measurement_does_not_add_up_to_a_motion() -> None:
     assert told[0] is None and all(told[3:])
 
 
-def test_a_first_measurement_that_is_no_number_is_none() -> None:
+def test_a_first_measurement_of_nan_is_rejected() -> None:
     arm = Arm()
     assert "not finite" in str(arm.tell_joints(CENTRE * np.nan))
     arm.time += 2.0 * DOUBT
@@ -481,7 +481,7 @@ def test_the_age_at_which_joint_states_are_stale_can_be_given() -> None:
 
 
 def blocked(offset: float = 0.25, axis: int = 0) -> Arm:
-    """An arm that was pushed off its command and stays there."""
+    """Return an arm that was pushed off its command and stays there."""
     arm = under_way()
     start, towards = arm.measured, np.eye(7)[axis]
     for share in np.linspace(0.0, 1.0, 6):
@@ -687,8 +687,8 @@ moments = st.lists(
 )
 
 
-class Hostile:
-    """An arm whose measurements, orders and pace are somebody else's; each command is held against the one before."""
+class HostileInputs:
+    """Feeds arbitrary measurements, commands and times to an arm; checks each command against the one before."""
 
     def __init__(self, limits: Limits, place: np.ndarray) -> None:
         self.safety = started(limits, ramp=0.1, at=place)
@@ -717,7 +717,7 @@ class Hostile:
             self.begin()
 
     def begin(self) -> None:
-        """Arming begins anew from the measured place, which must be one where the arm may be."""
+        """Note that arming starts again from the measured place, and check that the arm may be there."""
         place = self.safety.position
         assert np.isfinite(place).all() and (place >= ARM.lower).all() and (place <= ARM.upper).all()
         if self.sent is not None and not self.by_hand:
@@ -772,7 +772,7 @@ class Hostile:
 @given(moments, st.tuples(*[st.floats(0.0, 1.0)] * 3), st.booleans())
 def test_no_sequence_of_measurements_and_orders_sends_what_is_unsafe(sequence: list, corner: tuple, wide: bool) -> None:
     place = WORKSPACE_LOW + np.array(corner) * (WORKSPACE_HIGH - WORKSPACE_LOW)
-    arm = Hostile(WIDE if wide else LIMITS, FREE.solve(HOME, place, TOOL_DOWN))
+    arm = HostileInputs(WIDE if wide else LIMITS, FREE.solve(HOME, place, TOOL_DOWN))
     arm.supervisor.heartbeat_arrived(arm.time)
     for _ in range(SETTLED):
         arm.tick(PERIOD)

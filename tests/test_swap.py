@@ -60,7 +60,7 @@ def make_root(root: Path) -> None:
 
 
 class Bench:
-    """Plays camera, goal node and announcer, and hears everything."""
+    """Acts as camera, goal node and announcer, and receives all topics."""
 
     def __init__(self, listener: Listener, root: Path) -> None:
         self.listener, self.root = listener, root
@@ -84,7 +84,7 @@ class Bench:
             listener.until_heard(topic)
         listener.until_heard("rig/checkpoint/ready", publishers=2)
         listener.until(self._announcer_has_met_them, "the announcer has met encoder and policy")
-        listener.meet("encoder", "policy")
+        listener.wait_until_discovered_by("encoder", "policy")
         for _ in range(10):
             self.listener.spin(0.03)
             self._executor.spin_once(timeout_sec=0.0)
@@ -103,7 +103,7 @@ class Bench:
         return rgb_to_image(image, self.listener.node.get_clock().now().to_msg(), "camera")
 
     def show(self, seed: int) -> Image:
-        """Show a goal picture and wait until it is encoded."""
+        """Publish a goal picture and wait until it is encoded."""
         sent = self.message(picture(seed))
         before = len(self.goals)
         self.goal_images.publish(sent)
@@ -112,7 +112,7 @@ class Bench:
         return sent
 
     def frame(self, seed: int) -> int:
-        """One observation as of a 30 Hz camera, and its latent; gives the stamp."""
+        """Publish one observation, at the pace of a 30 Hz camera, and wait for its latent; return its stamp."""
         begin = time.monotonic()
         sent, before = self.message(picture(seed)), len(self.latents)
         self.observations.publish(sent)
@@ -133,13 +133,13 @@ class Bench:
         return outcomes[0], stamps
 
     def say(self, name: str) -> None:
-        """What anybody could publish."""
+        """Publish a message as any other program could."""
         self.names.publish(String(data=name))
         for _ in range(5):
             self.listener.spin(0.1)
 
     def acting(self) -> tuple[str, str]:
-        """VAE of the next latent, and the current checkpoint."""
+        """Return the VAE of the next latent, and the current checkpoint."""
         self.frame(0)
         return self.latents[-1].header.frame_id, (self.root / CURRENT).resolve().name
 
@@ -233,7 +233,7 @@ def test_a_flipped_byte_is_refused_by_name_before_and_after_it_is_current(bench,
     with pytest.raises(CheckpointError, match=r"flipped.*vae\.safetensors: sha256"):
         bench.announcer.announce("flipped", lambda _: None)
     assert bench.acting() == before
-    activate(root / "flipped")  # by somebody who did not look
+    activate(root / "flipped")  # without verifying it
     bench.answers.clear()
     bench.say("flipped")
     bench.listener.until(lambda: len(bench.answers) == 2, "both refuse", 5)
@@ -282,7 +282,7 @@ def test_ctrl_c_does_not_lose_the_end_of_an_episode(listener, tmp_path):
             listener.until(lambda episodes=episodes: len(episodes) == 2, "its end is heard", 5)
 
 
-def test_what_nobody_takes_is_taken_back_but_never_what_a_person_has_chosen_meanwhile(listener, tmp_path):
+def test_a_checkpoint_that_no_node_loads_is_rolled_back_unless_a_person_has_chosen_another(listener, tmp_path):
     for seed, name in enumerate(("a", "b", "c")):
         write(tmp_path / name, seed=seed)
     activate(tmp_path / "a")

@@ -37,14 +37,14 @@ TINY: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nobody killed."""
+    """Return the directory of a run that was not killed."""
     out = tmp_path_factory.mktemp("undisturbed")
     train(TrainArgs(out=out, **TINY), gymnasium.make)
     return out
 
 
-class Killer(threading.Thread):
-    """Kills the worker of a run, once, when the run's state is first on disk."""
+class KillWorkerOnce(threading.Thread):
+    """Kills the worker of a run once, when the run's state is first on disk."""
 
     def __init__(self, out: Path) -> None:
         super().__init__(daemon=True)
@@ -58,7 +58,7 @@ class Killer(threading.Thread):
 
 
 def workers(out: Path) -> list[int]:
-    """The processes that have worked at a run."""
+    """Return the ids of the processes that have worked on a run."""
     log = out / "log.txt"
     return [int(number) for number in re.findall(r"process (\d+)", log.read_text())] if log.exists() else []
 
@@ -74,7 +74,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Ended], Path]:
     root = tmp_path_factory.mktemp("swept")
     good = TrainArgs(out=root / "good", **TINY)
     bad = replace(good, out=root / "bad", env="NoSuchEnv-v0")
-    Killer(good.out)
+    KillWorkerOnce(good.out)
     return sweep([bad, good], gymnasium.make, jobs=1), root
 
 
@@ -116,7 +116,7 @@ def test_a_run_that_is_killed_again_and_again_is_given_up(tmp_path: Path, monkey
 
 
 def kill_me(name: str, **arguments: object) -> gymnasium.Env:
-    """An environment that takes all of the memory."""
+    """Make an environment that uses up all memory."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 
@@ -174,7 +174,7 @@ def test_ray_takes_up_the_run_of_a_killed_worker_and_ends_with_the_same_bytes(
 ) -> None:
     good = TrainArgs(out=tmp_path / "good", **TINY)
     bad = replace(good, out=tmp_path / "bad", env="NoSuchEnv-v0")
-    Killer(good.out)
+    KillWorkerOnce(good.out)
     failed, ended = sweep([bad, good], gymnasium.make, ray=cluster)
     assert len(set(workers(good.out))) == 2 and not ended.error
     assert same_results(good.out, undisturbed)

@@ -36,7 +36,7 @@ class System:
         self.family: dict[str, psutil.Process] = {}
 
     def find_nodes(self) -> dict[str, psutil.Process]:
-        """The node processes by name, as they are now."""
+        """Return the running node processes by name."""
         nodes = {}
         for child in psutil.Process(self.process.pid).children():
             name = re.search(r"__node:=(\w+)", " ".join(child.cmdline()))
@@ -45,7 +45,7 @@ class System:
         return nodes
 
     def shared_memory(self) -> set[str]:
-        """What the living nodes have mapped of it."""
+        """Return the shared memory that the running nodes have mapped."""
         held: set[str] = set()
         for child in self.find_nodes().values():
             held |= set(re.findall(r"/dev/shm/(fast\w+)", Path(f"/proc/{child.pid}/maps").read_text()))

@@ -53,7 +53,7 @@ def test_target_is_the_smaller_critic_discounted_and_never_above_the_reward(kind
 
 
 @BOTH
-def test_actor_and_targets_wait_for_their_turn(kind: type[Td3]) -> None:
+def test_actor_and_targets_are_updated_with_delay(kind: type[Td3]) -> None:
     torch.manual_seed(0)
     td3, rng = kind(2, 2, ARGS), np.random.default_rng(0)
 
@@ -143,7 +143,7 @@ def test_the_fast_implementation_does_the_same_as_the_readable_one(changes: dict
 
 
 @BOTH
-def test_without_the_tip_the_critics_say_all(kind: type[Td3]) -> None:
+def test_without_the_tip_the_value_is_the_critics_alone(kind: type[Td3]) -> None:
     torch.manual_seed(0)
     td3, data = kind(2, 2, dataclasses.replace(ARGS, tip=False)), batch(np.random.default_rng(0), 8)
     (value,) = td3.values(td3.critics[:1], data.latent, data.action, data.goal, td3.aim(data.latent, data.action))

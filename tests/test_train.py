@@ -167,7 +167,7 @@ def test_going_on_with_other_arguments_is_refused_by_name(run: Path, tmp_path: P
         train(args, gymnasium.make)
 
 
-def test_a_finished_run_is_left_alone(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finished_run_is_not_changed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
     assert train(TrainArgs(out=run, **DRAWN), gymnasium.make) == run / "history.json"
     assert "finished already" in capsys.readouterr().out

@@ -44,7 +44,7 @@ def frame(x: float, y: float) -> np.ndarray:
 
 
 def record(root: Path, name: str, seed: int, mode: str = "explore") -> None:
-    """An episode of a block that goes where the twists say."""
+    """Record an episode of a block that moves as the twists say."""
     recording = Recording(root, name, mode=mode, goal="0", goal_kind="none", camera=json.dumps(dataclasses.asdict(EYE)))
     rng = np.random.default_rng(seed)
     place, action = rng.uniform(0, 1, 2), np.zeros(2)
@@ -67,7 +67,7 @@ def parameters(data: Path, **others: object) -> dict[str, object]:
 
 
 class System:
-    """What the trainer says, and encoder and policy that take what it announces."""
+    """Receives the trainer's messages, and acts as an encoder and a policy that load what it announces."""
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener

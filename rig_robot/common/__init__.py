@@ -1,1 +1,1 @@
-"""One idea a module that several folders need."""
+"""Holds what several folders need, one idea in each module."""

@@ -1,4 +1,4 @@
-"""Random motion before anything is known: in the box, everywhere in it, a direction at a time."""
+"""Random exploration stays in the box, reaches all of it, and holds each direction for some steps."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SPACE = WorkspaceEntry((0.45, -0.20, 0.12), (0.75, 0.20, 0.37))
 
 
 def walk(action: ActionEntry, box: WorkspaceEntry, seed: int, steps: int = 850) -> np.ndarray:
-    """Places of an arm that does what it is told and is never put anywhere: [steps, A]."""
+    """Return the places [steps, A] of an arm that follows exactly and is never reset."""
     explorer = Explorer(action, box, STICKY, np.random.default_rng(seed))
     place, places = (np.array(box.low) + box.high) / 2, []
     for _ in range(steps):

@@ -1,4 +1,4 @@
-"""What may be published: the shipped pair, whole and damaged, in the view that it knows and in another."""
+"""Which candidates may be published: the shipped pair, whole and damaged, in its own view and in another."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -37,14 +37,14 @@ def shipped() -> Rig:
 
 @pytest.fixture
 def pair(shipped: Rig) -> Pair:
-    """The shipped pair, to be changed."""
+    """Return a copy of the shipped pair, for the test to change."""
     assert isinstance(shipped.representation, Latent)
     return copy.deepcopy(shipped.representation.vae), copy.deepcopy(shipped.td3.actor)
 
 
 @pytest.fixture(scope="module")
 def view() -> Iterator[Callable[[str], tuple[np.ndarray, np.ndarray]]]:
-    """By the name of a scene: images, uint8 [N, S, S, 3], of the tool somewhere, and where, [N, 3]."""
+    """Return a function: scene name to images, uint8 [N, S, S, 3], of the tool anywhere, and its positions [N, 3]."""
     seen: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def look(scene: str) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +72,7 @@ def test_the_view_that_a_vae_learnt_is_told_from_a_camera_that_was_turned(shippe
     assert not criteria.knows_view(vae, shipped.prior, images[:1].repeat(5, axis=0))
 
 
-def test_a_vae_that_says_nothing_any_more_is_refused_even_where_none_was_before(pair: Pair, view) -> None:
+def test_a_collapsed_vae_is_refused_even_as_the_first_one(pair: Pair, view) -> None:
     vae, _ = pair
     images, _ = view("plain")
     assert (
@@ -134,23 +134,23 @@ def test_a_pair_that_points_to_the_goal_replaces_one_that_is_lost_in_a_new_view(
         image.tobytes(): torch.from_numpy(place[:2] * 20).float() for image, place in zip(images, places, strict=True)
     }
 
-    class Finds(Vae):
+    class PositionVae(Vae):
         def encode(self, pixels: torch.Tensor, context: Any = None) -> tuple[torch.Tensor, torch.Tensor]:
             seen = (pixels.permute(0, 2, 3, 1) * 255).round().to(torch.uint8).contiguous().numpy()
             latents = torch.stack([at[image.tobytes()] for image in seen])
             return latents, latents
 
-    class Straight(Actor):
+    class StraightToGoal(Actor):
         def forward(self, latent: torch.Tensor, goal: torch.Tensor) -> torch.Tensor:
             return torch.tanh(goal - latent)
 
-    found = Finds(48, 2, (8, 16, 32)), Straight(2, 2, (8,))
+    found = PositionVae(48, 2, (8, 16, 32)), StraightToGoal(2, 2, (8,))
     better = criteria.check_actions(lost, found, images, places, XY)
     assert better.accepted and better.figures["angle_deg"] < 45 < better.figures["angle_before_deg"]
     assert not criteria.check_actions(found, lost, images, places, XY).accepted
 
 
-def test_reaching_forgives_what_is_chance_and_no_more() -> None:
+def test_a_candidate_may_reach_worse_by_chance_and_no_more() -> None:
     before = {"goals": 30, "mean_mm": 10.0, "median_mm": 9.0}
     assert criteria.check_reaching(before, before | {"mean_mm": 11.4}).accepted
     assert not criteria.check_reaching(before, before | {"mean_mm": 11.6}).accepted

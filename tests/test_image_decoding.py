@@ -1,4 +1,4 @@
-"""Any bytes at all become a picture or a refusal in words: nothing that a stranger sends may raise anything else."""
+"""Any bytes become a picture or a `PictureRefused` with a reason; untrusted input raises nothing else."""
 
 import contextlib
 import io

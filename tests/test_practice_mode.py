@@ -1,4 +1,4 @@
-"""Practice, with encoder and policy as processes: what a robot does that nobody looks after, and when it stops it.
+"""Practice, with encoder and policy as processes: what an unattended robot does, and when it stops.
 
 What would be broken: a robot that explores for ever or never, that waits for ever, that lets a person wait, or that
 swaps checkpoints within an episode.
@@ -148,7 +148,7 @@ def test_an_encoder_that_comes_back_with_another_checkpoint_does_not_stop_an_epi
         listener.until(lambda: latents.get_subscription_count() and names.get_subscription_count(), "the policy")
         assert listener.set_parameter("policy", "mode", "explore").successful
         listener.until(lambda: episodes, "an episode has started")
-        answers.clear()  # the policy's first answer, where it was heard
+        answers.clear()  # drop the policy's first answer, if it arrived
         activate(tmp_path / "second")
         names.publish(String(data="second"))
         listener.spin(1.0)

@@ -1,4 +1,4 @@
-"""`rig tell`: what a person says to a running robot is done, and what is not done is said."""
+"""`rig tell` carries out what a person asks of a running robot, or says what was not done and why."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 
 
 def tell(*words: str) -> tuple[int, str]:
-    """Exit status and output of `rig tell ...`, as a person runs it."""
+    """Run `rig tell ...` as a person does; return exit status and output."""
     done = run(*words)
     return done.returncode, done.stdout + done.stderr
 
@@ -39,7 +39,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def until_told(answer: str, *words: str) -> None:
-    """Ask again until it is answered so: a node may answer before it has heard its topics."""
+    """Repeat a request until the answer is as expected: a node may answer before its topics have arrived."""
     for _ in range(10):
         _, text = tell(*words)
         if answer in text:
@@ -57,7 +57,7 @@ def robot() -> Iterator[None]:
         yield
 
 
-def test_the_words_do_what_they_say() -> None:
+def test_every_word_of_rig_tell_does_what_it_says() -> None:
     assert "ROS_DOMAIN_ID" in os.environ, "the tests must not talk to anybody's robot"
     assert tell("park") == (1, "the arm is disarmed (after start): arm it first\n")
     until_told("armed", "arm")
@@ -97,8 +97,8 @@ def test_a_robot_that_is_not_there_is_not_thought_stopped() -> None:
     assert status == 1 and "no service /nobody/arm/estop" in text
 
 
-class Deaf(Node):
-    """An arm and a policy whose first answer to every request of a visitor is lost."""
+class FirstAnswersLost(Node):
+    """Simulates an arm and a policy whose first answer to every request is lost."""
 
     def __init__(self, context: rclpy.Context) -> None:
         super().__init__("deaf", namespace="deaf", context=context)
@@ -123,7 +123,7 @@ class Deaf(Node):
 def test_a_lost_answer_is_asked_for_again_unless_the_arm_might_move_by_it() -> None:
     context = rclpy.Context()
     context.init()
-    node, executor = Deaf(context), SingleThreadedExecutor(context=context)
+    node, executor = FirstAnswersLost(context), SingleThreadedExecutor(context=context)
     executor.add_node(node)
     serving = threading.Thread(target=executor.spin)
     serving.start()

@@ -27,7 +27,7 @@ from rig_robot.ros.node import RigNode
 
 
 class Bench:
-    """The machine that trains: a sender, and somebody who sends chunks by hand."""
+    """Acts as the training machine: has a sender, and sends chunks by hand."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -66,7 +66,7 @@ class Bench:
         return outcomes[0]
 
     def refused(self, messages: list[UInt8MultiArray]) -> str:
-        """Send chunks by hand; return why they were refused."""
+        """Send chunks by hand and return why they were rejected."""
         self.spin(0.3)
         self.answers.clear()
         for message in messages:

@@ -1,7 +1,7 @@
-"""Goals that the VAE does not know, and goals that nobody has shown: nobody must be left to guess which one holds.
+"""Unknown and imagined goals are reported as such, so that everyone can tell which goal is in force.
 
 Encoder, goal and policy node as processes, with a copy of the shipped checkpoint and a second one whose VAE is random.
-What would be broken: an arm that moves to a refused picture, a goal that nobody sees, an episode that calls it shown.
+If these tests fail, the arm may move to a rejected picture, or an imagined goal may be invisible or called shown.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 from test_cli import rig
 from test_goal_check import SHIPPED, goals, grey
-from test_pictures import png
+from test_image_decoding import png
 from test_swap import Bench as SwapBench
 
 from rig_robot.checkpoints.checkpoint import CURRENT, PicturesEntry, activate, read_config, read_tensors, save
@@ -42,7 +42,7 @@ DEEP = QoSProfile(depth=20)
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Checkpoints `known`, the shipped one, and `other`, whose VAE knows nothing that there is."""
+    """Return a root of two checkpoints: `known`, the shipped one, and `other`, whose VAE knows no picture."""
     root = tmp_path_factory.mktemp("checkpoints")
     shutil.copytree(SHIPPED, root / "known")
     config = read_config(SHIPPED)
@@ -55,7 +55,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class System:
-    """The three nodes, whoever listens to them, and whoever announces checkpoints."""
+    """The three nodes, and everything in the test that listens to them and announces checkpoints."""
 
     def __init__(self, listener: Listener, root: Path) -> None:
         self.listener, self.root = listener, root
@@ -68,7 +68,7 @@ class System:
         listener.until(lambda: self.sender.get_subscription_count() == 2, "the goal node listens")
         listener.until_heard("rig/goal/image", publishers=2)
         listener.until_heard("rig/goal/status")
-        listener.meet("goal", "encoder", "policy")
+        listener.wait_until_discovered_by("goal", "encoder", "policy")
         self.forget()
 
     def forget(self) -> None:
@@ -77,7 +77,7 @@ class System:
             heard.clear()
 
     def show(self, picture: np.ndarray) -> DiagnosticStatus:
-        """Show a picture of observation size; gives the answer."""
+        """Send a goal picture of observation size and return the answer."""
         data = png(picture)
         self.statuses.clear()
         self.sender.publish(CompressedImage(format="png", data=data))
@@ -89,7 +89,7 @@ class System:
         return answers()[0]
 
     def reset(self) -> None:
-        """Leave the nodes as they were found."""
+        """Put the nodes back into their state at the start."""
         self.listener.set_parameter("policy", "mode", "idle")
         if (self.root / CURRENT).resolve().name != "known":
             assert self.swaps.swap("known")[0].accepted
@@ -99,7 +99,7 @@ class System:
         self.swaps.close()
 
     def imagine(self) -> str:
-        """Have the encoder imagine a goal; gives the goal's name."""
+        """Let the encoder imagine a goal, and return the goal's name."""
         answer = self.listener.call(Trigger, "encoder/imagine_goal")
         assert answer.success, answer.message
         return answer.message
@@ -197,7 +197,7 @@ def test_an_unknown_or_grey_picture_is_never_a_plain_new_goal(system, tmp_path):
     assert answer.level == WARN and "no colour" in answer.message, "taken because it was asked for, not in silence"
 
 
-def test_a_new_vae_judges_the_goal_anew_and_ends_a_goal_that_would_be_refused(system):
+def test_a_new_vae_checks_the_goal_again_and_ends_a_goal_that_would_be_refused(system):
     listener = system.listener
     system.show(OWN[1])
     listener.set_parameter("policy", "mode", "reach")
@@ -259,7 +259,7 @@ def test_an_imagined_goal_is_seen_where_goals_are_seen_and_called_imagined(syste
     assert system.started() == [("reach", "imagined", name)]
 
 
-def test_a_goal_imagined_by_hand_in_practice_is_practised_and_not_called_shown(system):
+def test_a_goal_imagined_on_request_in_practice_is_practised_and_not_called_shown(system):
     listener = system.listener
     listener.set_parameter("policy", "mode", "practice")
     listener.until(system.started, "practice", 10)

@@ -30,7 +30,7 @@ def test_every_nth_frame_is_chosen_when_the_rate_divides(every, jitter, start, s
 
 
 @pytest.mark.parametrize("rate", [15, 24, 25, 30, 50, 60, 90])
-def test_the_gap_is_within_half_a_frame_of_the_period(rate):
+def test_actions_are_a_period_apart_to_within_half_a_frame(rate):
     gaps = np.diff(acted_on(np.arange(500) / rate))[2:]
     assert np.abs(gaps - 0.1).max() <= 0.5 / rate + 1e-9
 
@@ -77,7 +77,7 @@ def test_no_frame_is_acted_on_that_is_older_than_one_acted_on_by_less_than_a_per
     assert ((gaps >= 0.05 - 1e-9) | (gaps <= -0.1 + 1e-9)).all()
 
 
-def test_a_frame_of_tomorrow_that_nobody_acted_on_does_not_hold_up_those_of_today():
+def test_a_frame_stamped_in_the_future_does_not_hold_up_the_present_ones():
     pacer, chosen = Pacer(0.1), []
     for index in range(300):
         stamp = index / 30 + (86400.0 if index % 50 == 20 else 0.0)

@@ -55,8 +55,8 @@ def test_the_command_is_refused_in_one_line_with_status_2(bench: Bench) -> None:
     assert line.startswith("rig: not started: ROS domain") and "/sim, /arm" in line
 
 
-def test_a_namesake_disarms_the_arm_and_while_it_is_there_the_arm_cannot_be_armed(bench: Bench) -> None:
-    time.sleep(NEWCOMER)  # who has been there for so long does not leave, whoever comes
+def test_a_second_arm_node_of_the_same_name_disarms_the_arm_and_prevents_arming(bench: Bench) -> None:
+    time.sleep(NEWCOMER)  # a node that has run for so long does not end when another one appears
     bench.arm()
     other = Node("arm", context=bench.listener.node.context)  # known by discovery only, as one on another machine
     bench.listener.until(lambda: bench.state() == "disarmed", "the arm has seen its namesake and is disarmed", 10.0)

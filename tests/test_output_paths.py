@@ -1,4 +1,4 @@
-"""What is to be written at the end is looked at before the work begins: nothing that was worked for is lost."""
+"""Outputs are checked before the work begins, so that no result is lost at its end."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def test_where_even_root_may_not_write_is_refused() -> None:
             check("out", Path("/proc/rig"))
 
 
-def test_looking_leaves_everything_as_it_was(place: Path) -> None:
+def test_checking_leaves_everything_as_it_was(place: Path) -> None:
     before = sorted(place.rglob("*"))
     (place / "link").symlink_to(place / "later.json")
     for name in ("new.json", "file", "link", "/dev/null"):
@@ -102,7 +102,7 @@ Asked = Callable[[Path], Any]
         lambda at: sweep([TrainArgs(out=at / "file" / "run")], no_work),
     ],
 )
-def test_every_command_looks_before_it_works(place: Path, asked: Asked) -> None:
+def test_every_command_checks_its_outputs_before_it_works(place: Path, asked: Asked) -> None:
     with pytest.raises(ValueError, match=str(place)):
         asked(place)
     assert not (place / "data").exists()
@@ -139,7 +139,7 @@ def test_a_node_refuses_it_as_well(module: str, parameters: dict[str, str]) -> N
         assert "Traceback" not in node.output() and any(value in node.output() for value in parameters.values())
 
 
-def test_an_error_of_the_system_is_told_in_words() -> None:
+def test_an_error_of_the_operating_system_is_reported_in_words() -> None:
     with pytest.raises(IsADirectoryError) as error:
         Path("/").write_text("")
     assert os_error_text(error.value) == "/: Is a directory"

@@ -1,4 +1,4 @@
-"""A robot of another user of this machine does what it is told and is heard, or it is said why not."""
+"""A robot of another user of this machine can be commanded and watched, or the commands say why not."""
 
 import fcntl
 import os
@@ -95,7 +95,7 @@ def test_only_living_processes_of_others_in_this_domain_count(tmp_path: Path) ->
     assert strangers(ours, tmp_path) == []
 
 
-def test_a_visitor_over_udp_stays_on_this_machine_where_it_was_to() -> None:
+def test_a_command_over_udp_stays_on_this_machine_if_discovery_is_local() -> None:
     local = over_udp({"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"})
     assert local["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"
     text = next(Path(path).read_text() for path in local.values() if path.endswith("udp.xml"))
