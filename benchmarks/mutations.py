@@ -38,10 +38,10 @@ MUTANTS = (
     ("an age that is no number", "if not 0.0 <= age <= self._limits.max_age:", "if age < 0 or age > 0.25:"),
     ("ramp", "min(1.0, self.blend + dt / self._ramp)", "1.0"),
     ("ramp of the joints", "(self.limits.commanded_speed * self._eased.blend)", "self.limits.commanded_speed"),
-    ("tool speed", "limited = _shorten(wanted, self._limits.tool_speed)", "limited = wanted"),
+    ("tool speed", "limited = shorten(wanted, self._limits.tool_speed)", "limited = wanted"),
     (
         "tool acceleration",
-        "_shorten(limited - self.velocity, self._limits.tool_acceleration * dt)",
+        "shorten(limited - self.velocity, self._limits.tool_acceleration * dt)",
         "limited - self.velocity",
     ),
     ("slowing before the box", "np.clip(velocity, -down, up) * dt", "velocity * dt"),
@@ -53,8 +53,8 @@ MUTANTS = (
     ("box, coming back from outside", "np.minimum(low, position), np.maximum(high, position)", "low, high"),
     (
         "turning speed",
-        "_shorten(_rotation(self._turn, self._orientation), self.limits.turn_speed * dt)",
-        "_rotation(self._turn, self._orientation)",
+        "shorten(rotation(self._turn, self._orientation), self.limits.turn_speed * dt)",
+        "rotation(self._turn, self._orientation)",
     ),
     ("slowing near a singularity", "if then <= max(slow, now):", "if True:"),
     ("leaving a singularity", "if then <= max(slow, now):", "if then <= slow:"),
@@ -98,7 +98,7 @@ MUTANTS = (
         "self._eased.velocity = self.limits.into_box(self.target, velocity, self._timeout)",
         "self._eased.velocity = velocity",
     ),
-    ("turning speed, for Servo", "_shorten(turn, self.limits.turn_speed * self._eased.blend)", "turn"),
+    ("turning speed, for Servo", "shorten(turn, self.limits.turn_speed * self._eased.blend)", "turn"),
     ("braking, for Servo", "velocity = self._eased.velocity + slower", "velocity = self._eased.velocity"),
     (
         "closing in slowly",

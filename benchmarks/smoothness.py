@@ -17,7 +17,8 @@ import tyro
 
 from rig_robot.arm.commands import Vector
 from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, Margin
-from rig_robot.arm.safety import Limits, SafetyFilter
+from rig_robot.arm.limits import Limits
+from rig_robot.arm.safety import SafetyFilter
 from rig_robot.bringup.systems import NODES, read_parameters
 from rig_robot.common.package_files import share
 from rig_sim.robot import SimulatedRobot

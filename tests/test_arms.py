@@ -16,7 +16,8 @@ from std_srvs.srv import SetBool
 from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, Margin
-from rig_robot.arm.safety import Limits, SafetyFilter
+from rig_robot.arm.limits import Limits
+from rig_robot.arm.safety import SafetyFilter
 from rig_robot.bringup.arm_presets import ARM_MUST_SAY, arm_parameters, presets
 from rig_robot.common.package_files import locate, share
 from rig_robot.ros.qos import COMMAND

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from rig_robot.arm.commands import JointCommand
 from rig_robot.arm.kinematics import SLACK, TOOL_DOWN, Kinematics, Margin
-from rig_robot.arm.safety import FACE_MARGIN, REST_MARGIN, BoundsMissing, Limits, SafetyFilter, TwistFilter
+from rig_robot.arm.limits import FACE_MARGIN, REST_MARGIN, BoundsMissing, Limits
+from rig_robot.arm.safety import SafetyFilter
+from rig_robot.arm.twist_filter import TwistFilter
 from rig_sim.trajectory import Point, Trajectory, plan
 from rig_sim.world import HOME, JOINTS, ROBOT, SPEED_LIMITS, WORKSPACE_HIGH, WORKSPACE_LOW, kinematics
 

@@ -12,12 +12,17 @@ from enum import Enum
 
 from rig_robot.arm.commands import Command, JointCommand, Vector
 from rig_robot.arm.contact_relief import ContactRelief
+from rig_robot.arm.limits import BoundsMissing
 from rig_robot.arm.liveness import YOUNG, Liveness, Timing
 from rig_robot.arm.measured_joints import MeasuredJoints
 from rig_robot.arm.park_motion import ParkMotion
-from rig_robot.arm.safety import BoundsMissing, Filter
+from rig_robot.arm.safety import SafetyFilter
+from rig_robot.arm.twist_filter import TwistFilter
 from rig_robot.arm.twist_stream import TwistStream
 from rig_robot.common.message_age import Arrival, ClockJump
+
+Filter = SafetyFilter | TwistFilter
+"""What every command to the arm passes."""
 
 PAUSED = 0.05
 """Time between two ticks [s] after which joint states may have arrived that nobody has taken in yet."""

@@ -12,7 +12,7 @@ from rclpy.parameter import Parameter
 
 from rig_robot.arm.commands import Vector
 from rig_robot.arm.kinematics import Kinematics
-from rig_robot.arm.safety import Limits
+from rig_robot.arm.limits import Limits
 from rig_robot.bringup.node_spec import Parameters
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
 from rig_robot.doctor.examined_system import ExaminedSystem

@@ -11,8 +11,11 @@ from std_msgs.msg import String
 
 from rig_robot.arm.commands import TwistCommand, Vector
 from rig_robot.arm.kinematics import Kinematics, Margin
+from rig_robot.arm.limits import Limits
 from rig_robot.arm.liveness import Timing
-from rig_robot.arm.safety import Filter, Limits, SafetyFilter, TwistFilter
+from rig_robot.arm.safety import SafetyFilter
+from rig_robot.arm.supervisor import Filter
+from rig_robot.arm.twist_filter import TwistFilter
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
 from rig_robot.common.package_files import locate
 from rig_robot.messages.arm_commands import AHEAD, INTERFACES, Interface

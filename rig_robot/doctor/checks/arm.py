@@ -10,7 +10,7 @@ from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, qos_check_
 
 from rig_robot.arm.commands import Vector
 from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, NotReached
-from rig_robot.arm.safety import Limits
+from rig_robot.arm.limits import Limits
 from rig_robot.common.message_age import FUTURE_LIMIT
 from rig_robot.doctor.check_result import Finding, fail, ok, warn
 from rig_robot.doctor.configured_arm import kinematics, limits, measured, park
