@@ -92,7 +92,7 @@ def test_an_arm_on_a_stand_reaches_for_a_place_in_its_base_frame():
 
 def test_a_base_frame_that_would_make_a_difference_must_be_given():
     assert ur5e(base_frame=None).base_frame == "base_link"
-    with pytest.raises(ValueError, match=r"must be given: the root of the robot description is 'world'.* 'base_link'"):
+    with pytest.raises(ValueError, match=r"must be given: the root of robot_description is 'world'.* 'base_link'"):
         ur5e(ON_A_STAND, None)
     np.testing.assert_allclose(
         ur5e(ON_A_STAND, "world").forward(REST), PLAIN.forward(REST)[[1, 0, 2]] * [-1, 1, 1] + [0, 0, 0.5], atol=1e-5
