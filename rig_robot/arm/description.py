@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -160,26 +160,35 @@ class Description:
                 model = self.spec.compile()
             except (ValueError, mujoco.FatalError) as error:
                 raise BadDescription(f"{self.named}: {_one_line(error)}") from None
-        places = ("link", model.body, model.body_pos), ("joint", model.joint, model.jnt_pos)
-        places += ("site", model.site, model.site_pos), ("a shape of link", self._link_of(model), model.geom_pos)
-        for kind, find, positions in places:
-            for index in np.flatnonzero(~(np.abs(positions) < FARTHEST).all(axis=1)):
-                raise BadDescription(
-                    f"{self.named}: {kind} {find(index).name} is at {_numbers(positions[index])} from what carries it: "
-                    f"must be finite numbers, less than {FARTHEST:g} m"
-                )
-        turns = ("link", model.body, model.body_quat), ("site", model.site, model.site_quat)
-        for kind, find, values in (*turns, ("a shape of link", self._link_of(model), model.geom_quat)):
-            for index in np.flatnonzero(~np.isfinite(values).all(axis=1)):
-                raise BadDescription(f"{self.named}: {kind} {find(index).name} is turned by what is no finite number")
-        for index in np.flatnonzero(~np.isfinite(model.geom_size).all(axis=1)):
-            raise BadDescription(f"{self.named}: a shape of link {self._link_of(model)(index).name} has no finite size")
+        self._check_places(model)
         return model
 
-    @staticmethod
-    def _link_of(model: mujoco.MjModel) -> Callable[[int], Any]:
-        """Return a function that finds the link of a shape."""
-        return lambda geom: model.body(model.geom_bodyid[geom])
+    def _check_places(self, model: mujoco.MjModel) -> None:
+        """Reject a link, joint, site or shape whose place, turn or size is not finite."""
+
+        def shape(index: int) -> Any:
+            return model.body(model.geom_bodyid[index])
+
+        link, joint, site = model.body, model.joint, model.site
+        for kind, find, values in (
+            ("link", link, model.body_pos),
+            ("joint", joint, model.jnt_pos),
+            ("site", site, model.site_pos),
+            ("a shape of link", shape, model.geom_pos),
+        ):
+            for index in np.flatnonzero(~(np.abs(values) < FARTHEST).all(axis=1)):
+                raise BadDescription(
+                    f"{self.named}: {kind} {find(int(index)).name} is at {_numbers(values[index])} from what carries "
+                    f"it: must be finite numbers, less than {FARTHEST:g} m"
+                )
+        for what, find, values in (
+            ("link {} is turned by what is no finite number", link, model.body_quat),
+            ("site {} is turned by what is no finite number", site, model.site_quat),
+            ("a shape of link {} is turned by what is no finite number", shape, model.geom_quat),
+            ("a shape of link {} has no finite size", shape, model.geom_size),
+        ):
+            for index in np.flatnonzero(~np.isfinite(values).all(axis=1)):
+                raise BadDescription(f"{self.named}: {what.format(find(int(index)).name)}")
 
 
 def read_description(description: Path | str) -> Description:
