@@ -291,8 +291,7 @@ def _add_tool(spec: mujoco.MjSpec, tool: str, offset: Vector) -> tuple[str, str]
     """Return name and kind (site or body) of the tool, adding a site where it is off the one that is named."""
     site = next((site for site in spec.sites if site.name == tool), None)
     body = spec.body(tool) if site is None else site.parent
-    if body is None:
-        raise ValueError(f"the robot has no site or body {tool!r}")
+    assert body is not None  # `BaseFrame` has looked
     if offset.shape != (3,) or not np.isfinite(offset).all():
         raise ValueError(f"tool_offset = {offset.tolist()}: must be three finite numbers in m")
     if not offset.any():
