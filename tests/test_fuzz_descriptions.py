@@ -47,11 +47,18 @@ def uncommented(file: str) -> bytes:
     ).encode()
 
 
-CONFIGURATION = [
-    uncommented("robot.yaml"),
-    b"arm:\n  preset: ur5e\n  tool_offset: [0, 0, 0.12]\n  park: &p [0.5, 0.0, 0.2]\ncamera: {source: topic, loop: "
-    b"true}\nrecorder:\n  camera: jpeg\n  min_free: 1e-1\npolicy: {mode: idle, epsilon: .5}\ntrainer: {old: ['', 'a b']}\n",
-]
+EXAMPLE = b"""arm:
+  preset: ur5e
+  tool_offset: [0, 0, 0.12]
+  park: &p [0.5, 0.0, 0.2]
+camera: {source: topic, loop: true}
+recorder:
+  camera: jpeg
+  min_free: 1e-1
+policy: {mode: idle, epsilon: .5}
+trainer: {old: ['', 'a b']}
+"""
+CONFIGURATION = [uncommented("robot.yaml"), EXAMPLE]
 TASK = [uncommented("robot.yaml"), share("config", "sim.yaml").read_bytes()]
 
 
