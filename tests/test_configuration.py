@@ -202,6 +202,7 @@ def nodes_of(content: bytes | str, folder: Path) -> dict[str, Parameters]:
         ),
         ("arm: {preset: sawyer}\ncamera: {size: 99999999999999999999}", "camera.size is 9999999999"),
         ("arm: {preset: sawyer}\ncamera: [source, topic]", "line 2: camera is a list of 2: must be a mapping"),
+        ("tool_speed: 0.1", "line 1: tool_speed is no node but a parameter of arm: put it below a node"),
         ("arm: sawyer", "line 1: arm is 'sawyer', a text: must be a mapping"),
         ("- arm", "line 1: the file is a list of 1: must be a mapping"),
         ("", "line 1: the file is empty: must be a mapping"),

@@ -251,11 +251,18 @@ def read_parameters(file: Path, nodes: tuple[str, ...]) -> dict[str, Parameters]
             if node == SECTION:
                 continue
             if node not in nodes:
-                raise unknown(document, (), node, nodes, "node")
+                raise _no_node(document, node, nodes)
             sections[node] = _section(document, node, section)
     except YamlError as error:
         raise BringupError(str(error)) from None
     return sections
+
+
+def _no_node(document: Document, name: str, nodes: tuple[str, ...]) -> YamlError:
+    """Return the error that a key of a configuration is no node."""
+    if takers := [node for node in nodes if name in PARAMETERS[node]]:
+        return document.error((name,), f"{name} is no node but a parameter of {', '.join(takers)}: put it below a node")
+    return unknown(document, (), name, nodes, "node")
 
 
 def _section(document: Document, node: str, section: Any) -> Parameters:
