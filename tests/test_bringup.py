@@ -469,8 +469,9 @@ def test_a_description_that_is_no_relative_path_stays(checkpoint: Path, tmp_path
     [
         ("{preset: ur7}", "'ur7'; there are .*sawyer"),
         ("{preset: nowhere.yaml}", "nowhere.yaml"),
-        ("{preset: 3}", "'3'; there are"),
-        ("{preset: list.yaml}", "list.yaml: must be a mapping"),
+        ("{preset: 3}", r"line 1: arm\.preset is 3, a number: must be a text"),
+        ("{preset: sawyr}", "'sawyr'; did you mean sawyer"),
+        ("{preset: list.yaml}", r"list\.yaml: line 1: the file is a list of 1: must be a mapping"),
         ("{}", "workspace_low, workspace_high.*preset"),
         ("{preset: lacking.yaml}", "does not say tool_speed:"),
     ],

@@ -33,26 +33,28 @@ class BaseFrame:
         names = [joint.name for joint in spec.joints]
         if missing := [name for name in joints if name not in names]:
             raise ValueError(f"{named} has no joint {', '.join(missing)}; it has {', '.join(names)}")
-        carriers, first = _carriers(spec, joints, tool)
+        carriers, first = _carriers(spec, named, joints, tool)
         carrier = carriers[-1].name
         self.stands = f"the arm, from its joint {first} on, stands on {carrier!r}"
         self.root = f"the root of {named} is {_root(carriers)!r}"
         self.link = carrier if base_frame is None else base_frame
         body = spec.body(self.link)
         if body is None:
-            raise ValueError(f"base_frame = {base_frame!r}: there is no such link; {self.root}, and {self.stands}")
+            raise ValueError(
+                f"{named}: base_frame = {base_frame!r}: there is no such link; {self.root}, and {self.stands}"
+            )
         ours, others = _path(body), carriers
         if moving := [joint.name for link in ours for joint in link.joints if joint.name in joints]:
             raise ValueError(
-                f"base_frame = {base_frame!r}: it moves with the arm, by the joint {moving[0]}; {self.stands}: name "
-                "that, or a link that does not move against it"
+                f"{named}: base_frame = {base_frame!r}: it moves with the arm, by the joint {moving[0]}; {self.stands}"
+                ": name that, or a link that does not move against it"
             )
         while ours and others and ours[0].name == others[0].name:
             ours, others = ours[1:], others[1:]
         if moving := [joint.name for link in (*others, *ours) for joint in link.joints]:
             raise ValueError(
-                f"base_frame = {base_frame!r}: it moves against {carrier!r} by the joint {moving[0]}, which is not "
-                f"among the arm's joints; {self.stands}: name that, or a link that does not move against it"
+                f"{named}: base_frame = {base_frame!r}: it moves against {carrier!r} by the joint {moving[0]}, which "
+                f"is not among the arm's joints; {self.stands}: name that, or a link that does not move against it"
             )
 
     def must_be_given(self) -> ValueError:
@@ -63,21 +65,21 @@ class BaseFrame:
         )
 
 
-def _carriers(spec: mujoco.MjSpec, joints: Sequence[str], tool: str) -> tuple[list[mujoco.MjsBody], str]:
+def _carriers(spec: mujoco.MjSpec, named: str, joints: Sequence[str], tool: str) -> tuple[list[mujoco.MjsBody], str]:
     """Return the bodies from the root to the one that carries the arm's first joint, and that joint's name."""
     site = next((site for site in spec.sites if site.name == tool), None)
     end = spec.body(tool) if site is None else site.parent
     if end is None:
-        raise ValueError(f"the robot has no site or body {tool!r}")
+        raise ValueError(f"{named} has no site or body {tool!r} for the tool")
     path = _path(end)
     on_the_way = [(index, joint.name) for index, link in enumerate(path) for joint in link.joints]
     ours = [place for place, (_, name) in enumerate(on_the_way) if name in joints]
     if not ours:
-        raise ValueError(f"tool = {tool!r}: none of the joints {', '.join(joints)} moves it: is it another arm's?")
+        raise ValueError(f"{named}: tool = {tool!r}: no joint of {', '.join(joints)} moves it: is it another arm's?")
     if others := [name for _, name in on_the_way[ours[0] : ours[-1]] if name not in joints]:
         raise ValueError(
-            f"joints = {list(joints)}: among them the arm has {', '.join(others)}, too: name all from the base to the "
-            "tool, or have those fixed in the description"
+            f"{named}: joints = {list(joints)}: among them the arm has {', '.join(others)}, too: name all from the "
+            "base to the tool, or have those fixed in the description"
         )
     index, first = on_the_way[ours[0]]
     return path[:index], first

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from rig_robot.arm.base_frame import BaseFrame
 from rig_robot.arm.commands import Vector
+from rig_robot.arm.description import Description, read_description
 
 TOOL_DOWN: Vector = np.array([0.0, 1.0, 0.0, 0.0])
 """Orientation (quaternion w x y z) of a tool that points down, its x axis along the base's."""
@@ -70,7 +71,9 @@ class Kinematics:
             description's origin.
 
     Raises:
-        ValueError: The description lacks what is named, or the base frame moves against the link that carries the arm.
+        ValueError: The description cannot be used (`BadDescription`), lacks what is named, or the base frame moves
+            against the link that carries the arm.
+        OSError: The description's file is missing or cannot be read.
     """
 
     def __init__(
@@ -84,12 +87,14 @@ class Kinematics:
         margin: Margin | None = None,
         base_frame: str | None = None,
     ) -> None:
-        spec, named = _read(description)
-        base = BaseFrame(spec, named, joints, tool, base_frame)
-        _prune(spec, joints, with_shapes=margin is not None)
+        robot = read_description(description)
+        spec = robot.spec
+        robot.check_joints(joints)
+        base = BaseFrame(spec, robot.named, joints, tool, base_frame)
+        robot.reduce(joints, with_shapes=margin is not None)
         self._frame, self._kind = _add_tool(spec, tool, np.asarray(tool_offset, dtype=np.float64))
         self.base_frame = base.link
-        self._base = _place(spec, base.link)
+        self._base = _place(robot, base.link)
         if base_frame is None and self._base != mink.SE3.identity():
             raise base.must_be_given()
         self._to_base = self._base.inverse()
@@ -97,7 +102,7 @@ class Kinematics:
             top = self._base @ mink.SE3.from_translation(np.array([0.0, 0.0, margin.table]))
             plane = mujoco.mjtGeom.mjGEOM_PLANE
             spec.worldbody.add_geom(type=plane, size=[0, 0, 1], pos=top.translation(), quat=top.rotation().wxyz)
-        self._model = model = spec.compile()
+        self._model = model = robot.compile()
         self.joints = tuple(joints)
         self._index = np.array([model.joint(name).qposadr[0] for name in joints])
         limits = model.jnt_range[[model.joint(name).id for name in joints]]
@@ -108,6 +113,8 @@ class Kinematics:
         # The rest posture settles what the tool's pose leaves free. At this cost it moves the tool by some micrometres.
         self._posture = mink.PostureTask(model, cost=1e-3)
         self._rest = (self.lower + self.upper) / 2 if rest is None else np.asarray(rest, dtype=np.float64)
+        if not np.isfinite(self._rest).all():
+            raise ValueError(f"rest = {self._rest.tolist()}: must be finite numbers in rad")
         if self._rest.shape != self.lower.shape:
             raise ValueError(f"rest = {self._rest.tolist()}: must have one number for each of the {len(joints)} joints")
         self._posture_speed = posture_speed
@@ -269,38 +276,9 @@ class Kinematics:
         return full
 
 
-def _read(description: Path | str) -> tuple[mujoco.MjSpec, str]:
-    """Return the description, and what to call it."""
-    if isinstance(description, str) and description.lstrip().startswith("<"):
-        return mujoco.MjSpec.from_string(description), "the robot description"
-    if Path(description).is_file():
-        return mujoco.MjSpec.from_file(str(description)), str(description)
-    raise FileNotFoundError(f"robot description {description} does not exist")
-
-
-def _prune(spec: mujoco.MjSpec, joints: Sequence[str], with_shapes: bool) -> None:
-    """Leave nothing but the named joints and, where asked for, the shapes that may collide."""
-    # No motors, no other joints (a head, fingers), and nothing of a mesh, whose file may be missing.
-    for unneeded in (*spec.actuators, *spec.sensors, *spec.keys):
-        spec.delete(unneeded)
-    for geom in spec.geoms:
-        shape = geom.type not in (mujoco.mjtGeom.mjGEOM_MESH, mujoco.mjtGeom.mjGEOM_HFIELD, mujoco.mjtGeom.mjGEOM_SDF)
-        if with_shapes and shape and (geom.contype or geom.conaffinity):
-            geom.contype = geom.conaffinity = 1  # who may meet whom is for us to say
-        else:
-            spec.delete(geom)
-    for mesh in spec.meshes:
-        spec.delete(mesh)
-    for joint in spec.joints:
-        if joint.name not in joints:
-            spec.delete(joint)
-    spec.compiler.fusestatic = False  # or the link that is the tool might be gone
-    spec.compiler.boundmass = spec.compiler.boundinertia = 1e-3  # moving bodies must weigh something to compile
-
-
-def _place(spec: mujoco.MjSpec, base: str) -> mink.SE3:
+def _place(robot: Description, base: str) -> mink.SE3:
     """Return where a body stands in the description that the arm does not move."""
-    model = spec.compile()
+    model = robot.compile()
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     place, turn = data.body(base).xpos.copy(), data.body(base).xquat.copy()
@@ -313,8 +291,7 @@ def _add_tool(spec: mujoco.MjSpec, tool: str, offset: Vector) -> tuple[str, str]
     """Return name and kind (site or body) of the tool, adding a site where it is off the one that is named."""
     site = next((site for site in spec.sites if site.name == tool), None)
     body = spec.body(tool) if site is None else site.parent
-    if body is None:
-        raise ValueError(f"the robot has no site or body {tool!r}")
+    assert body is not None  # `BaseFrame` has looked
     if offset.shape != (3,) or not np.isfinite(offset).all():
         raise ValueError(f"tool_offset = {offset.tolist()}: must be three finite numbers in m")
     if not offset.any():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
-
 from rig_robot.bringup.node_spec import BringupError, Parameters
+from rig_robot.bringup.parameters import ARM
 from rig_robot.common.package_files import SCHEME, share
+from rig_robot.common.yaml_reader import YamlError, read_yaml
+from rig_robot.common.yaml_schema import check_keys, did_you_mean
 
 ARM_MUST_SAY = (
     *("description", "joints", "tool", "rest", "workspace_low", "workspace_high"),
@@ -31,28 +32,27 @@ def arm_parameters(given: Parameters, file: Path) -> Parameters:
             names it.
 
     Raises:
-        BringupError: If there is no such preset.
+        BringupError: If there is no such preset, or it says what no arm takes.
     """
     said = _with_description(given, file)
-    if (preset := said.pop("preset", None)) is None:
-        return said
-    source = _preset_file(str(preset), file)
-    try:
-        content = yaml.safe_load(source.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise BringupError(f"arm preset {source}: {error}") from None
-    if not isinstance(content, dict):
-        raise BringupError(f"arm preset {source}: must be a mapping of the arm's parameters")
-    return _with_description(content, source) | said
+    if (preset := said.pop("preset", None)) is not None:
+        source = _preset_file(str(preset), file)
+        try:
+            document = read_yaml(source, f"arm preset {source}")
+            content = check_keys(document, (), document.value, ARM, "parameter of an arm")
+        except YamlError as error:
+            raise BringupError(str(error)) from None
+        said = _with_description(content, source) | said
+    return said
 
 
 def _preset_file(preset: str, file: Path) -> Path:
     if preset.endswith((".yaml", ".yml")):
-        return file.parent / preset
+        return file.parent / Path(preset).expanduser()
     if preset not in presets():
         raise BringupError(
-            f"configuration {file}: there is no arm preset {preset!r}; there are {', '.join(presets())}, "
-            "or the path of your own YAML file"
+            f"configuration {file}: there is no arm preset {preset!r}{did_you_mean(preset, presets())}; there are "
+            f"{', '.join(presets())}, or the path of your own YAML file"
         )
     return share("config", "arms", f"{preset}.yaml")
 

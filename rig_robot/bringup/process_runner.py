@@ -46,7 +46,8 @@ def command(spec: NodeSpec, given: Mapping[str, str]) -> list[str]:
     if spec.namespace:
         arguments += ["-r", f"__ns:=/{spec.namespace}"]
     for name, value in spec.parameters.items():
-        arguments += ["-p", f"{name}:={json.dumps(value)}"]  # JSON is YAML, with the quotes where they are needed
+        # JSON is YAML, with the quotes where they are needed; its \u would be another thing in YAML for an emoji.
+        arguments += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
     return arguments
 
 

@@ -6,18 +6,20 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from rig_robot.bringup import practice_directory as practice_data
 from rig_robot.bringup.arm_presets import ARM_MUST_SAY, arm_parameters, presets
 from rig_robot.bringup.node_spec import BringupError, NodeSpec, Parameters
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT, RobotOptions, SimOptions
+from rig_robot.bringup.parameters import PARAMETERS
 from rig_robot.bringup.task_config import SECTION, read_task
 from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, read_config, resolve
 from rig_robot.common import display
 from rig_robot.common.output_paths import check_file, check_folder
 from rig_robot.common.package_files import locate, share
+from rig_robot.common.yaml_reader import Document, YamlError, read_yaml
+from rig_robot.common.yaml_schema import check_keys, mapping, text, unknown
 
 ROBOT_NODES = ("camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver")
 NODES = ("sim", *ROBOT_NODES, "sim_goals", "sim_practice", "sim_window")
@@ -238,15 +240,35 @@ def read_parameters(file: Path, nodes: tuple[str, ...]) -> dict[str, Parameters]
     """Read a configuration file: for each node its parameters.
 
     Raises:
-        BringupError: If it is not that, or names a node that there is not.
+        BringupError: If it is not that, or names a node or parameter that there is not, or gives it what it cannot be;
+            the text names file, line, key and value, and what would be right.
     """
     try:
-        content = yaml.safe_load(file.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise BringupError(f"configuration {file}: {error}") from None
-    if not isinstance(content, dict) or not all(isinstance(value, dict) for value in content.values()):
-        raise BringupError(f"configuration {file}: must be a mapping of node names to mappings of parameters")
-    content.pop(SECTION, None)
-    if unknown := sorted(set(content) - set(nodes)):
-        raise BringupError(f"configuration {file}: {', '.join(unknown)} is no node; these are: {', '.join(nodes)}")
-    return content
+        document = read_yaml(file, f"configuration {file}")
+        content = mapping(document, (), document.value)
+        sections = {}
+        for node, section in content.items():
+            if node == SECTION:
+                continue
+            if node not in nodes:
+                raise _no_node(document, node, nodes)
+            sections[node] = _section(document, node, section)
+    except YamlError as error:
+        raise BringupError(str(error)) from None
+    return sections
+
+
+def _no_node(document: Document, name: str, nodes: tuple[str, ...]) -> YamlError:
+    """Return the error that a key of a configuration is no node."""
+    if takers := [node for node in nodes if name in PARAMETERS[node]]:
+        return document.error((name,), f"{name} is no node but a parameter of {', '.join(takers)}: put it below a node")
+    return unknown(document, (), name, nodes, "node")
+
+
+def _section(document: Document, node: str, section: Any) -> Parameters:
+    """Return a node's parameters; QoS overrides are ROS 2's own, and it checks them itself."""
+    given = mapping(document, (node,), section)
+    qos = {name: value for name, value in given.items() if name.startswith("qos_overrides.")}
+    keys = PARAMETERS[node] | ({"preset": text()} if node == "arm" else {})
+    rest = {name: value for name, value in given.items() if name not in qos}
+    return check_keys(document, (node,), rest, keys, f"parameter of {node}") | qos

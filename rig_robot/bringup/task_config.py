@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, CheckpointError, WorkspaceEntry, parse
+from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry
+from rig_robot.common.crop import wrong_crop
+from rig_robot.common.yaml_reader import Document, YamlError, read_yaml
+from rig_robot.common.yaml_schema import mapping, structure
 
 SECTION = "task"
 """Where it stands in a configuration file, beside the nodes."""
@@ -33,17 +35,57 @@ def read_task(file: Path) -> Task:
         TaskError: If there is none, or an entry is missing or not what it must be.
     """
     try:
-        content = yaml.safe_load(file.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise TaskError(f"configuration {file}: {error}") from None
-    section = content.get(SECTION) if isinstance(content, dict) else None
-    if section is None:
-        raise TaskError(
-            f"configuration {file} has no section {SECTION}: to learn from nothing, say in it what the camera sees and "
-            "how the tool moves (config/robot.yaml shows how), or name a checkpoint to go on from"
-        )
-    try:
-        task: Task = parse(Task, section, f"{file}: {SECTION}")
-    except CheckpointError as error:
+        document = read_yaml(file, f"configuration {file}")
+        section = mapping(document, (), document.value).get(SECTION)
+        if section is None:
+            raise TaskError(
+                f"configuration {file} has no section {SECTION}: to learn from nothing, say in it what the camera sees "
+                "and how the tool moves (config/robot.yaml shows how), or name a checkpoint to go on from"
+            )
+        task: Task = structure(document, (SECTION,), section, Task)
+        _check(document, task)
+    except YamlError as error:
         raise TaskError(str(error)) from None
     return task
+
+
+def _check(document: Document, task: Task) -> None:
+    """Reject what the types alone do not say.
+
+    Raises:
+        YamlError: If a number is too small, a box upside down, or an axis is missing or there twice.
+    """
+    camera, action, workspace = task.camera, task.action, task.workspace
+    axes, held = set(action.axes), action.fixed
+    others = set("xyz") - axes
+    box = dict(zip("xyz", zip(workspace.low, workspace.high, strict=True), strict=True))
+    wanted: dict[tuple[str, str], tuple[bool, str]] = {
+        ("camera", "width"): (camera.width > 0, "above 0 [pixels]"),
+        ("camera", "height"): (camera.height > 0, "above 0 [pixels]"),
+        ("camera", "image_size"): (8 <= camera.image_size <= 512, "from 8 to 512 [pixels]"),
+        ("camera", "crop"): (
+            wrong_crop(camera.crop) is None,
+            "left, top, width, height as fractions, inside the frame",
+        ),
+        ("action", "axes"): (len(action.axes) == len(axes) > 0 and axes <= set("xyz"), "one to three of x, y, z"),
+        ("action", "scale_m"): (action.scale_m > 0, "above 0 [m]"),
+        ("action", "period_s"): (action.period_s > 0, "above 0 [s]"),
+        ("action", "fixed"): (set(held) == others, f"a place [m] for each axis but {', '.join(action.axes)}"),
+        ("action", "tool_orientation"): (
+            0.99 < math.hypot(*action.tool_orientation) < 1.01,
+            "a quaternion w x y z of length 1, such as [0.0, 1.0, 0.0, 0.0], which points down",
+        ),
+        ("workspace", "high"): (
+            all(low < high if axis in axes else low <= high for axis, (low, high) in box.items()),
+            f"above low, {list(workspace.low)}, on each axis that moves, and nowhere below it",
+        ),
+        ("workspace", "low"): (
+            all(low <= held.get(axis, low) <= high for axis, (low, high) in box.items()),
+            f"a box in which the other axes are held, {held}",
+        ),
+    }
+    for (entry, key), (good, right) in wanted.items():
+        if not good:
+            value = getattr(getattr(task, entry), key)
+            shown = list(value) if isinstance(value, tuple) else value
+            raise document.error((SECTION, entry, key), f"{SECTION}.{entry}.{key} is {shown}: must be {right}")

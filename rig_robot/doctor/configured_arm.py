@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -59,17 +57,12 @@ def kinematics(system: ExaminedSystem) -> Kinematics:
     Raises:
         ValueError, OSError: If the arm node would reject its parameters, with the arm node's text.
     """
-    parameters = system.arm
-    if parameters.get("description") != "topic":
-        node = _node(parameters)
-        return declare_kinematics(node, declare_approach_rate(node))
-    if not system.heard.description:
-        raise ValueError("nothing on robot_description: is robot_state_publisher running in this namespace?")
-    with tempfile.NamedTemporaryFile("w", suffix=".urdf") as file:
-        file.write(system.heard.description)
-        file.flush()
-        node = _node(parameters | {"description": str(Path(file.name))})
-        return declare_kinematics(node, declare_approach_rate(node))
+    node, heard = _node(system.arm), None
+    if system.arm.get("description") == "topic":
+        heard = system.heard.description
+        if not heard:
+            raise ValueError("nothing on robot_description: is robot_state_publisher running in this namespace?")
+    return declare_kinematics(node, declare_approach_rate(node), heard)
 
 
 def limits(system: ExaminedSystem, trained: CheckpointConfig | None = None) -> Limits:

@@ -10,6 +10,7 @@ from rclpy.wait_for_message import wait_for_message
 from std_msgs.msg import String
 
 from rig_robot.arm.commands import TwistCommand, Vector
+from rig_robot.arm.description import is_text
 from rig_robot.arm.kinematics import Kinematics, Margin
 from rig_robot.arm.limits import Limits
 from rig_robot.arm.liveness import Timing
@@ -28,8 +29,13 @@ DESCRIPTION_TIMEOUT = 10.0
 _DOUBLE, _DOUBLES = Parameter.Type.DOUBLE, Parameter.Type.DOUBLE_ARRAY
 
 
-def declare_kinematics(node: RigNode, approach_rate: float) -> Kinematics:
+def declare_kinematics(node: RigNode, approach_rate: float, heard: str | None = None) -> Kinematics:
     """Return the arm that the parameters describe.
+
+    Args:
+        node: The arm node.
+        approach_rate: Speed towards a face of the box, the table or another link for each metre away [1/s].
+        heard: The text on the topic robot_description, where it has been heard; otherwise the node waits for it.
 
     Raises:
         BadParameter, ValueError, OSError: If they describe no arm; the text names what is wrong.
@@ -55,7 +61,7 @@ def declare_kinematics(node: RigNode, approach_rate: float) -> Kinematics:
     )
     margin = _declare_margin(node, approach_rate)
     arm = Kinematics(
-        _text_or_file(node, description),
+        _text_or_file(node, description, heard),
         list(joints),
         tool,
         rest=list(rest),
@@ -87,20 +93,24 @@ def _declare_margin(node: RigNode, approach_rate: float) -> Margin | None:
     return Margin(distance, table, approach_rate) if distance > 0.0 else None
 
 
-def _text_or_file(node: RigNode, description: str) -> Path | str:
+def _text_or_file(node: RigNode, description: str, heard: str | None) -> Path | str:
     """Return the description's file, or its text from robot_state_publisher's topic."""
     if description != "topic":
         return locate(description)
-    node.get_logger().info("waits for robot_description")
-    received, message = wait_for_message(
-        String, node, "robot_description", qos_profile=LATCHED, time_to_wait=DESCRIPTION_TIMEOUT
-    )
-    if not received or message is None:
-        raise BadParameter(
-            f"parameter description = 'topic': nothing on robot_description within {DESCRIPTION_TIMEOUT:g} s; is "
-            "robot_state_publisher running in this namespace? Or give a file"
+    if heard is None:
+        node.get_logger().info("waits for robot_description")
+        received, message = wait_for_message(
+            String, node, "robot_description", qos_profile=LATCHED, time_to_wait=DESCRIPTION_TIMEOUT
         )
-    return message.data
+        if not received or message is None:
+            raise BadParameter(
+                f"parameter description = 'topic': nothing on robot_description within {DESCRIPTION_TIMEOUT:g} s; is "
+                "robot_state_publisher running in this namespace? Or give a file"
+            )
+        heard = message.data
+    if heard.strip() and not is_text(heard):
+        raise BadParameter(f"robot_description is no URDF, which is XML: it begins with {heard[:40]!r}")
+    return heard
 
 
 def declare_limits(node: RigNode, approach_rate: float, config: CheckpointConfig | None) -> Limits:

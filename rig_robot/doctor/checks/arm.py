@@ -42,13 +42,6 @@ def description(system: ExaminedSystem) -> Finding:
                 f"{field} has {len(getattr(bounds, field))} numbers for {count} joints",
                 "give one number a joint, in the order of `joints`",
             )
-    endless = [joint for joint, low, high in zip(arm.joints, arm.lower, arm.upper, strict=True) if not high > low]
-    if endless:
-        return fail(
-            name,
-            f"no range for {', '.join(endless)}",
-            "give these joints a range in the description (URDF: <limit lower upper>): without one nothing bounds them",
-        )
     shapes = "with" if arm.has_shapes else "without"
     margin = arm.margin.distance if arm.margin else 0.0
     text = f"{count} joints, all bounds given; {shapes} collision shapes, margin {1e3 * margin:g} mm"

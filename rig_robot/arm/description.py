@@ -1,0 +1,360 @@
+"""Reads the URDF or MJCF of a robot for the kinematics, and reduces it to the joints and shapes of the arm.
+
+A description comes from strangers: a driver's topic, a download, a file that xacro has not been run on. Whatever cannot
+be used is refused here with one line that names the description and says what would be right.
+"""
+
+from __future__ import annotations
+
+import codecs
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from xml.parsers import expat
+
+import mujoco
+import numpy as np
+
+LARGEST = 16 * 2**20
+"""Largest description that is read [bytes]."""
+MOST_BODIES = 2000
+"""Most links of a robot; MuJoCo's time to read them grows with their square."""
+MOST_COPIES = 1000
+"""Most copies that an MJCF's elements `replicate`, `composite` and `flexcomp` may ask for."""
+MOST_SHAPES = 1000
+"""Most collision shapes of a robot: each is compared with each."""
+FARTHEST = 1000.0
+"""Largest coordinate in a description [m]; beyond it stands a mistake, not a part of an arm."""
+
+_MESH, _HEIGHTS, _SDF = mujoco.mjtGeom.mjGEOM_MESH, mujoco.mjtGeom.mjGEOM_HFIELD, mujoco.mjtGeom.mjGEOM_SDF
+_HINGE, _SLIDE = mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE
+_WITH_USER_DATA = ("body", "jnt", "geom", "site", "cam", "tendon", "actuator", "sensor")
+_SIZES = ("memory", "nstack", "njmax", "nconmax", "nemax", *(f"nuser_{kind}" for kind in _WITH_USER_DATA))
+"""Sizes of MuJoCo's memory that a description may ask for; -1 is as much as is needed."""
+_COPIES = {"replicate": "count", "composite": "count", "flexcomp": "count"}
+_NAMED_AS_TEXT = "robot_description"
+"""What a description is called that was given as a text; the topic it usually comes from."""
+
+
+class BadDescription(ValueError):
+    """A robot description that cannot be used; the text names it, what was found and what would be right."""
+
+
+@dataclass
+class Description:
+    """A robot description that MuJoCo has read.
+
+    Attributes:
+        spec: The robot, with all its joints and shapes.
+        named: What to call the description: its path, or `robot_description` where only the text is known.
+        followers: For each joint of a URDF that has `<mimic>`, the joint that it follows.
+    """
+
+    spec: mujoco.MjSpec
+    named: str
+    followers: dict[str, str] = field(default_factory=dict)
+
+    def reduce(self, joints: Sequence[str], with_shapes: bool) -> None:
+        """Leave nothing but the arm's joints and, where asked for, the shapes that may collide.
+
+        All that refers to other joints, links or shapes goes first: fingers that mimic each other, motors, tendons,
+        sensors, exclusions of collisions. So do meshes, whose files may be missing, and masses, which may be wrong.
+
+        Raises:
+            BadDescription: If there are too many shapes.
+        """
+        spec = self.spec
+        referring = (spec.keys, spec.sensors, spec.actuators, spec.tuples, spec.numerics, spec.texts, spec.skins)
+        for group in (*referring, spec.equalities, spec.excludes, spec.pairs, spec.tendons, spec.flexes):
+            _delete(spec, group)
+        for index, geom in enumerate(spec.geoms):
+            shape = geom.type not in (_MESH, _HEIGHTS, _SDF) and not geom.meshname and not geom.hfieldname
+            if with_shapes and shape and (geom.contype or geom.conaffinity):
+                geom.contype = geom.conaffinity = 1  # who may meet whom is for us to say
+                geom.material = ""
+                geom.name = geom.name or f"shape {index} of {geom.parent.name}"  # MuJoCo's errors name it
+            else:
+                spec.delete(geom)
+        if len(spec.geoms) > MOST_SHAPES:
+            raise BadDescription(
+                f"{self.named} has {len(spec.geoms)} collision shapes, at most {MOST_SHAPES}: take simpler ones, or "
+                "set collision_margin to 0"
+            )
+        for site in spec.sites:
+            site.material = ""
+        for group in (spec.cameras, spec.lights, spec.meshes, spec.hfields, spec.materials, spec.textures):
+            _delete(spec, group)
+        for joint in spec.joints:
+            if joint.name not in joints:
+                spec.delete(joint)
+        for body in spec.bodies[1:]:
+            body.explicitinertial, body.mass, body.inertia = True, 1.0, [1.0, 1.0, 1.0]
+            body.ipos, body.iquat, body.fullinertia = [0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0], [math.nan] * 6
+            body.mocap = False
+        spec.compiler.inertiafromgeom = mujoco.mjtInertiaFromGeom.mjINERTIAFROMGEOM_FALSE
+        spec.compiler.fusestatic = False  # or the link that is the tool might be gone
+        for size in _SIZES:
+            setattr(spec, size, -1)
+        spec.nuserdata = spec.nkey = 0
+
+    def check_joints(self, joints: Sequence[str]) -> None:
+        """Reject joints that cannot be the arm's own. To be called before `reduce`.
+
+        Raises:
+            BadDescription: If there is none, or one is there twice, follows another, neither turns nor slides, or has
+                no range.
+        """
+        if not joints:
+            raise BadDescription("joints = []: name the arm's joints, from the base outwards")
+        if twice := sorted({name for name in joints if list(joints).count(name) > 1}):
+            raise BadDescription(f"joints = {list(joints)}: {', '.join(twice)} stands there twice")
+        for name, leader in self._followers().items():
+            if name in joints:
+                raise BadDescription(
+                    f"{self.named}: joint {name} follows {leader} (mimic or equality), so it cannot be one of the "
+                    "arm's `joints`: take it out of them; on the way to the tool it must be fixed in the description"
+                )
+        for joint in self.spec.joints:
+            if joint.name in joints:
+                self._check_joint(joint)
+
+    def _followers(self) -> dict[str, str]:
+        """Return the joints that are tied to another one or to a fixed position, and what each is tied to."""
+        tied = dict(self.followers)
+        for equality in self.spec.equalities:
+            if equality.type == mujoco.mjtEq.mjEQ_JOINT and equality.active:
+                tied.setdefault(equality.name1, equality.name2 or "a fixed position")
+        return tied
+
+    def _check_joint(self, joint: mujoco.MjsJoint) -> None:
+        named = f"{self.named}: joint {joint.name}"
+        if joint.type not in (_HINGE, _SLIDE):
+            raise BadDescription(f"{named} neither turns nor slides: the arm's joints do one of the two")
+        if not (np.isfinite(joint.axis).all() and np.linalg.norm(joint.axis) > 1e-6):
+            raise BadDescription(f"{named} has the axis {_numbers(joint.axis)}: must be a direction, such as 0 0 1")
+        unit = "m" if joint.type == _SLIDE else "degrees" if self.spec.compiler.degree else "rad"
+        low, high = (float(end) for end in joint.range)
+        cure = "give it one in the description (URDF: revolute with <limit lower upper>, MJCF: range)"
+        if low == high == 0.0:
+            raise BadDescription(
+                f"{named} has no range (it is continuous, or without limits), so nothing would bound it: {cure}; where "
+                "the maker gives none, take some turns each way, such as -6.28 to 6.28 rad"
+            )
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise BadDescription(f"{named} has the range {low:g} to {high:g} {unit}: must be finite; {cure}")
+        if not low < high:
+            raise BadDescription(f"{named} has the range {low:g} to {high:g} {unit}: the lower end must come first")
+
+    def compile(self) -> mujoco.MjModel:
+        """Return MuJoCo's model.
+
+        Raises:
+            BadDescription: If MuJoCo makes none of it, or a link, joint, site or shape is not at a finite place.
+        """
+        with _without_warnings():
+            try:
+                model = self.spec.compile()
+            except (ValueError, mujoco.FatalError) as error:
+                raise BadDescription(f"{self.named}: {_one_line(error)}") from None
+        self._check_places(model)
+        return model
+
+    def _check_places(self, model: mujoco.MjModel) -> None:
+        """Reject a link, joint, site or shape whose place, turn or size is not finite."""
+
+        def shape(index: int) -> Any:
+            return model.body(model.geom_bodyid[index])
+
+        link, joint, site = model.body, model.joint, model.site
+        for kind, find, values in (
+            ("link", link, model.body_pos),
+            ("joint", joint, model.jnt_pos),
+            ("site", site, model.site_pos),
+            ("a shape of link", shape, model.geom_pos),
+        ):
+            for index in np.flatnonzero(~(np.abs(values) < FARTHEST).all(axis=1)):
+                raise BadDescription(
+                    f"{self.named}: {kind} {find(int(index)).name} is at {_numbers(values[index])} from what carries "
+                    f"it: must be finite numbers, less than {FARTHEST:g} m"
+                )
+        for what, find, values in (
+            ("link {} is turned by what is no finite number", link, model.body_quat),
+            ("site {} is turned by what is no finite number", site, model.site_quat),
+            ("a shape of link {} is turned by what is no finite number", shape, model.geom_quat),
+            ("a shape of link {} has no finite size", shape, model.geom_size),
+        ):
+            for index in np.flatnonzero(~np.isfinite(values).all(axis=1)):
+                raise BadDescription(f"{self.named}: {what.format(find(int(index)).name)}")
+
+
+def read_description(description: Path | str) -> Description:
+    """Read a URDF or MJCF.
+
+    Args:
+        description: Its file, or its text.
+
+    Raises:
+        BadDescription: If it is none; the text names it and says what it is instead.
+        FileNotFoundError: If there is no such file.
+        OSError: If it cannot be read.
+    """
+    if isinstance(description, str) and (is_text(description) or len(description) > 1000 or not description.strip()):
+        named, text, file = _NAMED_AS_TEXT, description, None
+    else:
+        file = Path(description)
+        named, text = str(file), _text_of(file)
+    text = text.removeprefix("\ufeff").lstrip()
+    if not text:
+        raise BadDescription(f"{named} is empty: must be the URDF or MJCF of the robot")
+    if "\0" in text:
+        raise BadDescription(f"{named} is binary: must be the URDF or MJCF of the robot, which is XML")
+    if not text.startswith("<"):
+        raise BadDescription(f"{named} is no URDF or MJCF, which are XML: it begins with {text[:40]!r}")
+    outline = _outline(text, named)
+    from_file = file is not None and outline.includes  # only what a file includes needs its folder
+    if from_file and file is not None and file.suffix not in (".xml", ".urdf"):
+        raise BadDescription(f"{named} includes other files, which MuJoCo reads only for a name in .xml: rename it")
+    with _without_warnings():
+        try:
+            spec = mujoco.MjSpec.from_file(str(file)) if from_file else mujoco.MjSpec.from_string(text)
+        except (ValueError, mujoco.FatalError) as error:
+            raise BadDescription(f"{named}: {_one_line(error)}") from None
+    return Description(spec, named, outline.followers)
+
+
+def is_text(description: str) -> bool:
+    """Return whether this is the text of a description, and not the path of a file."""
+    return description.removeprefix("\ufeff").lstrip().startswith("<")
+
+
+def _text_of(file: Path) -> str:
+    """Return the text of a description's file, whatever editor has saved it."""
+    if file.is_dir():
+        raise BadDescription(f"robot description {file} is a directory: name the URDF or MJCF file in it")
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST + 1)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"robot description {file} does not exist") from None
+    except OSError as error:
+        raise OSError(f"robot description {file} cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST:
+        raise BadDescription(f"robot description {file} has more than {LARGEST >> 20} MiB: is it a URDF or MJCF?")
+    marked = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if marked else "utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")  # a comment of an old editor; names are compared, and differ if they must
+
+
+@dataclass
+class _Outline:
+    """What a description's elements say that MuJoCo passes over."""
+
+    followers: dict[str, str] = field(default_factory=dict)
+    includes: bool = False
+
+
+class _Scanner:
+    """Looks through the elements of a description for what MuJoCo would not name, or not survive."""
+
+    def __init__(self, named: str) -> None:
+        self.outline = _Outline()
+        self._named = named
+        self._path: list[str] = []
+        self._joint = ""
+        self._bodies = 0
+        self._copies = [1]
+
+    def begin(self, tag: str, attributes: dict[str, str]) -> None:
+        """Take the beginning of an element."""
+        if not self._path and tag not in ("robot", "mujoco"):
+            raise BadDescription(
+                f"{self._named} is neither URDF nor MJCF: it begins with <{_short(tag)}>, expected <robot> or <mujoco>"
+            )
+        if tag.startswith("xacro:") or any("${" in value or "$(" in value for value in attributes.values()):
+            raise BadDescription(
+                f"{self._named} is a xacro that has not been run (it has {_found(tag, attributes)}): run "
+                "`xacro FILE > robot.urdf` and name the result"
+            )
+        self._bodies += tag in ("link", "body")
+        if self._bodies > MOST_BODIES:
+            raise BadDescription(f"{self._named} has more than {MOST_BODIES} links: leave away what is not the robot")
+        self._copies.append(self._copies[-1] * self._count(tag, attributes))
+        if tag == "joint":
+            self._joint = attributes.get("name", "")
+        elif tag == "mimic" and self._path[-1] == "joint":
+            self.outline.followers[self._joint] = attributes.get("joint", "another one")
+        self.outline.includes |= tag == "include" or (tag == "model" and self._path[-1] == "asset")
+        self._path.append(tag)
+
+    def end(self, _: str) -> None:
+        """Take the end of an element."""
+        self._path.pop()
+        self._copies.pop()
+
+    def _count(self, tag: str, attributes: dict[str, str]) -> int:
+        """Return how many copies an element asks for."""
+        if tag not in _COPIES:
+            return 1
+        try:
+            count = math.prod(max(1, int(float(part))) for part in attributes.get(_COPIES[tag], "1").split())
+        except (ValueError, OverflowError):
+            return 1  # MuJoCo names it
+        if count * self._copies[-1] > MOST_COPIES:
+            raise BadDescription(f"{self._named}: <{tag}> asks for {count:.3g} copies; at most {MOST_COPIES} in all")
+        return count
+
+
+def _outline(text: str, named: str) -> _Outline:
+    scanner = _Scanner(named)
+    parser = expat.ParserCreate("utf-8")  # without namespaces: old Gazebo files use prefixes that nobody declares
+    parser.StartElementHandler, parser.EndElementHandler = scanner.begin, scanner.end
+    try:
+        parser.Parse(text.encode(errors="replace"), True)
+    except expat.ExpatError as error:
+        raise BadDescription(f"{named} is no whole XML: {error}") from None
+    return scanner.outline
+
+
+def _found(tag: str, attributes: dict[str, str]) -> str:
+    """Return the part of an element by which one sees that xacro has not been run."""
+    if tag.startswith("xacro:"):
+        return f"<{_short(tag)}>"
+    name, value = next((name, value) for name, value in attributes.items() if "${" in value or "$(" in value)
+    return f'{_short(name)}="{_short(value)}"'
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keep MuJoCo from writing a file MUJOCO_LOG.TXT into the current directory: what matters of it is checked here."""
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda _: None)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        mujoco.set_mju_user_warning(before)
+
+
+def _delete(spec: mujoco.MjSpec, group: Sequence[object]) -> None:
+    for element in list(group):
+        spec.delete(element)
+
+
+def _numbers(vector: np.ndarray) -> str:
+    return "(" + ", ".join(f"{value:g}" for value in vector) + ")"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:40] + "..."
+
+
+def _one_line(error: object) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= 300 else text[:300] + "..."

@@ -1,0 +1,466 @@
+"""Every YAML file is read by one reader: what is wrong is named by file, line, key and value; nothing is guessed."""
+
+import ast
+import importlib
+import json
+import math
+import re
+import textwrap
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rclpy.parameter import Parameter
+
+from rig_robot.bringup.arm_presets import arm_parameters, presets
+from rig_robot.bringup.node_spec import BringupError, NodeSpec, Parameters
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT, RobotOptions
+from rig_robot.bringup.parameters import ARM, PARAMETERS
+from rig_robot.bringup.process_runner import command
+from rig_robot.bringup.systems import NODES, ROBOT_NODES, read_parameters, robot, robot_notice
+from rig_robot.bringup.task_config import TaskError, read_task
+from rig_robot.cameras.registry import options as camera_options
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.common import yaml_reader
+from rig_robot.common.package_files import locate, share
+from rig_robot.common.yaml_reader import MOST, YamlError, parse_yaml, read_yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(params=["libyaml", "Python"])
+def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyYAML's two parsers: not every machine has libyaml."""
+    if request.param == "Python":
+        plain = type("Plain", (yaml.SafeLoader,), {"yaml_implicit_resolvers": {}, "DEFAULT_SCALAR_TAG": "?"})
+        monkeypatch.setattr(yaml_reader, "_Loader", plain)
+
+
+def refused(content: bytes | str) -> str:
+    """What is said of a YAML text that cannot be relied on."""
+    with pytest.raises(YamlError) as error:
+        parse_yaml(content, "my.yaml")
+    text = str(error.value)
+    assert text.startswith("my.yaml: ") and "\n" not in text and len(text) < 400
+    return text
+
+
+# The reader
+
+
+@pytest.mark.usefixtures("loader")
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a: 1\nb: 2\na: 3", "line 3: a is there twice (first in line 1): remove one"),
+        ("a:\n  b: {c: 1,\n    d: {e: 1, e: 2}}", "line 3: a.b.d.e is there twice (first in line 3)"),
+        ("a: 1\n'a': 1", "line 2: a is there twice"),
+        ("- {a: 1, a: 1}", "line 1: 0.a is there twice"),
+        ("a:\n\tb: 1", "line 2: begins with a tab: YAML indents with blanks only"),
+        ("a: 1\n--- \nb: 2", "line 2: a second document begins (---)"),
+        ("a: [1, 2\nb: 3", "is no YAML"),
+        ("a: *missing", "line 1: is no YAML"),
+        ("a: &x [1, *x]", "line 1: more than 50 lists or mappings in one another, or an alias that contains itself"),
+        ("a: &x {b: *x}", "an alias that contains itself"),
+        ("[" * 5000, "line 1: more than 50 lists or mappings in one another"),
+        ("- " * 5000 + "1", "line 1: more than 50 lists or mappings in one another"),
+        ("x:\n  " + "{a: " * 5000, "line 2: more than 50 lists or mappings in one another"),
+        ("? [1]\n: 2", "line 1: a list or mapping stands where a key must be"),
+        ("'': 1", "line 1: a key is empty"),
+        ("a: !!timestamp x", "line 1: the tag tag:yaml.org,2002:timestamp is not known here"),
+        ("a: !!python/object/apply:os.system [x]", "is not known here"),
+        ("a: !mine 1", "line 1: the tag !mine is not known here"),
+        ("a: !!set {x}", "is not known here"),
+        ("a: 1\nb: " + "9" * 5000, "line 2: the number 99999999999999999999... has too many digits"),
+        ("a: {<<: 5}", "line 1: << takes what another mapping says"),
+        ("a: 1\nb: \0", "line 2: the character '\\x00' is not for text files: is it binary?"),
+        (b"a: 1\n# f\xfcr", "line 2: the byte 0xfc is not UTF-8: save the file as UTF-8"),
+        (b"\xff\xfea", "is not UTF-16"),
+        (b"a: 1\n" * 2**20, "has more than 4 MiB"),
+        ("[" + "a," * 10**6, f"more than {MOST} values"),
+    ],
+    ids=lambda value: repr(value[:16]),
+)
+def test_what_cannot_be_relied_on_is_refused_by_file_and_line(content: bytes | str, said: str) -> None:
+    assert said in refused(content)
+
+
+@pytest.mark.usefixtures("loader")
+def test_aliases_of_aliases_do_not_fill_the_memory() -> None:
+    lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join([f'*{chr(97 + i)}'] * 9)}]" for i in range(9)]
+    began = time.monotonic()
+    assert f"more than {MOST} values, with what aliases repeat" in refused("\n".join(lines))
+    assert time.monotonic() - began < 30.0
+
+
+@pytest.mark.usefixtures("loader")
+def test_values_are_what_they_look_like() -> None:
+    said = parse_yaml(
+        "{a: 1e-3, b: 0x10, c: 010, d: 1_000, e: 12:30, f: 2024-01-01, g: .inf, h: -.5, i: 1., j: yes, k: ~, l: , "
+        "m: Off, n: nO, o: '5', p: !!str 5, q: 0o17, r: +3, s: 'no', t: 1.0E+3, u: 0, v: -0.0, w: 3.4.5, on: {}, 5: x}",
+        "my.yaml",
+    ).value
+    right = {"a": 1e-3, "b": 16, "c": 10, "d": "1_000", "e": "12:30", "f": "2024-01-01", "g": math.inf, "h": -0.5}
+    right |= {"i": 1.0, "j": True, "k": None, "l": None, "m": False, "n": "nO", "o": "5", "p": "5", "q": 15, "r": 3}
+    right |= {"s": "no", "t": 1000.0, "u": 0, "v": 0.0, "w": "3.4.5", "on": {}, "5": "x"}
+    assert said == right
+    assert [type(value) for value in said.values()] == [type(value) for value in right.values()]
+
+
+@pytest.mark.usefixtures("loader")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_every_encoding_that_says_what_it_is_can_be_read(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "my.yaml"
+    file.write_bytes("# für die Werkbank\r\nserial: 'ü 😀'\r\n".encode(encoding))
+    assert read_yaml(file, str(file)).value == {"serial": "ü 😀"}
+
+
+@pytest.mark.usefixtures("loader")
+def test_what_another_mapping_says_can_be_taken_over_and_replaced() -> None:
+    document = parse_yaml("base: &b {x: 1, y: [2]}\nmine:\n  <<: *b\n  x: 3\nboth: {<<: [{z: 1}, *b, {z: 2}]}", "f")
+    assert document.value["mine"] == {"x": 3, "y": [2]} and document.value["both"] == {"x": 1, "y": [2], "z": 1}
+    assert document.line(("mine", "x")) == 4 and document.line(("mine", "y", 0)) == 1 and document.line(("mine",)) == 2
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for path, said in ((tmp_path, "Is a directory"), (tmp_path / "none.yaml", "No such file"), (Path("\0"), "null")):
+        with pytest.raises(YamlError, match=f"configuration .*: .*{said}"):
+            read_yaml(path, f"configuration {path}")
+    with pytest.raises(YamlError, match="more than 4 MiB"):
+        read_yaml(Path("/dev/zero"), "configuration /dev/zero")
+
+
+# A robot's configuration
+
+
+def nodes_of(content: bytes | str, folder: Path) -> dict[str, Parameters]:
+    """What the nodes of a robot are told by a configuration."""
+    file = folder / "my_robot.yaml"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    specs = robot(RobotOptions(config=file, checkpoint=SHIPPED_CHECKPOINT, record=folder / "bags"))
+    assert robot_notice(specs, {}) and all(command(spec, {}) for spec in specs)
+    return {spec.name: spec.parameters for spec in specs}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("arm: {preset: sawyer}\narm: {preset: ur5e}", "line 2: arm is there twice (first in line 1)"),
+        (
+            "arm:\n  preset: sawyer\n  workspace_high: [0.8, 0.25, 0.35]\n  workspace_high: [0.9, 0.45, 0.6]",
+            "line 4: arm.workspace_high is there twice (first in line 3)",
+        ),
+        (
+            "arm: {preset: sawyer, park: 2024-01-01}",
+            "line 1: arm.park is '2024-01-01', a text: must be a list of 3 numb",
+        ),
+        ("arm: {preset: sawyer}\non: {}", "line 2: on is no node; these are: camera"),
+        ("arm: {preset: sawyer}\nkamera: {}", "line 2: kamera is no node; did you mean camera?"),
+        (
+            "arm: {preset: sawyer, command_topic: 5}",
+            "arm.command_topic is 5, a number: must be a text; put quotes around",
+        ),
+        ("arm: {preset: sawyer, joints: []}", "arm.joints is an empty list: must be a list of texts, one or more"),
+        ("arm: {preset: sawyer, joints: [a, 2]}", "arm.joints[1] is 2, a number: must be a text; put quotes around"),
+        ("arm: {preset: sawyer, description: 5}", "arm.description is 5, a number: must be a text"),
+        ("arm: {preset: sawyer, tool_offset: [0, 0]}", "arm.tool_offset is a list of 2: must be a list of 3 numbers"),
+        ("arm: {preset: sawyer, tool_offset: [0, 0, a]}", "arm.tool_offset[2] is 'a', a text: must be a number"),
+        ("arm: {preset: sawyer, tool_offset: [0, 0, .nan]}", "arm.tool_offset[2] is .nan, a number: must be a number"),
+        ("arm: {preset: sawyer, tool_offset: 0.12}", "arm.tool_offset is 0.12, a number: must be a list of 3 numbers"),
+        ("arm: {preset: sawyer, rest: [[0]]}", "arm.rest[0] is a list of 1: must be a number"),
+        (
+            "arm:\n  preset: sawyer\n  tool_speed: -1",
+            "line 3: arm.tool_speed is -1, a number: must be a number greater",
+        ),
+        ("arm: {preset: sawyer, tool_speed: 0.1 m/s}", "arm.tool_speed is '0.1 m/s', a text: must be a number"),
+        ("arm: {preset: sawyer, tool_speed: 1,5}", "arm.5 is no parameter of arm"),
+        ("arm: {preset: sawyer, tool_speed: yes}", "arm.tool_speed is yes, a truth value: must be a number"),
+        ("arm: {preset: sawyer, tool_speed: 1" + "0" * 400 + "}", "arm.tool_speed is 1000"),
+        ("arm: {preset: sawyer, heartbeat: 20}", "arm.heartbeat is 20, a number: must be a number from 0 to 5"),
+        ("arm: {preset: sawyer, park: }", "arm.park has no value: must be a list of 3 numbers"),
+        (
+            "arm: {preset: sawyer, interface: position}",
+            "arm.interface is 'position', a text: must be one of joint_traj",
+        ),
+        ("arm: {preset: sawyer, tool_sped: 1}", "arm.tool_sped is no parameter of arm; did you mean tool_speed?"),
+        (
+            "arm: {preset: sawyer}\ncamera:\n  source: no",
+            "line 3: camera.source is no, a truth value: must be one of topic",
+        ),
+        ("arm: {preset: sawyer}\ncamera: {fps: 29.97}", "camera.fps is 29.97, a number: must be a whole number from 1"),
+        (
+            "arm: {preset: sawyer}\ncamera: {loop: 1}",
+            "camera.loop is 1, a number: must be a truth value (true or false)",
+        ),
+        (
+            "arm: {preset: sawyer}\ncamera: {serial: 12345}",
+            "camera.serial is 12345, a number: must be a text; put quotes",
+        ),
+        ("arm: {preset: sawyer}\ncamera: {size: 99999999999999999999}", "camera.size is 9999999999"),
+        ("arm: {preset: sawyer}\ncamera: [source, topic]", "line 2: camera is a list of 2: must be a mapping"),
+        ("tool_speed: 0.1", "line 1: tool_speed is no node but a parameter of arm: put it below a node"),
+        ("arm: sawyer", "line 1: arm is 'sawyer', a text: must be a mapping"),
+        ("- arm", "line 1: the file is a list of 1: must be a mapping"),
+        ("", "line 1: the file is empty: must be a mapping"),
+        ("# nothing but comments", "line 1: the file is empty"),
+        ("arm: {preset: sawyr}", "there is no arm preset 'sawyr'; did you mean sawyer?"),
+        (b"arm: {preset: sawyer}\n# f\xfcr", "line 2: the byte 0xfc is not UTF-8"),
+        ("arm: {preset: sawyer, rest: " + "[" * 5000 + "}", "more than 50 lists or mappings in one another"),
+    ],
+    ids=lambda value: repr(value[-24:]),
+)
+def test_a_bad_configuration_is_refused_by_file_line_key_and_value(
+    tmp_path: Path, content: bytes | str, said: str
+) -> None:
+    with pytest.raises(BringupError) as error:
+        nodes_of(content, tmp_path)
+    text = str(error.value)
+    assert text.startswith(f"configuration {tmp_path / 'my_robot.yaml'}: ") and said in text and "\n" not in text
+
+
+def test_whole_numbers_are_taken_where_numbers_are_wanted(tmp_path: Path) -> None:
+    arm = nodes_of("arm: {preset: sawyer, tool_offset: [0, 0, 0.12], park: [0, 0, 0], tool_speed: 1}", tmp_path)["arm"]
+    for name, right in (("tool_offset", [0.0, 0.0, 0.12]), ("park", [0.0, 0.0, 0.0])):
+        assert arm[name] == right and all(isinstance(value, float) for value in arm[name])
+    assert isinstance(arm["tool_speed"], float)
+    camera = nodes_of("arm: {preset: sawyer}\ncamera: {exposure: 156, fps: 30.0, crop: [0, 0, 1, 1]}", tmp_path)[
+        "camera"
+    ]
+    assert json.dumps(camera["exposure"]) == "156.0" and json.dumps(camera["fps"]) == "30"
+    assert json.dumps(camera["crop"]) == "[0.0, 0.0, 1.0, 1.0]", "ROS 2 refuses lists that mix 0 and 0.5"
+
+
+def test_a_section_whose_lines_are_all_commented_out_is_an_empty_one(tmp_path: Path) -> None:
+    assert "source" not in nodes_of("arm: {preset: sawyer}\ncamera:\n#  source: topic\n", tmp_path)["camera"]
+
+
+def test_quality_of_service_of_ros_2_can_still_be_overridden(tmp_path: Path) -> None:
+    name = "qos_overrides./camera/image_raw.subscription.depth"
+    assert nodes_of(f"arm: {{preset: sawyer}}\ncamera: {{{name}: 5}}", tmp_path)["camera"][name] == 5
+
+
+def test_a_text_reaches_the_node_as_it_is() -> None:
+    texts = ["/data/für 😀/a.mp4", "no", "12", "a: b", 'say "x"']
+    spec = NodeSpec("camera", "rig_robot.nodes.camera", {f"p{index}": text for index, text in enumerate(texts)})
+    told = [argument.split(":=", 1)[1] for argument in command(spec, {}) if re.match(r"p\d:=", argument)]
+    assert [yaml.safe_load(value) for value in told] == texts
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("tool_speed: 1\ntool_speed: 2", r"mine\.yaml: line 2: tool_speed is there twice"),
+        ("arm: {tool_speed: 1}", r"mine\.yaml: line 1: arm is no parameter of an arm"),
+        ("preset: sawyer", r"mine\.yaml: line 1: preset is no parameter of an arm"),
+        (
+            "joint_speed: [1, 0]",
+            r"mine\.yaml: line 1: joint_speed\[1\] is 0, a number: must be a number greater than 0",
+        ),
+        ("", r"mine\.yaml: line 1: the file is empty"),
+    ],
+)
+def test_a_bad_preset_is_refused_by_file_line_key_and_value(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "mine.yaml").write_text(content)
+    with pytest.raises(BringupError, match=f"arm preset .*{said}"):
+        nodes_of("arm: {preset: mine.yaml}", tmp_path)
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_every_preset_says_numbers_as_numbers(preset: str) -> None:
+    for name, value in arm_parameters({"preset": preset}, Path("robot.yaml")).items():
+        if ARM[name].kind is float:
+            assert all(type(item) is float for item in (value if isinstance(value, list) else [value])), name
+
+
+# The task
+
+TASK = """
+task:
+  camera: {width: 640, height: 480, crop: [0.125, 0, 0.75, 1], image_size: 48}
+  action:
+    axes: [x, y]
+    scale_m: 0.02
+    period_s: 1
+    fixed: {z: 0.15}
+    tool_orientation: [0, 1, 0, 0]
+  workspace: {low: [0.45, -0.2, 0.15], high: [0.75, 0.2, 0.15]}
+"""
+
+
+def task_of(content: str, folder: Path) -> Any:
+    file = folder / "my_robot.yaml"
+    file.write_text(content)
+    return read_task(file)
+
+
+def test_a_task_may_mix_whole_and_decimal_numbers(tmp_path: Path) -> None:
+    task = task_of(TASK, tmp_path)
+    assert task.camera.crop == (0.125, 0.0, 0.75, 1.0) and task.action.tool_orientation == (0.0, 1.0, 0.0, 0.0)
+    assert isinstance(task.action.period_s, float) and task.action.axes == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("640", "wide", "line 3: task.camera.width is 'wide', a text: must be a whole number"),
+        ("640", "0", "line 3: task.camera.width is 0: must be above 0"),
+        ("width: 640, ", "", "line 3: task.camera lacks width"),
+        ("width", "widht", "line 3: task.camera.widht is no entry of it; did you mean width?"),
+        ("0.125, 0,", "0.5, 0,", "line 3: task.camera.crop is [0.5, 0.0, 0.75, 1.0]: must be left, top, width, height"),
+        ("0.125, 0,", "0.5,", "line 3: task.camera.crop is a list of 3: must be a list of 4 numbers"),
+        ("[x, y]", "[x, x]", "line 5: task.action.axes is ['x', 'x']: must be one to three of x, y, z"),
+        ("[x, y]", "[x, q]", "line 5: task.action.axes is ['x', 'q']: must be one to three of x, y, z"),
+        ("[x, y]", "[]", "line 5: task.action.axes is an empty list"),
+        (
+            "{z: 0.15}",
+            "{y: 0.15}",
+            "line 8: task.action.fixed is {'y': 0.15}: must be a place [m] for each axis but x, y",
+        ),
+        ("0.02", "0", "line 6: task.action.scale_m is 0.0: must be above 0"),
+        ("period_s: 1", "period_s: -1", "line 7: task.action.period_s is -1.0: must be above 0"),
+        (
+            "[0, 1, 0, 0]",
+            "[0, 0, 0, 0]",
+            "line 9: task.action.tool_orientation is [0.0, 0.0, 0.0, 0.0]: must be a quat",
+        ),
+        ("0.75, 0.2, 0.15", "0.25, 0.2, 0.15", "line 10: task.workspace.high is [0.25, 0.2, 0.15]: must be above low"),
+        ("0.45, -0.2, 0.15", "0.45, -0.2, .inf", "line 10: task.workspace.low[2] is .inf, a number: must be a number"),
+        ("low:", "low: [1, 2, 3], low:", "line 10: task.workspace.low is there twice"),
+        ("task:", "task: nothing\nother:", "line 2: task is 'nothing', a text: must be a mapping"),
+        ("task:", "tusk:", "has no section task"),
+    ],
+)
+def test_a_bad_task_is_refused_by_file_line_key_and_value(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in TASK
+    with pytest.raises(TaskError) as error:
+        task_of(TASK.replace(old, new, 1), tmp_path)
+    assert str(error.value).startswith(f"configuration {tmp_path / 'my_robot.yaml'}") and said in str(error.value)
+
+
+# What the files and documents suggest
+
+
+def uncommented(text: str) -> str:
+    """config/robot.yaml with its commented lines of YAML as lines of YAML."""
+    return re.sub(r"^( *)#(?=\w+:|  +\w+:(?: |$))", r"\1", text, flags=re.MULTILINE)
+
+
+def test_every_commented_line_of_the_file_to_edit_loads_when_uncommented(tmp_path: Path) -> None:
+    text = share("config", "robot.yaml").read_text()
+    content = uncommented(text)
+    commented = re.findall(r"^ *#(?=\w+:|  +\w+:(?: |$))", text, flags=re.MULTILINE)
+    said = parse_yaml(content, "config/robot.yaml").value
+    assert len(commented) >= 18 and {"task", "arm", "camera"} <= set(said)
+    assert {"park", "tool_offset", "heartbeat"} <= set(said["arm"]) and {"exposure", "device"} <= set(said["camera"])
+    arm = nodes_of(content, tmp_path)["arm"]
+    task = task_of(content, tmp_path)
+    trained = read_config(locate(SHIPPED_CHECKPOINT)).workspace
+    for box in (trained, task.workspace):
+        assert all(ours <= theirs for ours, theirs in zip(arm["workspace_low"], box.low, strict=True))
+        assert all(ours >= theirs for ours, theirs in zip(arm["workspace_high"], box.high, strict=True))
+    corners = zip(arm["workspace_low"], arm["park"], arm["workspace_high"], strict=True)
+    assert all(low < place < high for low, place, high in corners)
+
+
+@pytest.mark.parametrize("name", ["robot.yaml", "sim.yaml"])
+def test_each_commented_line_loads_when_uncommented_alone(tmp_path: Path, name: str) -> None:
+    text = share("config", name).read_text()
+    for found in re.finditer(r"^( +)#(\w+: )", text, flags=re.MULTILINE):
+        one = text[: found.start()] + found.expand(r"\1\2") + text[found.end() :]
+        (tmp_path / name).write_text(one)
+        assert read_parameters(tmp_path / name, NODES)
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    """Each YAML block of the documents."""
+    for page in sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")]):
+        for found in re.finditer(r"^( *)```ya?ml\n(.*?)^\1```", page.read_text(), flags=re.MULTILINE | re.DOTALL):
+            yield f"{page.name} line {page.read_text().count(chr(10), 0, found.start()) + 2}", textwrap.dedent(found[2])
+
+
+EXAMPLES = dict(examples())
+
+
+@pytest.mark.parametrize("place", EXAMPLES)
+def test_every_example_of_the_documents_loads(tmp_path: Path, place: str) -> None:
+    content = EXAMPLES[place]
+    said = parse_yaml(content, place).value
+    if not set(said) <= {*ROBOT_NODES, "task"}:
+        assert all("ros__parameters" in section for section in said.values()), "for another program, a ROS 2 node"
+        return
+    nodes_of(content if "arm" in said else content + "\narm: {preset: sawyer}\n", tmp_path)
+
+
+def test_the_documents_have_examples() -> None:
+    assert len(EXAMPLES) >= 6
+
+
+# The nodes declare what the configuration may say
+
+SHARED = ("rig_robot.ros.node",)
+MODULES = {
+    "arm": ("rig_robot.nodes.arm", "rig_robot.ros.arm_parameters", "rig_robot.ros.realtime_priority"),
+    "camera": ("rig_robot.nodes.camera",),
+    "encoder": ("rig_robot.nodes.encoder",),
+    "goal": ("rig_robot.nodes.goal",),
+    "policy": ("rig_robot.nodes.policy", "rig_robot.nodes.policy_actions"),
+    "recorder": ("rig_robot.nodes.recorder",),
+    "trainer": ("rig_robot.nodes.trainer", "rig_robot.nodes.trainer_episodes"),
+    "receiver": ("rig_robot.nodes.checkpoint_receiver",),
+    "sim": ("rig_sim.robot_node",),
+    "sim_goals": ("rig_sim.goals_node",),
+    "sim_practice": ("rig_sim.practice_node", "rig_sim.goals_node"),
+    "sim_window": ("rig_sim.window_node",),
+}
+COMPUTED = {"crop": [0.0], "size": 1, "start_position": [0.0], "checkpoints": "", "work": "", "table_height": 0.0}
+"""Defaults that are computed, or whose type is in a variable: something of their type."""
+_TYPES = {
+    Parameter.Type.BOOL: (bool, False),
+    Parameter.Type.INTEGER: (int, False),
+    Parameter.Type.DOUBLE: (float, False),
+    Parameter.Type.STRING: (str, False),
+    Parameter.Type.DOUBLE_ARRAY: (float, True),
+    Parameter.Type.STRING_ARRAY: (str, True),
+}
+
+
+def declared(module: str) -> Iterator[tuple[str, type, bool, Any, Any, tuple[str, ...]]]:
+    """Name, type, whether a list, smallest, largest and choices of each parameter that a module declares."""
+    loaded = importlib.import_module(module)
+    assert loaded.__file__ is not None
+    for call in ast.walk(ast.parse(Path(loaded.__file__).read_text())):
+        if not (isinstance(call, ast.Call) and len(call.args) >= 2 and isinstance(call.args[0], ast.Constant)):
+            continue
+        called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        if called not in ("declare", "bound", "bounds") or not isinstance(call.args[0].value, str):
+            continue
+
+        def value(node: ast.expr) -> Any:
+            return eval(compile(ast.Expression(node), module, "eval"), vars(loaded))
+
+        name, more = call.args[0].value, {keyword.arg: keyword.value for keyword in call.keywords}
+        default: Any = {"bound": Parameter.Type.DOUBLE, "bounds": Parameter.Type.DOUBLE_ARRAY}.get(called)
+        if default is None:
+            default = COMPUTED[name] if name in COMPUTED else value(call.args[1])
+        kind = default if isinstance(default, Parameter.Type) else Parameter(name, value=default).type_
+        low, high = (value(more[end]) if end in more else None for end in ("low", "high"))
+        yield (name, *_TYPES[kind], low, high, tuple(value(more["choices"])) if "choices" in more else ())
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_a_configuration_is_checked_against_what_the_node_declares(node: str) -> None:
+    found = {name: rest for module in (*MODULES[node], *SHARED) for name, *rest in declared(module)}
+    if node == "camera":
+        for option in camera_options().values():
+            kind = _TYPES[Parameter(option.name, value=option.default).type_]
+            found[option.name] = [*kind, option.low, option.high, ()]
+    of_ros = {"use_sim_time", "start_type_description_service"}
+    assert set(found) == set(PARAMETERS[node]) - of_ros, "rig_robot/bringup/parameters.py"
+    for name, (kind, many, low, high, choices) in found.items():
+        key = PARAMETERS[node][name]
+        assert (key.kind, key.many, key.choices) == (kind, many, choices), name
+        assert (key.low, key.high) == (low, high), name
