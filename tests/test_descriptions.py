@@ -64,12 +64,13 @@ def changed(old: str, new: str) -> str:
             'iyz="0"/></inertial><visual><geometry><mesh filename="package://none/x.dae"/></geometry></visual>',
         ),
         "\ufeff" + URDF,
+        URDF + "\0",
         "\n " + URDF,
         changed("<robot ", '<robot xmlns:xacro="http://ros.org/wiki/xacro" '),
     ],
     ids=[
         *("gripper", "follower first", "follows the arm", "follows nobody", "drivers and Gazebo", "masses and meshes"),
-        *("byte order mark", "blanks before it", "once a xacro"),
+        *("byte order mark", "end of a C text", "blanks before it", "once a xacro"),
     ],
 )
 def test_what_hangs_on_other_joints_or_links_does_not_hide_the_arm(description: str) -> None:

@@ -207,7 +207,7 @@ def read_description(description: Path | str) -> Description:
     else:
         file = Path(description)
         named, text = str(file), _text_of(file)
-    text = text.removeprefix("\ufeff").lstrip()
+    text = text.removeprefix("\ufeff").lstrip().rstrip("\0")  # a text of C may have its end with it
     if not text:
         raise BadDescription(f"{named} is empty: must be the URDF or MJCF of the robot")
     if "\0" in text:
