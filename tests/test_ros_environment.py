@@ -86,6 +86,14 @@ def test_a_node_by_itself_says_it_in_one_line(variables: dict[str, str | None], 
     assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
+def test_a_parameter_file_that_mixes_whole_and_decimal_numbers_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "parameters.yaml"
+    file.write_text("/**:\n  ros__parameters:\n    crop: [0, 0.5, 1, 1.0]\n")
+    done = run("rig_robot.nodes.camera", "--ros-args", "--params-file", str(file), environment=changed({}))
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert str(file) in done.stderr and "line_num 3" in done.stderr and "all with a point" in done.stderr
+
+
 def test_a_command_names_a_peer_that_is_not_there() -> None:
     done = run("rig_robot.cli", "tell", "arm", "--timeout", "1", environment=changed({"ROS_STATIC_PEERS": "999.1.1.1"}))
     assert done.returncode == 2 and "999.1.1.1" in done.stderr and "Traceback" not in done.stderr, done.stderr

@@ -29,4 +29,6 @@ def startup_errors() -> Iterator[None]:
         obstacle = next(obstacles(os.environ), None)
         # rcl appends where in its sources the error came from
         why = " ".join(re.sub(r",? at \S+:\d+", "", str(error)).split())
+        if "Sequence should be of same type" in why:
+            why += " (the numbers of a list must be all whole, or all with a point)"
         raise RosNotStarted(obstacle.line() if obstacle else f"ROS 2 cannot start: {why}") from None
