@@ -75,6 +75,7 @@ def refused(content: bytes | str) -> str:
         ("a: !mine 1", "line 1: the tag !mine is not known here"),
         ("a: !!set {x}", "is not known here"),
         ("a: 1\nb: " + "9" * 5000, "line 2: the number 99999999999999999999... has too many digits"),
+        ('"a\\nb": 1\n"a\\nb": 2', "line 2: a\\nb is there twice"),
         ("a: {<<: 5}", "line 1: << takes what another mapping says"),
         ("a: 1\nb: \0", "line 2: the character '\\x00' is not for text files: is it binary?"),
         (b"a: 1\n# f\xfcr", "line 2: the byte 0xfc is not UTF-8: save the file as UTF-8"),
