@@ -104,6 +104,12 @@ def test_a_description_is_read_whatever_editor_saved_it_and_whatever_its_name_en
         ("<robot>" + "<a>" * 100_000, "robot_description is no whole XML"),
         (with_end(*(f'<link name="{index}"/>' for index in range(3000))), "more than 2000 links"),
         (changed('<link name="forearm_link">', '<link name="upper_arm_link">'), "repeated URDF name"),
+        (
+            changed('name="shoulder_pan_joint"', 'name="shoulder_\npan_joint"'),
+            r"the name of a joint is 'shoulder_\\npan",
+        ),
+        (changed('name="forearm_link"', f'name="{"long" * 99}"'), "robot_description"),
+        (with_end(*(finger(f"f{index}") for index in range(90))).replace("elbow_joint", "x"), "and 66 more"),
         ("nowhere.urdf", "robot description nowhere.urdf does not exist"),
         (
             '<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa">'

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import mujoco
 import numpy as np
 
+SHOWN = 30
+"""Joints of a description that an error lists."""
+
 
 class BaseFrame:
     """The link in whose frame all is told, and the link that carries the arm; the one does not move against the other.
@@ -32,7 +35,8 @@ class BaseFrame:
             body.name = body.name or f"body {index}"
         names = [joint.name for joint in spec.joints]
         if missing := [name for name in joints if name not in names]:
-            raise ValueError(f"{named} has no joint {', '.join(missing)}; it has {', '.join(names)}")
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            raise ValueError(f"{named} has no joint {', '.join(missing)}; it has {', '.join(names[:SHOWN])}{more}")
         carriers, first = _carriers(spec, named, joints, tool)
         carrier = carriers[-1].name
         self.stands = f"the arm, from its joint {first} on, stands on {carrier!r}"

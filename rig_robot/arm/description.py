@@ -27,6 +27,8 @@ MOST_COPIES = 1000
 """Most copies that an MJCF's elements `replicate`, `composite` and `flexcomp` may ask for."""
 MOST_SHAPES = 1000
 """Most collision shapes of a robot: each is compared with each."""
+LONGEST_NAME = 100
+"""Longest name of a link, joint or site [characters]: errors have names in them."""
 FARTHEST = 1000.0
 """Largest coordinate in a description [m]; beyond it stands a mistake, not a part of an arm."""
 
@@ -223,7 +225,19 @@ def read_description(description: Path | str) -> Description:
             spec = mujoco.MjSpec.from_file(str(file)) if from_file else mujoco.MjSpec.from_string(text)
         except (ValueError, mujoco.FatalError) as error:
             raise BadDescription(f"{named}: {_one_line(error)}") from None
+    _check_names(spec, named)
     return Description(spec, named, outline.followers)
+
+
+def _check_names(spec: mujoco.MjSpec, named: str) -> None:
+    """Reject names that would make an error of several lines."""
+    for kind, things in (("link", spec.bodies), ("joint", spec.joints), ("site", spec.sites)):
+        for thing in things:
+            if not thing.name.isprintable() or len(thing.name) > LONGEST_NAME:
+                raise BadDescription(
+                    f"{named}: the name of a {kind} is {_short(repr(thing.name))}: must be one line of at most "
+                    f"{LONGEST_NAME} characters"
+                )
 
 
 def is_text(description: str) -> bool:

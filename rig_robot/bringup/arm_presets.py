@@ -7,7 +7,7 @@ from pathlib import Path
 from rig_robot.bringup.node_spec import BringupError, Parameters
 from rig_robot.bringup.parameters import ARM
 from rig_robot.common.package_files import SCHEME, share
-from rig_robot.common.yaml_reader import YamlError, read_yaml
+from rig_robot.common.yaml_reader import YamlError, read_yaml, short
 from rig_robot.common.yaml_schema import check_keys, did_you_mean
 
 ARM_MUST_SAY = (
@@ -38,7 +38,7 @@ def arm_parameters(given: Parameters, file: Path) -> Parameters:
     if (preset := said.pop("preset", None)) is not None:
         source = _preset_file(str(preset), file)
         try:
-            document = read_yaml(source, f"arm preset {source}")
+            document = read_yaml(source, f"arm preset {short(str(source), 300)}")
             content = check_keys(document, (), document.value, ARM, "parameter of an arm")
         except YamlError as error:
             raise BringupError(str(error)) from None
@@ -51,8 +51,8 @@ def _preset_file(preset: str, file: Path) -> Path:
         return file.parent / Path(preset).expanduser()
     if preset not in presets():
         raise BringupError(
-            f"configuration {file}: there is no arm preset {preset!r}{did_you_mean(preset, presets())}; there are "
-            f"{', '.join(presets())}, or the path of your own YAML file"
+            f"configuration {file}: there is no arm preset {short(preset)!r}{did_you_mean(preset, presets())}; there "
+            f"are {', '.join(presets())}, or the path of your own YAML file"
         )
     return share("config", "arms", f"{preset}.yaml")
 

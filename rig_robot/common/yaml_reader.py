@@ -137,8 +137,9 @@ def parse_yaml(content: bytes | str, named: str) -> Document:
 
 
 def short(text: str, length: int = 60) -> str:
-    """Return the text, or its beginning where it is longer than an error should be."""
-    return text if len(text) <= length else text[:length] + "..."
+    """Return the text in one line, or its beginning where it is longer than an error should be."""
+    shown = text if len(text) <= length else text[:length] + "..."
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in shown)
 
 
 def _decoded(content: bytes, named: str) -> str:
