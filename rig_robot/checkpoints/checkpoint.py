@@ -15,7 +15,6 @@ and nothing else. No pickle is ever read.
 import dataclasses
 import hashlib
 import json
-import math
 import secrets
 import shutil
 import types
@@ -36,6 +35,8 @@ VAE_FILE = "vae.safetensors"
 POLICY_FILE = "policy.safetensors"
 SCENE_FILE = "scene.safetensors"
 CURRENT = "current"
+LARGEST_SIDE = 65_535
+"""Largest side of a picture [pixels]: that of a JPEG file"""
 
 Tensors = Mapping[str, np.ndarray]
 
@@ -295,25 +296,12 @@ def verified_bytes(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) 
 
 def _check(config: CheckpointConfig, where: Path) -> None:
     """What types alone do not say; raises CheckpointError."""
-    size, axes = config.vae.latent_size, config.action.axes
+    size = config.vae.latent_size
     covariance_shape = tuple(len(row) for row in config.latent_prior.covariance)
     problems = {
         "policy.vae_sha256": (config.policy.vae_sha256 == config.vae.sha256, f"that of the VAE, {config.vae.sha256}"),
         "latent_prior.mean": (len(config.latent_prior.mean) == size, f"{size} numbers (vae.latent_size)"),
         "latent_prior.covariance": (covariance_shape == (size,) * size, f"{size} rows of {size} numbers"),
-        "action.axes": (len(set(axes)) == len(axes) > 0 and set(axes) <= set("xyz"), "one to three of x, y, z"),
-        "action.fixed": (set(config.action.fixed) == set("xyz") - set(axes), f"the axes other than {axes}"),
-        "action.scale_m": (config.action.scale_m > 0, "above 0"),
-        "action.period_s": (config.action.period_s > 0, "above 0"),
-        "camera.image_size": (config.camera.image_size > 0, "above 0"),
-        "camera.crop": (
-            wrong_crop(config.camera.crop) is None,
-            "left, top, width, height in fractions of the frame, inside it",
-        ),
-        "workspace.low": (
-            all(low <= high for low, high in zip(config.workspace.low, config.workspace.high, strict=True)),
-            f"nowhere above workspace.high {config.workspace.high}",
-        ),
     }
     if config.pictures is not None:
         for name, figure in dataclasses.asdict(config.pictures).items():
@@ -328,6 +316,39 @@ def _check(config: CheckpointConfig, where: Path) -> None:
             for part in name.split("."):
                 value = getattr(value, part)
             raise CheckpointError(f"{where}: {name} is {value!r}, expected {expected}")
+    check_robot(where, config.camera, config.action, config.workspace)
+
+
+def check_robot(where: Path, camera: CameraEntry, action: ActionEntry, workspace: WorkspaceEntry) -> None:
+    """Check what types alone do not say of a robot's entries, in a checkpoint or a recorded episode.
+
+    Raises:
+        CheckpointError: If a value cannot be; the text names it, what was found and what was expected.
+    """
+    axes = action.axes
+    sides = {"camera.width": camera.width, "camera.height": camera.height, "camera.image_size": camera.image_size}
+    problems: dict[str, tuple[Any, bool, str]] = {
+        name: (value, 0 < value <= LARGEST_SIDE, f"above 0, at most {LARGEST_SIDE}") for name, value in sides.items()
+    }
+    problems |= {
+        "camera.crop": (
+            camera.crop,
+            wrong_crop(camera.crop) is None,
+            "left, top, width, height in fractions of the frame, inside it",
+        ),
+        "action.axes": (axes, len(set(axes)) == len(axes) > 0 and set(axes) <= set("xyz"), "one to three of x, y, z"),
+        "action.fixed": (action.fixed, set(action.fixed) == set("xyz") - set(axes), f"the axes other than {axes}"),
+        "action.scale_m": (action.scale_m, action.scale_m > 0, "above 0"),
+        "action.period_s": (action.period_s, action.period_s > 0, "above 0"),
+        "workspace.low": (
+            workspace.low,
+            all(low <= high for low, high in zip(workspace.low, workspace.high, strict=True)),
+            f"nowhere above workspace.high {workspace.high}",
+        ),
+    }
+    for name, (value, good, expected) in problems.items():
+        if not good:
+            raise CheckpointError(f"{where}: {name} is {str(value)[:200]}, expected {expected}")
 
 
 _LATER = frozenset({"likelihood", "scene", "pictures", "parent"})
@@ -356,9 +377,9 @@ def parse(kind: Any, value: Any, where: str) -> Any:
             return tuple(parse(part, item, f"{where}[{index}]") for index, (part, item) in pairs)
     elif origin is dict and isinstance(value, dict):
         return {key: parse(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    elif kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    elif kind is float and isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300:
         return float(value)
     elif kind is Any or (kind in (int, str) and type(value) is kind):
         return value
     expected = kind if isinstance(kind, types.GenericAlias) else getattr(kind, "__name__", kind)
-    raise CheckpointError(f"{where} is {value!r}, expected {expected}")
+    raise CheckpointError(f"{where} is {repr(value)[:200]}, expected {expected}")
