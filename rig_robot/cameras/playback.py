@@ -21,6 +21,7 @@ from rig_robot.cameras.driver import (
     Now,
     Option,
 )
+from rig_robot.common.one_line import one_line
 from rig_robot.common.package_files import locate
 from rig_robot.recording.bag_images import timed_pictures
 from rig_robot.recording.bag_reader import BagError, Report, is_bag
@@ -131,7 +132,7 @@ class Faults:
     def note(self, text: str) -> None:
         """Keep a sentence about a fault."""
         if len(self._noted) < _KEPT:
-            self._noted[text] = None
+            self._noted[one_line(text)] = None
 
     def all(self) -> list[str]:
         """Return the first of all faults."""

@@ -9,11 +9,12 @@ import numpy as np
 from rclpy.parameter import Parameter
 
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.common.one_line import one_line
 from rig_robot.learning.practice.frame_store import is_buffer, read_buffer
 from rig_robot.learning.practice.learner import Learner
 from rig_robot.recording.bag_images import read_pictures
 from rig_robot.recording.bag_reader import BagError
-from rig_robot.recording.episode_reader import EpisodeError, EpisodeInfo, find, printable, settled
+from rig_robot.recording.episode_reader import EpisodeError, EpisodeInfo, find, settled
 from rig_robot.recording.transitions import read_segments
 from rig_robot.ros.node import RigNode
 from rig_robot.vision.observation import Crop
@@ -127,7 +128,7 @@ class EpisodeSource:
         return good
 
     def _warn(self, text: str) -> None:
-        self._log.warning(printable(text))
+        self._log.warning(one_line(text))
 
 
 def _paths(given: list[str]) -> list[Path]:

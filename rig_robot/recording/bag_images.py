@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rig_robot.common.one_line import one_line
 from rig_robot.recording.bag_reader import Bag, BagError, Message, Report, warn
 from rig_robot.recording.rosbag2_format import types
 from rig_robot.vision.image_decoding import PictureRefused, from_compressed, from_raw
@@ -42,7 +43,7 @@ def timed_pictures(path: Path, topic: str, report: Report = warn) -> Iterator[tu
                 picture = _picture(message)
             except PictureRefused as error:
                 where = f"picture {message.number} of {name}, {time_s:.3f} s from the first"
-                report(f"{path}: {where}, is not used: {error}")
+                report(one_line(f"{path}: {where}, is not used: {error}"))
             else:
                 yield time_s, picture
 
@@ -109,4 +110,4 @@ def _choose(bag: Bag, topic: str) -> str:
         raise BagError(f"{bag.path} is not a bag that can be read: {bag.problems[0]}")
     held = sorted({f"{source.topic} ({source.type}, {source.encoding})" for source in bag.sources})
     listed = ", ".join(held[:10]) or "nothing"
-    raise BagError(f"{bag.path} has pictures on no topic, as {_RAW} or {_COMPRESSED} in cdr; it holds {listed}"[:2000])
+    raise BagError(f"{bag.path} has pictures on no topic, as {_RAW} or {_COMPRESSED} in cdr; it holds {listed}")

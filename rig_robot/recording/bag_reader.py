@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import zstandard
 
+from rig_robot.common.one_line import one_line
 from rig_robot.recording.bag_metadata import MetadataError, file_names, message_counts, read_information
 from rig_robot.recording.mcap_file import LARGEST, Described, McapFile, decompress
 from rig_robot.recording.rosbag2_format import METADATA_FILE
@@ -36,6 +37,9 @@ Storage = McapFile | SqliteFile
 
 class BagError(ValueError):
     """A bag's messages cannot be used; the text names the bag, what was found and what would be right."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(one_line(text))
 
 
 class Message(NamedTuple):
@@ -68,7 +72,7 @@ class Bag:
 
     def __init__(self, path: Path, report: Report = warn) -> None:
         self.path = path
-        self._report = report
+        self._report: Report = lambda text: report(one_line(text))
         self.problems: list[str] = []
         """what of its files cannot be read"""
         self._said: dict[str, int] = {}

@@ -24,6 +24,7 @@ from rig_robot.checkpoints.checkpoint import (
 )
 from rig_robot.checkpoints.compatibility import robot_differences
 from rig_robot.common.message_fields import header_ns
+from rig_robot.common.one_line import one_line, printable
 from rig_robot.recording import bag_metadata, topics
 from rig_robot.recording import rosbag2_format as bag
 from rig_robot.recording.bag_metadata import MetadataError, read_information
@@ -38,6 +39,9 @@ BROKEN = ".broken"
 
 class EpisodeError(ValueError):
     """A recording cannot be used; the text names it, what was found and what would be right."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(one_line(text))
 
 
 @dataclass(frozen=True)
@@ -172,17 +176,12 @@ def find(
             if like is not None:
                 require_robot(info, like)
         except EpisodeError as error:
-            refused.append((directory, printable(str(error))))
+            refused.append((directory, str(error)))
         except OSError as error:
-            refused.append((directory, printable(f"{directory} cannot be read: {error.strerror or error}")))
+            refused.append((directory, one_line(f"{directory} cannot be read: {error.strerror or error}")))
         else:
             good.append(info)
     return sorted(good, key=lambda info: (info.start_ns, info.id)), refused
-
-
-def printable(text: str) -> str:
-    """Return a text that can be printed and logged: names of files may hold bytes that are no UTF-8."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def settled(directory: Path) -> bool:

@@ -42,6 +42,7 @@ from mcap.stream_reader import breakup_chunk
 from mcap.writer import MCAP0_MAGIC
 
 from rig_robot.common.durable_files import sync_directory
+from rig_robot.common.one_line import one_line
 from rig_robot.recording import rosbag2_format as bag
 from rig_robot.recording.bag_metadata import parse
 from rig_robot.recording.episode_reader import BROKEN
@@ -124,7 +125,8 @@ def recover(directory: Path) -> Recovered:
         aside = _free(directory.parent, f"{name}{BROKEN}")
         directory.rename(aside)
         sync_directory(directory.parent)
-        return Recovered(aside, False, f"episode {name} was left open and is set aside as {aside.name}: {why}")
+        text = one_line(f"episode {name} was left open and is set aside as {aside.name}: {why}")
+        return Recovered(aside, False, text)
     seconds = 1e-9 * (found.end - found.start)
     publish(directory, target, content)
     return Recovered(target, True, f"episode {name} was left open and is recovered: {seconds:.1f} s of it")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from rig_robot.recording.mcap_file import LARGEST, Described
@@ -50,38 +51,36 @@ class SqliteFile:
         """Close the file."""
         self._database.close()
 
-    def messages(
-        self, wanted: Collection[int], report: Callable[[str], None], start: int = 0, stop: int = 2**63 - 1
-    ) -> Iterator[tuple[int, int, bytes]]:
-        """Read messages in the order of their times, or as they stand in the file where its index is broken.
+    def messages(self, wanted: Collection[int], report: Callable[[str], None]) -> Iterator[tuple[int, int, bytes]]:
+        """Read messages in the order of their times; those that are not found so, as they stand in the file.
 
         Args:
             wanted: The channels that are read.
             report: Is told what is broken.
-            start: Time of the first message that is read [ns].
-            stop: Time before which the last one was recorded [ns].
 
         Yields:
             Channel, time of recording [ns], the message.
         """
         ids = ", ".join(str(int(channel)) for channel in wanted)
         columns = "SELECT id, topic_id, timestamp, data FROM messages"
-        where = f"WHERE topic_id IN ({ids}) AND timestamp >= {int(start)} AND timestamp < {int(stop)}"
-        given: set[int] = set()
-        for query in (f"{columns} {where} ORDER BY timestamp, id", f"{columns} NOT INDEXED {where} ORDER BY id"):
+        given: set[Any] = set()
+        for query in (
+            f"{columns} WHERE topic_id IN ({ids}) ORDER BY timestamp, id",
+            f"{columns} NOT INDEXED WHERE topic_id IN ({ids}) ORDER BY id",
+        ):
             try:
                 for row, channel, time_ns, data in self._query(query):
                     if row in given:
                         continue
-                    if isinstance(row, int):
-                        given.add(row)
-                    if isinstance(time_ns, int) and isinstance(data, bytes):
+                    given.add(row)
+                    if isinstance(time_ns, int) and isinstance(data, bytes) and channel in wanted:
                         yield channel, time_ns, data
                     else:
                         report(f"its message {row} has the time {str(time_ns)[:20]!r} and no bytes, or no time")
             except _BROKEN as error:
                 report(f"it is broken behind {len(given)} messages: {error}")
-            else:
+            # An index that is broken may look like an empty one.
+            if self.counts is not None and len(given) >= sum(self.counts.get(channel, 0) for channel in wanted):
                 return
 
     def _open(self, path: Path) -> sqlite3.Connection:
@@ -146,5 +145,5 @@ class SqliteFile:
             self.counts = {key: count for key, count in rows if isinstance(key, int)}
             ((first,),) = self._query("SELECT min(timestamp) FROM messages")
             self.begin_ns = first if isinstance(first, int) else 0
-        except _BROKEN:
-            self.counts = None  # reported when the messages are read
+        except _BROKEN as error:
+            self.problems.append(f"its messages cannot be counted: {error}")
