@@ -183,7 +183,7 @@ def _repeat(rng: random.Random, content: bytearray, _: Sequence[bytes]) -> None:
 def _line(rng: random.Random, content: bytearray, _: Sequence[bytes]) -> None:
     lines = content.split(b"\n")
     line = lines.pop(rng.randrange(len(lines)))
-    for _ in range(rng.choice((0, 1, 2))):
+    for _copy in range(rng.choice((0, 1, 2))):
         lines.insert(rng.randint(0, len(lines)), line)
     content[:] = b"\n".join(lines)
 

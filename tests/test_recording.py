@@ -263,6 +263,43 @@ def test_what_was_set_aside_is_named_and_an_episode_that_is_there_is_not_replace
     assert good.id == "E" and not good.recovered and refused.name == "E.broken" and "set aside" in why
 
 
+def test_yaml_that_cannot_be_understood_costs_a_recovery_nothing(tmp_path, monkeypatch):
+    recording = Recording(tmp_path / "whole")
+    for number in range(4):
+        recording.step(number)
+    content = next(recording.close().glob("*.mcap")).read_bytes()
+    text = b"rosbag2_bagfile_information:"
+    assert text not in content and content.count(b"version: 9") == 1
+    for wrong in (b"version: [", b"version: *", b"version:\0 "):
+        broken = content.replace(b"version: 9", wrong)
+        became = recovery.recover(cut(tmp_path, tmp_path / "cut", broken))
+        assert became.whole and read_info(became.directory).messages[topics.TWIST] == 4
+    monkeypatch.setattr(bag, "dump", lambda content: "a: [")
+    recording = Recording(tmp_path / "odd")
+    monkeypatch.undo()
+    recording.step(0)
+    recording.writer.sync()
+    recording.writer.abandon()
+    became = recovery.recover(tmp_path / "odd" / open_name("E"))
+    assert became.whole and read_info(became.directory).recovered
+
+
+def test_a_disk_that_is_full_while_an_episode_is_recovered_loses_nothing_of_it(killed, tmp_path):
+    content, _ = killed
+    with small_disk(tmp_path / "disk", 1) as disk:
+        directory = cut(disk, disk / "cut", content)
+        filling = disk / "full"
+        with pytest.raises(OSError, match="No space left"), filling.open("wb") as file:
+            while True:
+                file.write(bytes(4096))
+                file.flush()
+        with pytest.raises(OSError, match="No space left"):
+            recovery.recover(directory)
+        filling.unlink()
+        became = recovery.recover(directory)
+        assert became.whole and read_info(became.directory).messages[topics.TWIST] == 9
+
+
 def test_a_folder_has_one_recorder(tmp_path):
     lock = recovery.Lock(tmp_path)
     with pytest.raises(recovery.InUse, match="another recorder"):
@@ -372,7 +409,7 @@ def test_metadata_of_any_kind_stop_no_other_episode_from_being_used_and_are_name
     assert all(len(read_segments(info)) == 1 for info in good)
 
 
-def test_links_that_lead_nowhere_and_folders_that_may_not_be_read_stop_no_other_episode_and_are_named(checkpoint):
+def test_links_that_lead_nowhere_and_folders_that_may_not_be_read_stop_no_other_episode_and_are_named(monkeypatch):
     root = Path(tempfile.mkdtemp())
     try:
         root.chmod(0o755)
@@ -391,6 +428,8 @@ def test_links_that_lead_nowhere_and_folders_that_may_not_be_read_stop_no_other_
         try:
             good, refused = find(root)
             assert not settled(root / "shut") and not settled(root / "circle"), "they have just been made"
+            monkeypatch.setattr(time, "time", lambda: 6 + os.lstat(root / "circle").st_ctime)
+            assert all(settled(root / name) for name in ("shut", "circle", "dangling"))
         finally:
             os.seteuid(user)
         assert [info.id for info in good] == ["good"]

@@ -316,7 +316,7 @@ def verified_bytes(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) 
 def _check(config: CheckpointConfig, where: Path) -> None:
     """What types alone do not say; raises CheckpointError."""
     size = config.vae.latent_size
-    covariance_shape = tuple(len(row) for row in config.latent_prior.covariance)
+    rows = [len(row) for row in config.latent_prior.covariance]
     samples = config.training.get("samples", 1)
     problems = {
         "vae.latent_size": (0 < size <= LARGEST_LAYER, f"above 0, at most {LARGEST_LAYER}"),
@@ -328,7 +328,7 @@ def _check(config: CheckpointConfig, where: Path) -> None:
         ),
         "policy.vae_sha256": (config.policy.vae_sha256 == config.vae.sha256, f"that of the VAE, {config.vae.sha256}"),
         "latent_prior.mean": (len(config.latent_prior.mean) == size, f"{size} numbers (vae.latent_size)"),
-        "latent_prior.covariance": (covariance_shape == (size,) * size, f"{size} rows of {size} numbers"),
+        "latent_prior.covariance": (len(rows) == size and set(rows) == {size}, f"{size} rows of {size} numbers"),
     }
     if config.pictures is not None:
         for name, figure in dataclasses.asdict(config.pictures).items():

@@ -200,13 +200,13 @@ class Bag:
             self._said = message_counts(path, information)
         except MetadataError as error:
             self._report(str(error))
-        missing = [file.name for file in listed if not file.exists()]
+        missing = [file.name for file in listed if not _is_there(file)]
         others = [file for file in there if file not in listed]
         if missing or not listed:
             instead = f"; {', '.join(file.name for file in others)} instead" if others else ""
             what = f"{', '.join(missing)} of its {METADATA_FILE} are not there"
             self._report(f"{path}: {what if listed else f'its {METADATA_FILE} names no file'}{instead}")
-            return [file for file in listed if file.exists()] + others
+            return [file for file in listed if _is_there(file)] + others
         if others:
             names = ", ".join(file.name for file in others)
             self._report(f"{path}: {names} are not in its {METADATA_FILE} and are passed over")
@@ -222,6 +222,13 @@ class Bag:
         with file.open("rb") as stream:
             sqlite = stream.read(6) == b"SQLite"
         return SqliteFile(file) if sqlite else McapFile(file)
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.exists()
+    except OSError:  # its name is too long for a file's
+        return False
 
 
 def _files_in(folder: Path) -> list[Path]:

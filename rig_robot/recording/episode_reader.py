@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import time
 from collections.abc import Collection, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -188,11 +189,16 @@ def settled(directory: Path) -> bool:
     """Return whether nothing has changed in a directory for a while: what is wrong with it then stays wrong."""
     try:
         changed = [directory.stat(follow_symlinks=False).st_ctime]
-        with suppress(PermissionError):  # nobody who may not look into it waits for it
+        if _can_be_listed(directory):
             changed += [path.stat(follow_symlinks=False).st_ctime for path in directory.iterdir()]
     except OSError:  # a file has vanished meanwhile
         return False
     return time.time() - max(changed) > SETTLED
+
+
+def _can_be_listed(directory: Path) -> bool:
+    """Return whether a directory may be read, and is no link that leads nowhere."""
+    return os.access(directory, os.R_OK | os.X_OK, effective_ids=True)
 
 
 def require_robot(info: EpisodeInfo, like: CheckpointConfig) -> None:

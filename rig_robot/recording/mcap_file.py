@@ -162,6 +162,9 @@ class McapFile:
         """Read channels and chunks from the summary at the file's end; return whether it has a whole one."""
         try:
             footer = self._size - _FOOTER.size
+            if footer < len(MAGIC):
+                self.problems.append("it is cut short: it has no footer")
+                return False
             opcode, length, summary, _, _, magic = _FOOTER.unpack(self._read(footer, _FOOTER.size))
             if (opcode, length, magic) != (Opcode.FOOTER, 20, MAGIC):
                 self.problems.append("it is cut short: it has no footer")
@@ -180,8 +183,8 @@ class McapFile:
                 else:
                     self._describe(kind, body)
             # Without statistics, channels or chunks one cannot tell from a summary what the file holds.
+            self.counts = counts
             if counts is not None and (not any(counts.values()) or (self.channels and self._parts)):
-                self.counts = counts
                 return True
         except _BROKEN as error:
             self.problems.append(f"its summary is broken: {_why(error)}")
@@ -221,7 +224,8 @@ class McapFile:
             whole = False
         if run >= 0:
             self._parts.append(_Part(run, offset - run, 0, 2**64, None, False))
-        self.counts = counts if whole else None
+        if self.counts is None and whole:
+            self.counts = counts
 
     def _scan_chunk(self, offset: int, after: int, counts: dict[int, int]) -> tuple[int, bool]:
         """Note a chunk; return the offset behind it and its indexes, and whether they say what it holds."""
