@@ -177,11 +177,15 @@ def test_a_second_file_with_another_qos_profile_and_a_count_that_is_wrong_cost_n
             "old_0.mcap of its metadata.yaml are not there; bag.* instead",
         ),
         (lambda it: it.update(relative_file_paths=[]), "its metadata.yaml names no file; bag.* instead"),
+        (
+            lambda it: it.update(relative_file_paths=["a" * 300]),
+            "aaa of its metadata.yaml are not there",
+        ),
         (lambda it: it.update(relative_file_paths=5), "relative_file_paths is 5, expected a list of file names"),
         (lambda it: it.update(storage_identifier="my_own", version=77, message_count=float("inf")), ""),
         (lambda it: it.update(starting_time=None, duration="long", compression_mode="FILE", files=None), ""),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_metadata_that_are_wrong_cost_no_picture_and_are_named(tmp_path, storage, wrong, words):
     path = rosbag(tmp_path / "bag", storage=storage)
@@ -266,6 +270,18 @@ def test_chunks_that_overlap_in_time_are_read_in_the_order_of_time(tmp_path):
     order = [1, 0, 3, 2, 5, 4, 7, 6, 9, 8]
     path = mcap(tmp_path / "a.mcap", messages=[(0, raw(number), number) for number in order], chunk_size=10_000)
     assert read(path) == (ALL, [])
+
+
+def test_a_message_that_is_lost_where_there_are_no_chunks_is_counted_by_what_the_summary_says(tmp_path):
+    path = mcap(tmp_path / "a.mcap", use_chunking=False)
+    data = bytearray(path.read_bytes())
+    place = data.find(bytes([20 * 4 + 5] * 100))  # picture 4: its record becomes one that nobody knows
+    begin = data.rfind(b"\x05" + len(raw(4) + bytes(22)).to_bytes(8, "little"), 0, place)
+    data[begin] = 0x0A
+    path.write_bytes(data)
+    found, said = read(path)
+    assert found == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    assert said == [f"{path}: 9 messages of {TOPIC} were read, its file says 10"]
 
 
 def test_a_chunk_that_claims_to_be_huge_is_not_unpacked(tmp_path):
