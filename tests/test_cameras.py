@@ -1,5 +1,7 @@
 """Camera drivers, each through its real library: a software RealSense, videos, pictures and bags written here."""
 
+import os
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -367,12 +369,114 @@ def test_a_path_that_is_no_recording_is_named(tmp_path):
     (tmp_path / "broken.mcap").write_bytes(b"\x89MCAP0\r\nbroken")
     broken = folder(tmp_path / "broken", shades(1))
     (broken / "000.png").write_bytes((broken / "000.png").read_bytes()[:40])
-    cases = {"nowhere": "does not exist", "empty": "holds no pictures", "text.avi": "is not a video"}
+    cases = {"nowhere": "does not exist", "empty": "holds no picture that can be shown", "text.avi": "is not a video"}
     for name, why in (cases | {"broken.mcap": "not a bag", "broken": "000.png"}).items():
         camera = FileCamera(tmp_path / name, 30.0, "", False, time.time_ns)
         with pytest.raises(CameraError, match=why):
             camera.open()
             camera.read()
+
+
+def shown(path: Path, fps: float = 100.0, loop: bool = False, least: int = 0) -> tuple[list[int], list[str], Capture]:
+    """The numbers of the shades that a capture shows until the recording is over, and what it says."""
+    frames: list[Frame] = []
+    said: list[str] = []
+    capture = Capture(FileCamera(path, fps, "camera/image_raw", loop, time.time_ns), frames.append, said.append)
+    capture.start()
+    until(lambda: capture.ended or (least and len(frames) >= least), "the recording is over")
+    capture.stop()
+    return [int(frame.image[0, 0, 0]) // 40 for frame in frames], said, capture
+
+
+@pytest.mark.parametrize("kind", ["folder", "bag"])
+def test_pictures_that_are_broken_are_left_out_and_named_once_and_the_recording_goes_on_to_its_end(tmp_path, kind):
+    if kind == "folder":
+        path = folder(tmp_path / "pictures", shades(6))
+        (path / "._001.png").write_bytes(b"Mac OS X")
+        (path / "001.png").write_bytes((path / "001.png").read_bytes()[:60])
+        (path / "002.png").write_bytes(b"")
+        (path / "0025.png").symlink_to("nowhere")
+        (path / "0026.png").mkdir()
+        names = ["._001.png", "001.png", "0025.png", "0026.png", "002.png"]
+    else:
+        pictures = shades(6)
+        pictures[1] = pictures[2] = np.zeros((0, 0, 3), np.uint8)
+        path = bag(tmp_path / "bag", pictures, 0.01, StoragePlugin.MCAP, False)
+        names = ["picture 1 of /camera/image_raw", "picture 2 of /camera/image_raw"]
+    numbers, said, capture = shown(path)
+    assert numbers == [0, 3, 4, 5] and capture.reconnections == 0 and capture.problem.endswith("is over")
+    assert all(any(name in text for text in said) for name in names) and len(said) == len(names) + 2
+    numbers, said, capture = shown(path, loop=True, least=9)
+    assert numbers[:9] == [0, 3, 4, 5, 0, 3, 4, 5, 0] and len(said) == len(names) + 1, "named once, not in each round"
+
+
+def test_a_recording_with_hundreds_of_broken_pictures_names_twenty_and_counts_the_others(tmp_path):
+    path = folder(tmp_path / "pictures", shades(2))
+    for number in range(300):
+        (path / f"000-{number:03}.png").write_bytes(b"")
+    numbers, said, _ = shown(path)
+    assert numbers == [0, 1] and len(said) == 22
+    assert "280 more of it were left out, the last: " in said[-1] and "000-299.png" in said[-1]
+
+
+def test_a_single_picture_is_a_recording_of_one(tmp_path):
+    path = folder(tmp_path / "pictures", shades(3)) / "001.png"
+    assert shown(path)[0] == [1]
+
+
+def test_a_folder_with_bag_files_is_a_bag_without_metadata_too(tmp_path):
+    path = bag(tmp_path / "bag", shades(3), 0.01, StoragePlugin.SQLITE3, False)
+    (path / "metadata.yaml").unlink()
+    numbers, said, _ = shown(path)
+    assert numbers == [0, 1, 2] and any("has no metadata.yaml" in text for text in said)
+
+
+def test_a_wrong_stamp_in_a_bag_does_not_hold_up_what_follows_for_years(tmp_path):
+    path = bag(tmp_path / "bag", shades(4), 0.01, StoragePlugin.SQLITE3, False)
+    with sqlite3.connect(path / "bag.db3") as database:
+        database.execute("UPDATE messages SET timestamp = 0 WHERE id = 1")
+        database.execute("UPDATE messages SET timestamp = ? WHERE id = 4", (2**62,))
+    numbers, said, _ = shown(path)
+    assert numbers == [0, 1, 2, 3] and sum("between two pictures is passed over" in text for text in said) == 2
+
+
+def test_a_video_that_is_cut_short_ends_and_says_how_many_pictures_it_had(tmp_path):
+    path = video(tmp_path / "video.avi", shades(6) * 4, 100.0)
+    os.truncate(path, round(0.95 * path.stat().st_size))
+    numbers, said, _ = shown(path)
+    assert 6 < len(numbers) < 24 and f"{len(numbers)} pictures were read, it says that it holds 24" in said[-1]
+
+
+def test_no_exception_of_a_driver_or_of_whoever_takes_a_frame_ends_the_cameras_thread():
+    class Odd:
+        lens, fps, reads = None, 0.0, 0
+
+        def open(self) -> str:
+            return "odd"
+
+        def read(self) -> Frame:
+            self.reads += 1
+            if self.reads == 2:
+                raise MemoryError("a library's")
+            if self.reads > 6:
+                raise Ended("over")
+            return Frame(np.full((1, 1, 3), self.reads, np.uint8), 0)
+
+        def close(self) -> None:
+            pass
+
+    def take(frame: Frame) -> None:
+        taken.append(int(frame.image[0, 0, 0]))
+        if taken[-1] == 4:
+            raise ValueError("no crop")
+
+    taken: list[int] = []
+    said: list[str] = []
+    capture = Capture(Odd(), take, said.append)
+    capture.start()
+    until(lambda: capture.ended, "it goes on to its end")
+    assert taken == [1, 3, 4, 5, 6] and any("MemoryError: a library's; trying again" in text for text in said)
+    assert "a frame is not used: ValueError: no crop" in said
 
 
 # OpenCV's capture. There is no camera here: a video through the same class and the same library.

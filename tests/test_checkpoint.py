@@ -1,6 +1,7 @@
 """Checkpoints: whole or not there, immutable, and refused by name when anything in them is not what they say."""
 
 import dataclasses
+import hashlib
 import json
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
+import safetensors.torch
 import torch
 
 from rig_robot.checkpoints.checkpoint import (
@@ -128,6 +131,17 @@ def test_a_policy_of_another_vae_is_refused(checkpoint: Path) -> None:
         (("latent_prior", "mean"), [0.0], r"latent_prior\.mean"),
         (("vae", "file"), "../vae.safetensors", r"vae\.file"),
         (("vae",), None, "vae is None"),
+        (("vae", "file"), "vae\0", r"vae\.file"),
+        (("vae", "file"), "\ud800", "is not JSON"),
+        (("vae", "latent_size"), 2**31, r"vae\.latent_size is 2147483648, expected above 0, at most 65536"),
+        (("vae", "channels"), [4, 0, 4], r"vae\.channels"),
+        (("policy", "hidden"), [], r"policy\.hidden"),
+        (("camera", "width"), 0, r"camera\.width is 0, expected above 0"),
+        (("camera", "image_size"), 10**9, r"camera\.image_size"),
+        (("action", "period_s"), 10**400, r"period_s is 1000"),
+        (("training", "samples"), "many", "training is"),
+        (("latent_prior", "mean"), [0.0, 1e299, 0.0], r"latent_prior has the number 1e\+299"),
+        (("latent_prior", "covariance"), [[1.0, 9.0, 0.0], [9.0, 1.0, 0.0], [0.0, 0.0, 1.0]], r"that of a Gaussian"),
     ],
 )
 def test_a_wrong_value_in_config_is_named(checkpoint: Path, place: tuple[str, ...], value: object, named: str) -> None:
@@ -141,11 +155,50 @@ def test_a_wrong_value_in_config_is_named(checkpoint: Path, place: tuple[str, ..
         read_config(checkpoint)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"null"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"null", b"[" * 100_000, b"9" * 5000])
 def test_a_config_that_is_not_one_is_refused(checkpoint: Path, content: bytes) -> None:
     (checkpoint / "config.json").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"config\.json"):
         read_config(checkpoint)
+
+
+def mend(checkpoint: Path, entry: str, content: bytes) -> None:
+    """Put another file into a checkpoint, and its sum into config.json."""
+    data = json.loads((checkpoint / "config.json").read_text())
+    (checkpoint / f"{entry}.safetensors").write_bytes(content)
+    data[entry]["sha256"] = hashlib.sha256(content).hexdigest()
+    data["policy"]["vae_sha256"] = data["vae"]["sha256"]
+    (checkpoint / "config.json").write_text(json.dumps(data))
+
+
+def test_tensors_that_are_not_finite_or_of_a_type_that_numpy_lacks_are_refused_though_their_sum_is_right(
+    checkpoint: Path,
+) -> None:
+    tensors = safetensors.torch.load_file(checkpoint / "policy.safetensors")
+    name = min(tensors)
+    for other, words in (
+        (tensors[name] * float("nan"), "has numbers that are not finite"),
+        (tensors[name].to(torch.float8_e4m3fn), "is not a safetensors file|does not fit"),
+        (tensors[name].to(torch.bfloat16), "is not a safetensors file|does not fit"),
+        (tensors[name][:1], "does not fit"),
+    ):
+        mend(checkpoint, "policy", safetensors.torch.save(tensors | {name: other.contiguous()}))
+        with pytest.raises(CheckpointError, match=f"policy.safetensors.*({words})"):
+            Policy(checkpoint)
+
+
+def test_a_scene_of_other_shapes_or_names_is_refused_though_its_sum_is_right(tmp_path: Path) -> None:
+    write(tmp_path / "first", with_scene=True)
+    good = np.zeros((48, 48, 3), np.uint8)
+    for tensors, words in (
+        ({"median": good}, "steady is missing"),
+        ({"median": good, "steady": good}, r"steady is uint8 \(48, 48, 3\), expected uint8 \(48, 48\)"),
+        ({"median": good.astype(np.float32), "steady": good[..., 0]}, "median is float32"),
+    ):
+        tensors = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+        mend(tmp_path / "first", "scene", safetensors.numpy.save(tensors))
+        with pytest.raises(CheckpointError, match=f"scene.safetensors: {words}"):
+            reference(tmp_path / "first")
 
 
 def test_networks_of_another_shape_are_refused(checkpoint: Path) -> None:

@@ -3,8 +3,10 @@
 import json
 import os
 import random
+import re
 import shutil
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -26,7 +28,7 @@ from rig_robot.commands.options import BagsOptions
 from rig_robot.recording import recovery, topics
 from rig_robot.recording import rosbag2_format as bag
 from rig_robot.recording.bag_images import BagError, read_pictures
-from rig_robot.recording.episode_reader import EpisodeError, find, latent_distances, read_info, require_robot
+from rig_robot.recording.episode_reader import EpisodeError, find, latent_distances, read_info, require_robot, settled
 from rig_robot.recording.episode_writer import EpisodeWriter, open_name
 from rig_robot.recording.jpeg import compress
 from rig_robot.recording.transitions import read_segments
@@ -261,6 +263,43 @@ def test_what_was_set_aside_is_named_and_an_episode_that_is_there_is_not_replace
     assert good.id == "E" and not good.recovered and refused.name == "E.broken" and "set aside" in why
 
 
+def test_yaml_that_cannot_be_understood_costs_a_recovery_nothing(tmp_path, monkeypatch):
+    recording = Recording(tmp_path / "whole")
+    for number in range(4):
+        recording.step(number)
+    content = next(recording.close().glob("*.mcap")).read_bytes()
+    text = b"rosbag2_bagfile_information:"
+    assert text not in content and content.count(b"version: 9") == 1
+    for wrong in (b"version: [", b"version: *", b"version:\0 "):
+        broken = content.replace(b"version: 9", wrong)
+        became = recovery.recover(cut(tmp_path, tmp_path / "cut", broken))
+        assert became.whole and read_info(became.directory).messages[topics.TWIST] == 4
+    monkeypatch.setattr(bag, "dump", lambda content: "a: [")
+    recording = Recording(tmp_path / "odd")
+    monkeypatch.undo()
+    recording.step(0)
+    recording.writer.sync()
+    recording.writer.abandon()
+    became = recovery.recover(tmp_path / "odd" / open_name("E"))
+    assert became.whole and read_info(became.directory).recovered
+
+
+def test_a_disk_that_is_full_while_an_episode_is_recovered_loses_nothing_of_it(killed, tmp_path):
+    content, _ = killed
+    with small_disk(tmp_path / "disk", 1) as disk:
+        directory = cut(disk, disk / "cut", content)
+        filling = disk / "full"
+        with pytest.raises(OSError, match="No space left"), filling.open("wb") as file:
+            while True:
+                file.write(bytes(4096))
+                file.flush()
+        with pytest.raises(OSError, match="No space left"):
+            recovery.recover(directory)
+        filling.unlink()
+        became = recovery.recover(directory)
+        assert became.whole and read_info(became.directory).messages[topics.TWIST] == 9
+
+
 def test_a_folder_has_one_recorder(tmp_path):
     lock = recovery.Lock(tmp_path)
     with pytest.raises(recovery.InUse, match="another recorder"):
@@ -328,6 +367,90 @@ def test_any_metadata_and_any_file_give_an_episode_or_a_refusal(tmp_path):
             assert str(path) in str(error)
         file.write_bytes(original)
     assert len(read_segments(read_info(path))) == 1
+
+
+@pytest.mark.parametrize(
+    "found, wrong",
+    [
+        ("ros_distro: ''", "ros_distro: 2024-13-45"),
+        ("ros_distro: ''", "ros_distro: !!timestamp x"),
+        ("ros_distro: ''", "ros_distro: !!python/object/apply:os.system [true]"),
+        ("message_count: 31", "message_count: .inf"),
+        ("message_count: 31", "message_count: 1e400"),
+        ("message_count: 31", "message_count: -1"),
+        ("version: 9", "version: {}"),
+        ("compression_mode: ''", "compression_mode: " + "[" * 3000),
+        ("compression_mode: ''", "compression_mode: &a [*a]"),
+        ("compression_mode: ''", "compression_mode: \xff"),
+        ("goal: '", "goal: '99999999999999999999"),
+        ("drops: '{}'", "drops: '{\"camera\": 1e999}'"),
+        ("drops: '{}'", "drops: '" + "[" * 100_000 + "'"),
+        ("drops: '{}'", "drops: '{\"\\ud800\": 1}'"),
+        ('"period_s": 0.1', '"period_s": 0'),
+        ('"period_s": 0.1', '"period_s": 1' + "0" * 400),
+        ('"period_s": 0.1', '"period_s": NaN'),
+        ('"image_size": 16', '"image_size": -16'),
+        ('"axes": ["x", "y"]', '"axes": ["x", "w"]'),
+        ("relative_file_paths:", "relative_file_paths: 7\nothers:"),
+        ("starting_time:", "starting_time: 2024-13-45\n  other_time:"),
+    ],
+)
+def test_metadata_of_any_kind_stop_no_other_episode_from_being_used_and_are_named(tmp_path, capsys, found, wrong):
+    for name in "ABC":
+        write(tmp_path, name, steps=3)
+    file = tmp_path / "B" / "metadata.yaml"
+    text = file.read_text().replace("ros_distro: jazzy", "ros_distro: ''")
+    text = re.sub("\n  message_count: [0-9]+", "\n  message_count: 31", text)
+    assert found in text
+    file.write_text(text.replace(found, wrong, 1), encoding="latin-1")
+    good, ((refused, why),) = find(tmp_path)
+    assert [info.id for info in good] == ["A", "C"] and refused.name == "B" and str(refused) in why
+    assert run(BagsOptions(tmp_path)) == 1 and f"cannot be used: {why}" in capsys.readouterr().out
+    assert all(len(read_segments(info)) == 1 for info in good)
+
+
+def test_links_that_lead_nowhere_and_folders_that_may_not_be_read_stop_no_other_episode_and_are_named(monkeypatch):
+    root = Path(tempfile.mkdtemp())
+    try:
+        root.chmod(0o755)
+        write(root, "good", steps=3)
+        write(root, "shut", steps=3)
+        (root / "shut").chmod(0)
+        (root / "circle").symlink_to("circle")
+        (root / "dangling").symlink_to("nowhere")
+        (root / "within").mkdir()
+        (root / "within" / "metadata.yaml").symlink_to("metadata.yaml")
+        odd = os.fsencode(root) + b"/odd\xff"
+        Path(os.fsdecode(odd)).mkdir()
+        user = os.geteuid()
+        if user == 0:  # root may read everything
+            os.seteuid(65534)
+        try:
+            good, refused = find(root)
+            assert not settled(root / "shut") and not settled(root / "circle"), "they have just been made"
+            monkeypatch.setattr(time, "time", lambda: 6 + os.lstat(root / "circle").st_ctime)
+            assert all(settled(root / name) for name in ("shut", "circle", "dangling"))
+        finally:
+            os.seteuid(user)
+        assert [info.id for info in good] == ["good"]
+        assert [path.name for path, _ in refused] == ["circle", "dangling", os.fsdecode(b"odd\xff"), "shut", "within"]
+        why = [text for _, text in refused]
+        assert "circle is a link that cannot be followed: Too many levels" in why[0]
+        assert "dangling is a link that cannot be followed: No such file" in why[1]
+        assert r"odd\udcff: its name is not UTF-8" in why[2]
+        assert "shut cannot be read: Permission denied" in why[3] and "has no metadata.yaml" in why[4]
+    finally:
+        (root / "shut").chmod(0o755)
+        shutil.rmtree(root)
+
+
+def test_an_episode_with_other_numbers_of_messages_than_its_metadata_say_is_said_so_in_one_line(tmp_path):
+    path = write(tmp_path, steps=4)
+    file = path / "metadata.yaml"
+    file.write_text(file.read_text().replace("message_count: 4\n", "message_count: 6\n"))
+    said: list[str] = []
+    assert len(read_segments(read_info(path), said.append)) == 1
+    assert len(said) == 1 and "4 of 6 of rig/policy/twist, 4 of 6 of rig/observation/image" in said[0]
 
 
 def test_an_observation_of_another_size_than_the_metadata_say_is_refused(tmp_path):
@@ -628,19 +751,14 @@ def test_bags_that_others_recorded_serve_as_they_are(tmp_path, storage, compress
 
 def test_a_bag_that_cannot_serve_is_refused_by_name(tmp_path):
     crop = Crop(0.125, 0.0, 0.75, 1.0)
-    mixed = foreign(tmp_path / "odd", StoragePlugin.MCAP, "/a", [(120, 160), (0, 0)], False)
     truncated = foreign(tmp_path / "truncated", StoragePlugin.MCAP, "/a", [(120, 160)] * 3, False)
     os.truncate(truncated / "truncated.mcap", 4000)
-    bare = foreign(tmp_path / "bare", StoragePlugin.MCAP, "/a", [(120, 160)], False)
-    (bare / "metadata.yaml").unlink()
     (tmp_path / "empty").mkdir()
     silent = write(tmp_path, "silent")  # an episode: three topics with pictures, none of this name
     (tmp_path / "text.mcap").write_text("not a bag")
     cases = {
-        mixed: "/a, 0.100 s from its first picture: the picture is 0x0",
         truncated: "is not a bag that can be read",
-        bare: "metadata",
-        tmp_path / "empty": "metadata",
+        tmp_path / "empty": "holds no MCAP or sqlite3 file",
         silent: "has pictures on .*/rig/goal/image",
         tmp_path / "text.mcap": "is not a bag that can be read",
         tmp_path / "nowhere": "is not a bag that can be read",

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from rig_robot.checkpoints.checkpoint import activate, read_config, resolve
 from rig_robot.common.message_fields import values
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import untrained as blank
+from rig_robot.learning.rl.replay_buffer import ABOUT
 from rig_robot.messages.diagnostics import OK, diagnostic
 from rig_robot.recording import topics
 from rig_robot.ros.qos import EPISODES, LATCHED
@@ -148,6 +150,33 @@ def test_what_is_recorded_becomes_a_checkpoint_that_the_system_is_asked_to_take(
         assert resolve(tmp_path / "checkpoints").name == name
         assert list((tmp_path / "trainer" / "tensorboard").iterdir())
         assert process.interrupt() == 0
+
+
+def test_one_bad_episode_buffer_or_bag_of_pictures_never_stops_all_learning(tmp_path: Path, system: System) -> None:
+    old, pictures = tmp_path / "buffer", tmp_path / "pictures.mcap"
+    old.mkdir()
+    (old / ABOUT).write_text("{}")
+    pictures.write_bytes(b"\x89MCAP0\r\nbroken")
+    given, episodes = parameters(tmp_path, old=[str(old)], pictures=[str(pictures)]), tmp_path / "episodes"
+    for name in ("E0", "dated", "E1"):
+        record(episodes, name, int(name[-1]) if name[0] == "E" else 7)
+    metadata = episodes / "dated" / "metadata.yaml"
+    text, count = re.subn("ros_distro:.*", "ros_distro: 2024-13-45", metadata.read_text())
+    assert count == 1
+    metadata.write_text(text)
+    (episodes / "circle").symlink_to("circle")
+    with node_process("rig_robot.nodes.trainer", given) as process:
+        system.until("what is bad is left out, the rest is taken", episodes=5, steps=2 * STEPS, phase="waiting")
+        said = process.output()
+        for words in (
+            "episode dated is left out: ",
+            "ros_distro is '2024-13-45', expected the name of a ROS distribution",
+            "episode circle is left out: ",
+            "episode buffer is left out: ",
+            "pictures.mcap is not a bag that can be read",
+        ):
+            assert words in said
+        assert "trying again" not in said and "Traceback" not in said
 
 
 def test_an_episode_that_is_being_copied_from_elsewhere_is_taken_once_it_is_whole(

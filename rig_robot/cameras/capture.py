@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -40,6 +41,7 @@ class Capture:
         self._take, self._say, self._rotation = take, say, rotation
         self._failures = 0
         self._opened = 0
+        self._refused = ""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
 
@@ -67,12 +69,13 @@ class Capture:
                 self.ended, self.problem = True, str(end)
                 self._say(str(end))
                 return
-            except CameraError as error:
+            except Exception as error:  # whatever a driver or its library raises, the camera is opened again
                 delay = BACK_OFF[min(self._failures, len(BACK_OFF) - 1)]
                 self._failures += 1
-                if str(error) != self.problem:
-                    self._say(f"{error}; trying again, every {BACK_OFF[-1]:g} s at the longest")
-                self.problem = str(error)
+                text = str(error) if isinstance(error, CameraError) else f"{type(error).__name__}: {error}"
+                if text != self.problem:
+                    self._say(f"{text}; trying again, every {BACK_OFF[-1]:g} s at the longest")
+                self.problem = text
                 self.driver.close()
                 self._stopping.wait(delay)
             finally:
@@ -84,9 +87,21 @@ class Capture:
             frame = self.driver.read()
             self._failures, self.problem = 0, None
             self.lost += frame.lost
+            for note in frame.notes:
+                self._say(note)
             if self._rotation:
-                frame = Frame(turned(frame.image, self._rotation), frame.stamp_ns, frame.lost)
+                frame = replace(frame, image=turned(frame.image, self._rotation))
+            self._hand_on(frame)
+
+    def _hand_on(self, frame: Frame) -> None:
+        """Give a frame to whoever takes it; one that cannot be taken costs no other, and not the camera."""
+        try:
             self._take(frame)
+        except Exception as error:
+            text = f"a frame is not used: {type(error).__name__}: {error}"
+            if text != self._refused:
+                self._say(text)
+            self._refused = text
 
 
 def turned(image: np.ndarray, degrees: int) -> np.ndarray:

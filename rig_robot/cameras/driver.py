@@ -34,6 +34,8 @@ class Frame:
     """ROS time of the capture"""
     lost: int = 0
     """frames that the device counted since the last one given and that never came here"""
+    notes: tuple[str, ...] = ()
+    """sentences for people about what was wrong since the last frame, such as a broken picture of a recording"""
 
 
 @dataclass(frozen=True)

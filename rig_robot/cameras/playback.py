@@ -1,9 +1,9 @@
-"""Frames from disk at their own rate, stamped as they are shown: a video, a folder of pictures, or a rosbag2."""
+"""Frames from disk at their own rate, stamped as they are shown: a video, a picture, a folder of them, or a rosbag2."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +21,34 @@ from rig_robot.cameras.driver import (
     Now,
     Option,
 )
+from rig_robot.common.one_line import one_line
 from rig_robot.common.package_files import locate
-from rig_robot.recording.bag_images import BAGS, BagError, timed_pictures
+from rig_robot.recording.bag_images import timed_pictures
+from rig_robot.recording.bag_reader import BagError, Report, is_bag
 from rig_robot.vision.image_decoding import PictureRefused, from_compressed
 
 PICTURES = (".png", ".jpg", ".jpeg")
 _BEHIND = 0.1
 """A reader further behind than this [s] does not catch up: it goes on at the recording's rate."""
+_PAUSE = 10.0
+"""A longer pause in a recording is passed over [s]: it is mostly a wrong stamp, and 1970 is 50 years away."""
+_LARGEST = 2**28
+"""Largest size of a picture's file [bytes]"""
+_SAID = 20
+"""So many of a recording's faults are told one by one; the others are counted."""
+_KEPT = 100_000
+"""So many faults are counted."""
 
 Timed = tuple[float, np.ndarray]
 """A moment [s] from the recording's beginning, and the picture [H, W, 3] RGB to show then."""
 
 
 class FileCamera:
-    """A recording played like a camera.
+    """A recording played like a camera. A picture that cannot be shown is named once and left out.
 
     Args:
-        path: A video, a folder of PNG or JPEG pictures (in the order of their names), or a bag: its folder or file.
+        path: A video, a picture, a folder of PNG or JPEG pictures (in the order of their names), or a bag: its folder
+            or file.
         fps: Pictures a second of a folder; videos and bags have a rate of their own.
         topic: Topic of a bag; where the bag lacks it, the only one that has pictures is taken.
         loop: Whether to begin again at the end.
@@ -52,11 +63,16 @@ class FileCamera:
         self._frames: Iterator[Timed] = iter(())
         self._begin = 0.0
         self._shown = 0
+        self._faults = Faults()
 
     def open(self) -> str:
         """Find out what it is and begin."""
-        if not self._path.exists():
-            raise CameraError(f"{self._path} does not exist")
+        try:
+            self._path.stat()
+        except FileNotFoundError:
+            raise CameraError(f"{self._path} does not exist") from None
+        except OSError as error:
+            raise CameraError(f"{self._path} cannot be read: {error.strerror or error}") from None
         self._frames = self._read()
         self._shown = 0
         return str(self._path)
@@ -65,14 +81,17 @@ class FileCamera:
         """Wait until the next picture is due."""
         due, image = self._next()
         if not self._shown:
-            self._begin = time.monotonic()  # opening a bag takes its time
+            self._begin = time.monotonic() - due  # opening a bag takes its time
         wait = self._begin + due - time.monotonic()
-        if wait > 0:
+        if wait > _PAUSE:
+            self._faults.note(f"{self._path}: a pause of {wait:.0f} s between two pictures is passed over")
+            self._begin -= wait
+        elif wait > 0:
             time.sleep(wait)
         elif wait < -_BEHIND:
             self._begin -= wait
         self._shown += 1
-        return Frame(image, self._now())
+        return Frame(image, self._now(), notes=self._faults.new())
 
     def close(self) -> None:
         """Let go of the files."""
@@ -87,57 +106,106 @@ class FileCamera:
         if frame is not None:
             return frame
         if some:
-            raise Ended(f"{self._path} is over")
-        raise CameraError(f"{self._path} holds no pictures")
+            raise Ended("; ".join((f"{self._path} is over", *self._faults.new(end=True))))
+        raise CameraError("; ".join((f"{self._path} holds no picture that can be shown", *self._faults.all())))
 
     def _read(self) -> Iterator[Timed]:
-        path = self._path
-        if path.suffix in BAGS or (path / "metadata.yaml").exists():
-            return _bag(path, self._topic)
-        return _folder(path, self._rate) if path.is_dir() else _video(path)
+        path, report = self._path, self._faults.note
+        try:
+            if is_bag(path):
+                return _bag(path, self._topic, report)
+            if not path.is_dir():
+                return _files([path], 1.0, report) if path.suffix.lower() in PICTURES else _video(path, report)
+            files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+            return _files(files, self._rate, report)
+        except OSError as error:
+            raise CameraError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _folder(path: Path, fps: float) -> Iterator[Timed]:
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+class Faults:
+    """What is wrong with a recording: each fault is told once, however often the recording is played."""
+
+    def __init__(self) -> None:
+        self._noted: dict[str, None] = {}
+        self._told = 0
+
+    def note(self, text: str) -> None:
+        """Keep a sentence about a fault."""
+        if len(self._noted) < _KEPT:
+            self._noted[one_line(text)] = None
+
+    def all(self) -> list[str]:
+        """Return the first of all faults."""
+        return list(self._noted)[:_SAID]
+
+    def new(self, end: bool = False) -> tuple[str, ...]:
+        """Return the faults that were not told yet.
+
+        Args:
+            end: Whether the recording is over: then those that were too many to be told are counted.
+        """
+        told, self._told = self._told, len(self._noted)
+        if told == self._told and not end:
+            return ()
+        new = list(self._noted)[min(told, _SAID) : _SAID]
+        if end and self._told > _SAID:
+            new.append(f"{self._told - _SAID} more of it were left out, the last: {list(self._noted)[-1]}")
+        return tuple(new)
+
+
+def _files(files: Sequence[Path], fps: float, report: Report) -> Iterator[Timed]:
+    """Return pictures in files."""
     for index, file in enumerate(files):
         try:
-            yield index / fps, from_compressed(file.read_bytes())
+            with file.open("rb") as opened:
+                data = opened.read(_LARGEST + 1)
+            if len(data) > _LARGEST:
+                raise PictureRefused(f"it has more than {_LARGEST >> 20} MiB")
+            yield index / fps, from_compressed(data)
         except PictureRefused as error:
-            raise CameraError(f"{file}: {error}") from None
+            report(f"{file} is not shown: {error}")
+        except OSError as error:
+            report(f"{file} is not shown: {error.strerror or error}")
 
 
-def _video(path: Path) -> Iterator[Timed]:
+def _video(path: Path, report: Report) -> Iterator[Timed]:
     video = cv2.VideoCapture(str(path))
+    index = 0
     try:
-        fps = video.get(cv2.CAP_PROP_FPS)
-        if not video.isOpened() or not fps > 0:
+        fps, count = video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_COUNT)
+        if not video.isOpened() or not 0 < fps < np.inf:
             raise CameraError(f"{path} is not a video that OpenCV can read")
-        index = 0
         while (read := video.read())[0]:
             yield index / fps, np.asarray(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB), np.uint8)
             index += 1
+        if 0 < index < count:
+            report(f"{path}: {index} pictures were read, it says that it holds {count:.0f}")
+    except cv2.error as error:
+        if not index:
+            raise CameraError(f"{path} is not a video that OpenCV can read: {error}") from None
+        report(f"{path} cannot be read after {index} pictures: {error}")
     finally:
         video.release()
 
 
-def _bag(path: Path, topic: str) -> Iterator[Timed]:
+def _bag(path: Path, topic: str, report: Report) -> Iterator[Timed]:
     """Return the pictures at the times at which they were recorded."""
     try:
-        yield from timed_pictures(path, topic)
+        yield from timed_pictures(path, topic, report)
     except BagError as error:
         raise CameraError(str(error)) from None
 
 
 def _make(given: Mapping[str, Any], now: Now, _: Any) -> FileCamera:
     if not given["path"]:
-        raise DriverMissing("parameter path must be given: a video, a folder of pictures, or a rosbag2")
+        raise DriverMissing("parameter path must be given: a video, a picture, a folder of pictures, or a rosbag2")
     return FileCamera(Path(locate(given["path"])), given["fps"], given["topic"], given["loop"], now)
 
 
 KIND = Kind(
     options=(
         *(option for option in SENSOR_OPTIONS if option.name == "fps"),
-        Option("path", "", "Of source file: a video, a folder of pictures, or a rosbag2."),
+        Option("path", "", "Of source file: a video, a picture, a folder of pictures, or a rosbag2."),
         Option("loop", False, "Whether source file begins again at its end."),
     ),
     make=_make,

@@ -15,7 +15,6 @@ numpy and yaml and nothing else. No pickle is ever read.
 import dataclasses
 import hashlib
 import json
-import math
 import secrets
 import shutil
 import types
@@ -29,6 +28,7 @@ import numpy as np
 
 from rig_robot.common.crop import wrong_crop
 from rig_robot.common.durable_files import sync_directory, write_synced
+from rig_robot.common.one_line import one_line
 
 FORMAT = 1
 CONFIG_FILE = "config.json"
@@ -36,12 +36,21 @@ VAE_FILE = "vae.safetensors"
 POLICY_FILE = "policy.safetensors"
 SCENE_FILE = "scene.safetensors"
 CURRENT = "current"
+LARGEST_LAYER = 65_536
+"""Largest number of a layer's units"""
+LARGEST_LATENT = 1e6
+"""Largest number in the prior of the latents, which are of the order of 1"""
+LARGEST_SIDE = 65_535
+"""Largest side of a picture [pixels]: that of a JPEG file"""
 
 Tensors = Mapping[str, np.ndarray]
 
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the text names the file, what was found and what was expected."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(one_line(text))
 
 
 @dataclass(frozen=True)
@@ -260,7 +269,11 @@ def read_entries(path: Path) -> CheckpointConfig:
     """Read a `config.json` without verifying the files beside it."""
     try:
         data = json.loads(path.read_bytes())
-    except ValueError as error:  # covers bytes that are not UTF-8
+        # Half a surrogate pair could be neither printed nor a file's name.
+        json.dumps(data, ensure_ascii=False).encode()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:  # covers bytes that are not UTF-8
         raise CheckpointError(f"{path} is not JSON: {error}") from error
     found_format = data.get("format") if isinstance(data, dict) else None
     if found_format != FORMAT:
@@ -271,13 +284,19 @@ def read_entries(path: Path) -> CheckpointConfig:
 
 
 def read_tensors(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) -> dict[str, np.ndarray]:
-    """Return the tensors of one of the checkpoint's files, from bytes whose sha256 was just verified."""
+    """Return the tensors of one of the checkpoint's files, all finite, from bytes whose sha256 was just verified."""
     import safetensors.numpy
 
+    path = Path(directory) / entry.file
+    content = verified_bytes(directory, entry)
     try:
-        return safetensors.numpy.load(verified_bytes(directory, entry))
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{Path(directory) / entry.file} is not a safetensors file: {error}") from error
+        tensors = safetensors.numpy.load(content)
+    except Exception as error:  # a KeyError for a type that numpy lacks, and what else its header may cause
+        raise CheckpointError(f"{path} is not a safetensors file: {type(error).__name__}: {error}") from error
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise CheckpointError(f"{path}: {name[:80]} has numbers that are not finite")
+    return tensors
 
 
 def verified_bytes(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) -> bytes:
@@ -295,25 +314,20 @@ def verified_bytes(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) 
 
 def _check(config: CheckpointConfig, where: Path) -> None:
     """Check what types alone do not say; raise CheckpointError for the first problem."""
-    size, axes = config.vae.latent_size, config.action.axes
-    covariance_shape = tuple(len(row) for row in config.latent_prior.covariance)
+    size = config.vae.latent_size
+    rows = [len(row) for row in config.latent_prior.covariance]
+    samples = config.training.get("samples", 1)
     problems = {
+        "vae.latent_size": (0 < size <= LARGEST_LAYER, f"above 0, at most {LARGEST_LAYER}"),
+        "vae.channels": (_are_widths(config.vae.channels), f"numbers above 0, at most {LARGEST_LAYER}"),
+        "policy.hidden": (_are_widths(config.policy.hidden), f"numbers above 0, at most {LARGEST_LAYER}"),
+        "training": (
+            isinstance(samples, int | float),
+            "entries whose samples, if there are any, are a number",
+        ),
         "policy.vae_sha256": (config.policy.vae_sha256 == config.vae.sha256, f"that of the VAE, {config.vae.sha256}"),
         "latent_prior.mean": (len(config.latent_prior.mean) == size, f"{size} numbers (vae.latent_size)"),
-        "latent_prior.covariance": (covariance_shape == (size,) * size, f"{size} rows of {size} numbers"),
-        "action.axes": (len(set(axes)) == len(axes) > 0 and set(axes) <= set("xyz"), "one to three of x, y, z"),
-        "action.fixed": (set(config.action.fixed) == set("xyz") - set(axes), f"the axes other than {axes}"),
-        "action.scale_m": (config.action.scale_m > 0, "above 0"),
-        "action.period_s": (config.action.period_s > 0, "above 0"),
-        "camera.image_size": (config.camera.image_size > 0, "above 0"),
-        "camera.crop": (
-            wrong_crop(config.camera.crop) is None,
-            "left, top, width, height in fractions of the frame, inside it",
-        ),
-        "workspace.low": (
-            all(low <= high for low, high in zip(config.workspace.low, config.workspace.high, strict=True)),
-            f"nowhere above workspace.high {config.workspace.high}",
-        ),
+        "latent_prior.covariance": (len(rows) == size and set(rows) == {size}, f"{size} rows of {size} numbers"),
     }
     if config.pictures is not None:
         for name, figure in dataclasses.asdict(config.pictures).items():
@@ -321,13 +335,68 @@ def _check(config: CheckpointConfig, where: Path) -> None:
     problems["vae.likelihood"] = (config.vae.likelihood in ("gaussian", "bernoulli"), "gaussian or bernoulli")
     for entry in ("vae", "policy") + ("scene",) * (config.scene is not None):
         file = getattr(config, entry).file
-        problems[f"{entry}.file"] = (Path(file).name == file and file not in ("", ".", ".."), "a plain file name")
+        problems[f"{entry}.file"] = (
+            Path(file).name == file and file not in ("", ".", "..") and "\0" not in file,
+            "a plain file name",
+        )
     for name, (good, expected) in problems.items():
         if not good:
             value: Any = config
             for part in name.split("."):
                 value = getattr(value, part)
-            raise CheckpointError(f"{where}: {name} is {value!r}, expected {expected}")
+            raise CheckpointError(f"{where}: {name} is {repr(value)[:200]}, expected {expected}")
+    _check_prior(config.latent_prior, where)
+    check_robot(where, config.camera, config.action, config.workspace)
+
+
+def _are_widths(numbers: tuple[int, ...]) -> bool:
+    """Return whether numbers can be the widths of layers."""
+    return len(numbers) > 0 and all(0 < number <= LARGEST_LAYER for number in numbers)
+
+
+def _check_prior(prior: PriorEntry, where: Path) -> None:
+    """Check that goals can be drawn from the prior."""
+    mean, covariance = np.array(prior.mean), np.array(prior.covariance)
+    found = max(np.abs(mean).max(), np.abs(covariance).max())
+    if found > LARGEST_LATENT:
+        raise CheckpointError(f"{where}: latent_prior has the number {found:g}, expected at most {LARGEST_LATENT:g}")
+    least = np.linalg.eigvalsh(covariance).min()
+    if not np.allclose(covariance, covariance.T) or least < -1e-6 * max(1.0, np.abs(covariance).max()):
+        raise CheckpointError(
+            f"{where}: latent_prior.covariance is not that of a Gaussian: symmetric, no negative variance"
+        )
+
+
+def check_robot(where: Path, camera: CameraEntry, action: ActionEntry, workspace: WorkspaceEntry) -> None:
+    """Check what types alone do not say of a robot's entries, in a checkpoint or a recorded episode.
+
+    Raises:
+        CheckpointError: If a value cannot be; the text names it, what was found and what was expected.
+    """
+    axes = action.axes
+    sides = {"camera.width": camera.width, "camera.height": camera.height, "camera.image_size": camera.image_size}
+    problems: dict[str, tuple[Any, bool, str]] = {
+        name: (value, 0 < value <= LARGEST_SIDE, f"above 0, at most {LARGEST_SIDE}") for name, value in sides.items()
+    }
+    problems |= {
+        "camera.crop": (
+            camera.crop,
+            wrong_crop(camera.crop) is None,
+            "left, top, width, height in fractions of the frame, inside it",
+        ),
+        "action.axes": (axes, len(set(axes)) == len(axes) > 0 and set(axes) <= set("xyz"), "one to three of x, y, z"),
+        "action.fixed": (action.fixed, set(action.fixed) == set("xyz") - set(axes), f"the axes other than {axes}"),
+        "action.scale_m": (action.scale_m, action.scale_m > 0, "above 0"),
+        "action.period_s": (action.period_s, action.period_s > 0, "above 0"),
+        "workspace.low": (
+            workspace.low,
+            all(low <= high for low, high in zip(workspace.low, workspace.high, strict=True)),
+            f"nowhere above workspace.high {workspace.high}",
+        ),
+    }
+    for name, (value, good, expected) in problems.items():
+        if not good:
+            raise CheckpointError(f"{where}: {name} is {str(value)[:200]}, expected {expected}")
 
 
 _LATER = frozenset({"likelihood", "scene", "pictures", "parent"})
@@ -356,9 +425,9 @@ def parse(kind: Any, value: Any, where: str) -> Any:
             return tuple(parse(part, item, f"{where}[{index}]") for index, (part, item) in pairs)
     elif origin is dict and isinstance(value, dict):
         return {key: parse(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
-    elif kind is float and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    elif kind is float and isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300:
         return float(value)
     elif kind is Any or (kind in (int, str) and type(value) is kind):
         return value
     expected = kind if isinstance(kind, types.GenericAlias) else getattr(kind, "__name__", kind)
-    raise CheckpointError(f"{where} is {value!r}, expected {expected}")
+    raise CheckpointError(f"{where} is {repr(value)[:200]}, expected {expected}")

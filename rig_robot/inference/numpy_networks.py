@@ -34,6 +34,11 @@ class Encoder:
         self.vae_id = self.config.vae_id
         entry, size = self.config.vae, self.config.camera.image_size
         tensors = read_tensors(directory, entry)
+        if len(entry.channels) != len(KERNELS) or sides(size)[-1] < 1:
+            raise CheckpointError(
+                f"{directory}: vae.channels is {entry.channels} and camera.image_size {size}, expected {len(KERNELS)} "
+                "channels, and a size of which the convolutions leave something"
+            )
         _check_shapes(tensors, _vae_shapes(size, entry.latent_size, entry.channels), directory / entry.file)
 
         # Images are [row, column, channel], so that a convolution is one matrix product; torch has the channels first.

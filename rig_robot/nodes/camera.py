@@ -88,6 +88,7 @@ class CameraNode(RigNode):
         self._age = float("nan")
         self._loss, self._loss_said = FrameLoss(), False
         self._resolution, self._resolutions, self._changed = "", 0, ""
+        self._changes_said: set[str] = set()
         self._take_frames(source, devices)
 
     def _take_frames(self, source: str, devices: Any) -> None:
@@ -192,7 +193,9 @@ class CameraNode(RigNode):
             if self._resolution:
                 self._resolutions += 1
                 self._changed = f"{self._where}: frames were {self._resolution} and are {resolution} now"
-                self.get_logger().warning(self._changed)
+                if self._changed not in self._changes_said:  # a recording may go back and forth with every frame
+                    self.get_logger().warning(self._changed)
+                self._changes_said.add(self._changed)
             self._resolution = resolution
         aspect = width * self._crop.width / (height * self._crop.height)
         if abs(aspect / self._aspect - 1) > ASPECT_TOLERANCE:

@@ -254,7 +254,7 @@ class RecorderNode(RigNode):
         for directory in self._left_open:
             try:
                 became = recovery.recover(directory)
-            except OSError as error:
+            except Exception as error:  # whatever is wrong with one of them, the others are recovered
                 self._say(f"{directory} was left open and cannot be recovered: {error}", True)
             else:
                 self._say(became.text, not became.whole)

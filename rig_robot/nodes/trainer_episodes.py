@@ -9,10 +9,11 @@ import numpy as np
 from rclpy.parameter import Parameter
 
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
-from rig_robot.learning.practice.frame_store import read_buffer
+from rig_robot.common.one_line import one_line
+from rig_robot.learning.practice.frame_store import is_buffer, read_buffer
 from rig_robot.learning.practice.learner import Learner
-from rig_robot.learning.rl.replay_buffer import ABOUT
-from rig_robot.recording.bag_images import BagError, read_pictures
+from rig_robot.recording.bag_images import read_pictures
+from rig_robot.recording.bag_reader import BagError
 from rig_robot.recording.episode_reader import EpisodeError, EpisodeInfo, find, settled
 from rig_robot.recording.transitions import read_segments
 from rig_robot.ros.node import RigNode
@@ -58,7 +59,7 @@ class EpisodeSource:
             return False
         info = self._new.pop(0)
         try:
-            segments = read_segments(info)
+            segments = read_segments(info, self._warn)
         except EpisodeError as error:
             learner.refuse(info.id, str(error))
         else:
@@ -69,16 +70,25 @@ class EpisodeSource:
         """Give a learner that has just started the data of earlier trainings, and pictures without actions."""
         size, axes = config.camera.image_size, len(config.action.axes)
         for path in self._old:
-            if (path / ABOUT).exists():
+            if is_buffer(path):
                 if path.name not in learner.taken:
-                    learner.recall(path.name, read_buffer(path, size, axes))
+                    self._give_buffer(learner, path, size, axes)
                 continue
             for info in self._find(learner, config, path, growing=False):
                 try:
-                    learner.recall(info.id, read_segments(info))
+                    learner.recall(info.id, read_segments(info, self._warn))
                 except EpisodeError as error:
                     learner.refuse(info.id, str(error))
         learner.others = self._pictures(Crop(*config.camera.crop), size)
+
+    def _give_buffer(self, learner: Learner, path: Path, size: int, axes: int) -> None:
+        """Give the learner a buffer of `rig explore`; one that cannot be used is named and passed over."""
+        try:
+            segments = read_buffer(path, size, axes)
+        except (ValueError, OSError) as error:
+            learner.refuse(path.name, str(error))
+        else:
+            learner.recall(path.name, segments)
 
     def _pictures(self, crop: Crop, size: int) -> np.ndarray | None:
         """Return the pictures of the bags as observations, uint8 [N, size, size, 3] RGB; None where there are none."""
@@ -86,11 +96,11 @@ class EpisodeSource:
         for bag in self._bags:
             before = len(pictures)
             try:
-                for picture in read_pictures(bag, self._topic, crop, size, PICTURE_EVERY_S):
+                for picture in read_pictures(bag, self._topic, crop, size, PICTURE_EVERY_S, self._warn):
                     if len(pictures) < MOST_PICTURES:
                         pictures.append(picture)
             except BagError as error:
-                self._log.warning(f"{error}; {len(pictures) - before} of its pictures are used")
+                self._warn(f"{error}; no picture of it is used")
             else:
                 self._log.info(f"{bag}: {len(pictures) - before} pictures")
         return np.stack(pictures) if pictures else None
@@ -109,13 +119,16 @@ class EpisodeSource:
             good, refused = find(root, config, learner.taken)
         except EpisodeError as error:  # the recorder makes the directory with the first episode
             if root not in self._missing:
-                self._log.warning(str(error))
+                self._warn(str(error))
             self._missing.add(root)
             return []
         for directory, why in refused:
             if settled(directory) or not growing:
                 learner.refuse(directory.name, why)
         return good
+
+    def _warn(self, text: str) -> None:
+        self._log.warning(one_line(text))
 
 
 def _paths(given: list[str]) -> list[Path]:

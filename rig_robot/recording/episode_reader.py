@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import struct
+import os
+import stat
 import time
 from collections.abc import Collection, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
-from rosbags.rosbag2 import Reader
 
 from rig_robot.checkpoints.checkpoint import (
     ActionEntry,
@@ -20,25 +20,29 @@ from rig_robot.checkpoints.checkpoint import (
     CheckpointConfig,
     CheckpointError,
     WorkspaceEntry,
+    check_robot,
     parse,
 )
 from rig_robot.checkpoints.compatibility import robot_differences
 from rig_robot.common.message_fields import header_ns
+from rig_robot.common.one_line import one_line, printable
+from rig_robot.recording import bag_metadata, topics
 from rig_robot.recording import rosbag2_format as bag
-from rig_robot.recording import topics
+from rig_robot.recording.bag_metadata import MetadataError, read_information
+from rig_robot.recording.mcap_file import McapFile
 
 FORMAT = "1"
 SETTLED = 5.0
 """Time without a change after which a directory is no longer being copied here [s]."""
 BROKEN = ".broken"
 """Ending of the name of an episode that could not be recovered."""
-_MAGIC = b"\x89MCAP0\r\n"
-_FOOTER = struct.Struct("<BQQQI8s")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where it is installed, is ten times as fast
 
 
 class EpisodeError(ValueError):
     """A recording cannot be used; the text names it, what was found and what would be right."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(one_line(text))
 
 
 @dataclass(frozen=True)
@@ -93,29 +97,28 @@ def read_info(directory: Path) -> EpisodeInfo:
     if custom["rig_format"] != FORMAT:
         raise EpisodeError(f"{directory}: rig_format is {custom['rig_format']!r}, this version reads {FORMAT!r}")
     try:
-        (name,) = information["relative_file_paths"]
-        file = directory / Path(name).name
-        roles = {full: role for role, full in json.loads(custom["topics"]).items()}
-        messages = {
-            roles[entry["topic_metadata"]["name"]]: int(entry["message_count"])
-            for entry in information["topics_with_message_count"]
-        }
-        start = int(information["starting_time"]["nanoseconds_since_epoch"])
-        duration = 1e-9 * int(information["duration"]["nanoseconds"])
-        drops = {str(topic): int(count) for topic, count in json.loads(custom["drops"]).items() if count}
-        goal = int(custom["goal"])
+        bag_metadata.check_information(directory, information)
+        names = bag_metadata.file_names(directory, information)
+        if len(names) != 1:
+            raise MetadataError(f"{directory}: metadata.yaml names {len(names)} files, an episode has one")
+        file = directory / names[0]
+        roles = _roles(directory, custom)
+        counts = bag_metadata.message_counts(directory, information)
+        if strange := counts.keys() - roles.keys():
+            raise MetadataError(f"{directory}: metadata.yaml: custom_data.topics lacks {min(strange)}")
+        start = bag_metadata.number(directory, information, "starting_time", "nanoseconds_since_epoch")
+        duration = 1e-9 * bag_metadata.number(directory, information, "duration", "nanoseconds")
+        drops = _drops(directory, custom)
+        goal = bag_metadata.number(directory, custom, "goal")
         entries = {
-            name: parse(kind, json.loads(custom[name]), f"{directory}: {name}")
+            name: parse(kind, _json(directory, custom, name), f"{directory}: {name}")
             for name, kind in (("camera", CameraEntry), ("action", ActionEntry), ("workspace", WorkspaceEntry))
         }
+        check_robot(directory, **entries)
         named = ("episode", "mode", "goal_kind", "checkpoint", "vae", "recovered", "ended")
-        texts = {name: str(custom[name]) for name in named}
-    except CheckpointError as error:
+        texts = {name: bag_metadata.text(directory, custom, name) for name in named}
+    except (MetadataError, CheckpointError) as error:
         raise EpisodeError(str(error)) from None
-    except KeyError as error:
-        raise EpisodeError(f"{directory}: metadata.yaml lacks {error}") from None
-    except (TypeError, ValueError, AttributeError) as error:
-        raise EpisodeError(f"{directory}: metadata.yaml cannot be understood: {error}") from None
     _check_file(file)
     return EpisodeInfo(
         directory=directory,
@@ -128,7 +131,7 @@ def read_info(directory: Path) -> EpisodeInfo:
         vae_id=texts["vae"],
         start_ns=start,
         duration_s=duration,
-        messages=messages,
+        messages={roles[name]: count for name, count in counts.items()},
         drops=drops,
         recovered=texts["recovered"] == "true",
         ended=texts["ended"],
@@ -155,20 +158,28 @@ def find(
         EpisodeError: If there is no such directory.
     """
     root = Path(root)
-    if not root.is_dir():
-        raise EpisodeError(f"{root} is no folder of episodes: not a directory")
+    try:
+        directories = sorted(root.iterdir())
+    except OSError as error:
+        raise EpisodeError(f"{root} is no folder of episodes: {error.strerror or error}") from None
     good, refused = [], []
-    for directory in sorted(root.iterdir()):
-        if directory.name.startswith(".") or directory.name in known or not directory.is_dir():
+    for directory in directories:
+        if directory.name.startswith(".") or directory.name in known:
             continue
         try:
+            if not _is_folder(directory):
+                continue
+            if printable(directory.name) != directory.name:
+                raise EpisodeError(f"{directory}: its name is not UTF-8 and cannot be an episode's id")
             if directory.name.endswith(BROKEN):
                 raise EpisodeError(f"{directory} was set aside: nothing in it could be read after the recorder died")
             info = read_info(directory)
             if like is not None:
                 require_robot(info, like)
-        except (EpisodeError, OSError) as error:
+        except EpisodeError as error:
             refused.append((directory, str(error)))
+        except OSError as error:
+            refused.append((directory, one_line(f"{directory} cannot be read: {error.strerror or error}")))
         else:
             good.append(info)
     return sorted(good, key=lambda info: (info.start_ns, info.id)), refused
@@ -177,10 +188,17 @@ def find(
 def settled(directory: Path) -> bool:
     """Return whether nothing has changed in a directory for a while: what is wrong with it then stays wrong."""
     try:
-        changed = max(path.stat().st_ctime for path in (directory, *directory.iterdir()))
+        changed = [directory.stat(follow_symlinks=False).st_ctime]
+        if _can_be_listed(directory):
+            changed += [path.stat(follow_symlinks=False).st_ctime for path in directory.iterdir()]
     except OSError:  # a file has vanished meanwhile
         return False
-    return time.time() - changed > SETTLED
+    return time.time() - max(changed) > SETTLED
+
+
+def _can_be_listed(directory: Path) -> bool:
+    """Return whether a directory may be read, and is no link that leads nowhere."""
+    return os.access(directory, os.R_OK | os.X_OK, effective_ids=True)
 
 
 def require_robot(info: EpisodeInfo, like: CheckpointConfig) -> None:
@@ -212,17 +230,29 @@ def messages(
         EpisodeError: If the file is broken.
     """
     wanted = {info.topics[role]: role for role in roles if role in info.topics}
+
+    def fail(text: str) -> None:
+        raise EpisodeError(f"{info.file} is broken: {text}")
+
     try:
-        with Reader(info.file) as reader:
-            connections = [connection for connection in reader.connections if connection.topic in wanted]
-            if not connections:
-                return
-            for connection, time_ns, data in reader.messages(connections, start, stop):
-                yield wanted[connection.topic], time_ns, bag.types().deserialize_cdr(data, connection.msgtype)
-    except EpisodeError:
-        raise
-    except Exception as error:  # rosbags raises a dozen kinds of exception on broken files; all mean the same here
-        raise EpisodeError(f"{info.file} is broken: {error}") from error
+        file = McapFile(info.file)
+    except OSError as error:
+        raise EpisodeError(f"{info.file} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise EpisodeError(f"{info.file} {error}") from None
+    with closing(file):
+        if file.problems:
+            fail(file.problems[0])
+        channels = {key: source for key, source in file.channels.items() if source.topic in wanted}
+        for channel, time_ns, data in file.messages(channels, fail, start or 0, 2**64 if stop is None else stop):
+            source = channels[channel]
+            try:
+                if source.encoding != "cdr":
+                    raise ValueError(f"they are encoded as {source.encoding!r}, not cdr")
+                message = bag.types().deserialize_cdr(data, source.type)
+            except Exception as error:  # rosbags raises a dozen kinds of exception on broken bytes; all mean the same
+                fail(f"{source.topic}: {len(data)} bytes are no {source.type}: {error}")
+            yield wanted[source.topic], time_ns, message
 
 
 def latent_distances(info: EpisodeInfo) -> tuple[float, float] | None:
@@ -236,47 +266,88 @@ def latent_distances(info: EpisodeInfo) -> tuple[float, float] | None:
     found: list[tuple[str, np.ndarray]] = []
     for window in ((info.start_ns, info.start_ns + 3 * second), (max(end - second, info.start_ns), end)):
         for role, _, message in messages(info, (topics.LATENT, topics.GOAL_LATENT), *window):
-            mean = np.frombuffer(message.data.tobytes(), "<f4")[: message.width]
+            mean = np.frombuffer(message.data.tobytes()[: 4 * message.width], "<f4")
+            if len(mean) != message.width:
+                raise EpisodeError(
+                    f"{info.file} is broken: a latent has {len(message.data)} bytes, too few for its width"
+                )
             if role == topics.LATENT:
                 found.append((message.header.frame_id, mean))
             elif message.width and header_ns(message) == info.goal_ns:
                 goals[message.header.frame_id] = mean
-    distances = [float(np.linalg.norm(mean - goals[vae])) for vae, mean in found if vae in goals]
+    fitting = [(mean, goals[vae]) for vae, mean in found if vae in goals and goals[vae].shape == mean.shape]
+    distances = [float(np.linalg.norm(mean - goal)) for mean, goal in fitting]
     return (distances[0], distances[-1]) if distances else None
 
 
 def _metadata(directory: Path) -> dict[str, Any]:
-    path = directory / bag.METADATA_FILE
     if not directory.is_dir():
         raise EpisodeError(f"{directory} is not a directory; an episode is one")
-    if not path.is_file():
+    if not (directory / bag.METADATA_FILE).is_file():
         empty = not any(directory.iterdir())
         raise EpisodeError(f"{directory} {'is empty' if empty else f'has no {bag.METADATA_FILE}'}: not a whole bag")
     try:
-        content = yaml.load(path.read_bytes(), Loader=_LOADER)
-    except yaml.YAMLError as error:
-        raise EpisodeError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    information = content.get(bag.INFORMATION) if isinstance(content, dict) else None
-    if not isinstance(information, dict):
-        raise EpisodeError(f"{path} is not a bag's: it has no {bag.INFORMATION}")
-    return information
+        return read_information(directory)
+    except MetadataError as error:
+        raise EpisodeError(str(error)) from None
+
+
+def _is_folder(path: Path) -> bool:
+    """Return whether a path is a directory.
+
+    Raises:
+        EpisodeError: If it is a link that leads nowhere, or to itself.
+    """
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError as error:
+        if not path.is_symlink():
+            raise
+        raise EpisodeError(f"{path} is a link that cannot be followed: {error.strerror or error}") from None
+
+
+def _json(directory: Path, custom: Any, name: str) -> Any:
+    """Return the content of an entry of `custom_data` that is JSON.
+
+    Raises:
+        MetadataError: If it is missing or not JSON.
+    """
+    try:
+        content = json.loads(bag_metadata.text(directory, custom, name))
+        json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair could not be printed later
+        return content
+    except MetadataError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise MetadataError(f"{directory}: metadata.yaml: {name} is not JSON: {error}") from None
+
+
+def _roles(directory: Path, custom: Any) -> dict[str, str]:
+    """Return the role of each topic by its full name."""
+    found = _json(directory, custom, "topics")
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
+        raise MetadataError(
+            f"{directory}: metadata.yaml: topics is {str(found)[:80]}, expected names of topics by role"
+        )
+    return {full: role for role, full in found.items()}
+
+
+def _drops(directory: Path, custom: Any) -> dict[str, int]:
+    """Return the number of lost messages by role."""
+    found = _json(directory, custom, "drops")
+    if not isinstance(found, dict) or not all(type(count) is int and count >= 0 for count in found.values()):
+        raise MetadataError(f"{directory}: metadata.yaml: drops is {str(found)[:80]}, expected numbers by role")
+    return {role: count for role, count in found.items() if count}
 
 
 def _check_file(file: Path) -> None:
-    """Reject an MCAP file that is missing or does not end with a footer."""
+    """Reject an MCAP file that is missing, or that does not end with a summary and a footer."""
     try:
-        with file.open("rb") as stream:
-            begin = stream.read(len(_MAGIC))
-            size = stream.seek(0, 2)
-            stream.seek(max(0, size - _FOOTER.size))
-            end = stream.read()
+        opened = McapFile(file)
     except OSError as error:
-        raise EpisodeError(f"{file} cannot be read: {error.strerror}") from None
-    if begin != _MAGIC:
-        raise EpisodeError(f"{file} is not an MCAP file: it begins with {begin!r}")
-    whole = len(end) == _FOOTER.size
-    if whole:
-        opcode, length, summary, _, _, magic = _FOOTER.unpack(end)
-        whole = (opcode, length, magic) == (2, 20, _MAGIC) and 0 < summary < size
-    if not whole:
-        raise EpisodeError(f"{file} is cut short or broken at its end: {size} bytes without an MCAP footer")
+        raise EpisodeError(f"{file} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise EpisodeError(f"{file} {error}") from None
+    opened.close()
+    if opened.problems:
+        raise EpisodeError(f"{file} is cut short or broken at its end: {opened.problems[0]}")

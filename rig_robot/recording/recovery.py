@@ -14,12 +14,14 @@ import os
 import struct
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, get_args
 
 import yaml
+import zstandard
 from mcap.data_stream import ReadDataStream, RecordBuilder
-from mcap.exceptions import EndOfFile
+from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import (
     Channel,
@@ -40,9 +42,13 @@ from mcap.stream_reader import breakup_chunk
 from mcap.writer import MCAP0_MAGIC
 
 from rig_robot.common.durable_files import sync_directory
+from rig_robot.common.one_line import one_line
 from rig_robot.recording import rosbag2_format as bag
+from rig_robot.recording.bag_metadata import parse
 from rig_robot.recording.episode_reader import BROKEN
 from rig_robot.recording.episode_writer import CUSTOM, QOS, ROSBAG2, SERIALIZED, TYPE_HASH, open_name, publish
+from rig_robot.recording.mcap_file import decompress
+from rig_robot.recording.topics import Manner
 
 _HEAD = struct.Struct("<BQ")
 _LARGEST = 2**30
@@ -53,6 +59,8 @@ _KINDS: dict[int, type[McapRecord]] = {
     Opcode.MESSAGE_INDEX: MessageIndex,
     Opcode.METADATA: Metadata,
 }
+_BROKEN = (McapError, ValueError, struct.error, OverflowError, MemoryError, RuntimeError, zstandard.ZstdError)
+"""What the libraries raise for broken bytes."""
 _PREFIX, _SUFFIX = open_name("\0").split("\0")
 
 
@@ -95,7 +103,12 @@ def left_open(root: Path) -> list[Path]:
 
 
 def recover(directory: Path) -> Recovered:
-    """Complete an episode that was left open, or rename its directory to `NAME.broken`."""
+    """Complete an episode that was left open, or rename its directory to `NAME.broken`.
+
+    Raises:
+        OSError: If the disk cannot be read or written, for example because it is full; the episode stays as it is, to
+            be recovered later.
+    """
     name = directory.name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
     target = directory.parent / name
     files = sorted(directory.glob("*.mcap"))
@@ -105,14 +118,15 @@ def recover(directory: Path) -> Recovered:
         with files[0].open("r+b") as file:
             found = _scan(file)
             content = _information(files[0].name, found)
+            if target.exists():
+                raise _Unreadable(f"{target.name} is there already")
             _complete(file, found, content)
-        if target.exists():
-            raise _Unreadable(f"{target.name} is there already")
     except _Unreadable as why:
         aside = _free(directory.parent, f"{name}{BROKEN}")
         directory.rename(aside)
         sync_directory(directory.parent)
-        return Recovered(aside, False, f"episode {name} was left open and is set aside as {aside.name}: {why}")
+        text = one_line(f"episode {name} was left open and is set aside as {aside.name}: {why}")
+        return Recovered(aside, False, text)
     seconds = 1e-9 * (found.end - found.start)
     publish(directory, target, content)
     return Recovered(target, True, f"episode {name} was left open and is recovered: {seconds:.1f} s of it")
@@ -157,7 +171,7 @@ def _scan(file: BinaryIO) -> _Found:
                 break
         elif isinstance(content, Metadata) and content.name == ROSBAG2:
             # The last record that a recorder writes: it was killed before the renaming, and nothing is missing.
-            found.custom = yaml.safe_load(content.metadata[SERIALIZED])["custom_data"]
+            found.custom = _custom_data(content) or found.custom
             break
         elif isinstance(content, Metadata):
             found.metadata.append(MetadataIndex(record.offset, record.length, content.name))
@@ -180,7 +194,7 @@ def _next(file: BinaryIO) -> _Record | None:
     if len(head) < _HEAD.size:
         return None
     opcode, length = _HEAD.unpack(head)
-    if length > _LARGEST:
+    if length > min(_LARGEST, os.fstat(file.fileno()).st_size - file.tell()):
         return None
     body = file.read(length)
     if len(body) < length:
@@ -188,7 +202,7 @@ def _next(file: BinaryIO) -> _Record | None:
     kind = _KINDS.get(opcode)
     try:
         content = kind.read(ReadDataStream(io.BytesIO(body))) if kind else None  # type: ignore[attr-defined]
-    except (EndOfFile, ValueError, struct.error):
+    except _BROKEN:
         return None
     return _Record(offset, _HEAD.size + length, content)
 
@@ -196,8 +210,8 @@ def _next(file: BinaryIO) -> _Record | None:
 def _take_chunk(found: _Found, file: BinaryIO, record: _Record, chunk: Chunk) -> bool:
     """Add a chunk, if it and the message indexes behind it are whole; return whether they are."""
     try:
-        inside = breakup_chunk(chunk, validate_crc=True)
-    except (EndOfFile, ValueError, struct.error):
+        inside = _unpack(chunk)
+    except _BROKEN:
         return False
     counts = Counter(part.channel_id for part in inside if isinstance(part, Message))
     indexes: dict[int, int] = {}
@@ -228,19 +242,39 @@ def _take_chunk(found: _Found, file: BinaryIO, record: _Record, chunk: Chunk) ->
     return True
 
 
+def _unpack(chunk: Chunk) -> list[McapRecord]:
+    """Return the records in a chunk, whose checksum must be right."""
+    data = decompress(chunk.data, chunk.compression, min(chunk.uncompressed_size, _LARGEST))
+    if len(data) != chunk.uncompressed_size:
+        raise ValueError(f"it has {len(data)} bytes unpacked, not {chunk.uncompressed_size}")
+    return breakup_chunk(replace(chunk, compression="", data=data), validate_crc=True)
+
+
+def _custom_data(record: Metadata) -> dict[str, str]:
+    """Return this stack's entries of the metadata in a file; none where they cannot be understood."""
+    try:
+        custom = parse(record.metadata[SERIALIZED])["custom_data"]
+        return {str(key): value for key, value in custom.items() if isinstance(value, str)}
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
+        return {}
+
+
 def _information(file_name: str, found: _Found) -> dict[str, Any]:
     """Return the content of `metadata.yaml`."""
-    channels = [
-        bag.Channel(
-            channel.topic,
-            found.schemas[channel.schema_id].name,
-            channel.metadata[TYPE_HASH],
-            yaml.safe_load(channel.metadata[QOS]),
-            found.counts[channel.id],
-        )
-        for channel in found.channels.values()
-    ]
+    channels = [_channel(channel, found) for channel in found.channels.values()]
     return bag.information(file_name, channels, (found.start, found.end), found.custom)
+
+
+def _channel(channel: Channel, found: _Found) -> bag.Channel:
+    """Return a topic's entry; its QoS profile is that of a stream where the file's is none of this stack's."""
+    schema = found.schemas.get(channel.schema_id)
+    if schema is None:
+        raise _Unreadable(f"its channel {channel.topic} has no type")
+    profiles = {bag.dump(profile): profile for profile in map(bag.qos, get_args(Manner))}
+    profile = profiles.get(channel.metadata.get(QOS, ""), bag.qos("stream"))
+    return bag.Channel(
+        channel.topic, schema.name, channel.metadata.get(TYPE_HASH, ""), profile, found.counts[channel.id]
+    )
 
 
 def _complete(file: BinaryIO, found: _Found, content: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ No transition spans a stop of the arm, a change of the VAE or another twist, and
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from rig_robot.common.message_fields import header_ns, values
 from rig_robot.recording import topics
+from rig_robot.recording.bag_reader import Report, warn
 from rig_robot.recording.episode_reader import EpisodeError, EpisodeInfo, messages
 from rig_robot.vision.image_decoding import PictureRefused, from_raw
 
@@ -37,6 +39,13 @@ class Segment(NamedTuple):
     """[S, S, 3] RGB picture of the goal (of an imagined one the VAE's decoding); None where there was none"""
 
 
+_ROLES = (
+    *(topics.EPISODE, topics.TWIST, topics.OBSERVATION, topics.LATENT, topics.STATUS, topics.POSE),
+    *(topics.GOAL, topics.RECONSTRUCTION),
+)
+"""Roles of the topics whose messages make transitions"""
+
+
 class _Messages:
     """The content of an episode's messages, as far as transitions need it."""
 
@@ -47,14 +56,13 @@ class _Messages:
         self.states: list[tuple[int, str]] = []
         self.poses: list[tuple[int, tuple[float, float, float]]] = []
         self._info = info
+        self.read: Counter[str] = Counter()
+        """number of messages by role"""
         goals: dict[str, NDArray[np.uint8]] = {}
         begin, end = 0, 2**63
         twists = []
-        roles = (
-            *(topics.EPISODE, topics.TWIST, topics.OBSERVATION, topics.LATENT, topics.STATUS, topics.POSE),
-            *(topics.GOAL, topics.RECONSTRUCTION),
-        )
-        for role, time_ns, message in messages(info, roles):
+        for role, time_ns, message in messages(info, _ROLES):
+            self.read[role] += 1
             if role == topics.TWIST:
                 twists.append((time_ns, message))
             elif role == topics.OBSERVATION:
@@ -108,13 +116,20 @@ class _Messages:
         return place if abs(time_ns - moment) <= tolerance else (np.nan, np.nan, np.nan)
 
 
-def read_segments(info: EpisodeInfo) -> list[Segment]:
+def read_segments(info: EpisodeInfo, report: Report = warn) -> list[Segment]:
     """Read an episode's transitions; segments without one are left out.
+
+    Args:
+        info: The episode.
+        report: Is told where the episode holds another number of messages than its metadata say.
 
     Raises:
         EpisodeError: If the file is broken, or an observation does not have the size in the metadata.
     """
     heard = _Messages(info)
+    if wrong := [role for role in _ROLES if role in info.topics and heard.read[role] != info.messages.get(role, 0)]:
+        counts = ", ".join(f"{heard.read[role]} of {info.messages.get(role, 0)} of {role}" for role in wrong)
+        report(f"{info.directory}: other numbers of messages were read than its metadata.yaml says: {counts}")
     period = 1e9 * info.action.period_s
     full = info.action.scale_m / info.action.period_s  # m/s of an action of 1
 

@@ -98,7 +98,10 @@ def from_compressed(data: bytes, max_megapixels: float = 50.0) -> NDArray[np.uin
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             file = Image.open(io.BytesIO(data), formats=FILE_FORMATS)
     except Exception as error:  # Pillow raises a dozen kinds of exception on hostile bytes; here all mean: unreadable.
-        reason = str(error) if isinstance(error, Image.DecompressionBombError) else "they begin like neither"
+        known = data.startswith((b"\xff\xd8\xff", b"\x89PNG"))
+        reason = "its head is broken or cut short" if known else "they begin like neither"
+        if isinstance(error, Image.DecompressionBombError):
+            reason = str(error)
         raise PictureRefused(f"the {len(data)} bytes are not a PNG or JPEG file that can be read: {reason}") from error
     with file:
         _check_size(file.width, file.height, max_megapixels)

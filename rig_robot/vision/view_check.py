@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rig_robot.checkpoints.checkpoint import read_config, read_tensors
+from rig_robot.checkpoints.checkpoint import CheckpointError, read_config, read_tensors
 from rig_robot.vision.observation import Image
 
 NEAR = 10
@@ -87,8 +87,16 @@ def reference(checkpoint: Path) -> Reference | None:
     Raises:
         CheckpointError: If the checkpoint is damaged.
     """
-    scene = read_config(checkpoint).scene
-    return None if scene is None else Reference.from_tensors(read_tensors(checkpoint, scene))
+    config = read_config(checkpoint)
+    scene, size = config.scene, config.camera.image_size
+    if scene is None:
+        return None
+    tensors = read_tensors(checkpoint, scene)
+    for name, shape in (("median", (size, size, 3)), ("steady", (size, size))):
+        found = f"{tensors[name].dtype} {tensors[name].shape}" if name in tensors else "missing"
+        if found != f"uint8 {shape}":
+            raise CheckpointError(f"{checkpoint}: {scene.file}: {name} is {found}, expected uint8 {shape}")
+    return Reference.from_tensors(tensors)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Reads a checkpoint back into networks that learn on; `export.py` writes it."""
 
-import dataclasses
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +21,55 @@ PROBES = 2000
 """Latents and actions at which the predictor is evaluated"""
 
 
-def arguments(config: CheckpointConfig, out: Path) -> TrainArgs:
+def arguments(config: CheckpointConfig, out: Path, name: str = "the checkpoint") -> TrainArgs:
     """Return the arguments with which a checkpoint's networks were made and trained.
+
+    Args:
+        config: The checkpoint's configuration.
+        out: Directory of the training that goes on.
+        name: Of the checkpoint, for errors.
 
     Raises:
         CheckpointError: If they are missing or wrong, or a robot cannot learn on with them.
     """
     known: dict[str, Any] = {}
-    for field in dataclasses.fields(TrainArgs):
-        if field.name in config.training:
-            value = config.training[field.name]
-            known[field.name] = tuple(value) if isinstance(value, list) else value
+    for key, hint in typing.get_type_hints(TrainArgs).items():
+        if key in config.training and key not in ("offline", "out"):
+            value = config.training[key]
+            known[key] = tuple(value) if isinstance(value, list) else value
+            if not _fits(hint, known[key]):
+                raise CheckpointError(f"{name}: training.{key} is {repr(value)[:200]}, expected {_named(hint)}")
     known["offline"] = None
     try:
         args = TrainArgs(**(known | {"out": out}))
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"the checkpoint's `training` cannot be gone on with: {error}") from error
+        raise CheckpointError(f"{name}: its `training` cannot be gone on with: {error}") from error
     if not find(args.representation).deployable or args.image_size != config.camera.image_size:
         raise CheckpointError(
-            f"the checkpoint's `training` has representation {args.representation} and image_size {args.image_size}, "
+            f"{name}: its `training` has representation {args.representation} and image_size {args.image_size}, "
             f"expected latent and {config.camera.image_size}"
         )
     return args
+
+
+def _fits(hint: Any, value: Any) -> bool:
+    """Return whether a value from JSON is of the type of an argument."""
+    kinds = typing.get_args(hint)
+    if typing.get_origin(hint) is typing.Literal:
+        return value in kinds
+    if typing.get_origin(hint) is tuple:
+        wanted = [kinds[0]] * len(value) if isinstance(value, tuple) and kinds[-1] is Ellipsis else list(kinds)
+        return isinstance(value, tuple) and len(value) == len(wanted) and all(map(_fits, wanted, value))
+    if hint is float:
+        return type(value) in (int, float)
+    return type(value) is hint
+
+
+def _named(hint: Any) -> str:
+    """Return a type in words."""
+    if typing.get_origin(hint) is typing.Literal:
+        return f"one of {', '.join(map(str, typing.get_args(hint)))}"
+    return getattr(hint, "__name__", str(hint)) if isinstance(hint, type) else str(hint)
 
 
 def load(directory: Path, config: CheckpointConfig, rig: Rig) -> None:
@@ -61,15 +88,15 @@ def load(directory: Path, config: CheckpointConfig, rig: Rig) -> None:
             {name: torch.from_numpy(array.copy()) for name, array in read_tensors(directory, config.vae).items()}
         )
         td3.load_state_dict(tensors)
-    except RuntimeError as error:
+        rig.prior = Prior(np.array(config.latent_prior.mean), np.array(config.latent_prior.covariance))
+        if vae.calibration is not None and config.trained:
+            with torch.no_grad():
+                if moves is None or late is None:
+                    moves, late = calibration(td3, rig.prior)
+                vae.calibration.moves.copy_(moves)
+                vae.calibration.late.copy_(late)
+    except (RuntimeError, TypeError) as error:
         raise CheckpointError(f"{directory}: its tensors do not fit its `training`: {error}") from error
-    rig.prior = Prior(np.array(config.latent_prior.mean), np.array(config.latent_prior.covariance))
-    if vae.calibration is not None and config.trained:
-        with torch.no_grad():
-            if moves is None or late is None:
-                moves, late = calibration(td3, rig.prior)
-            vae.calibration.moves.copy_(moves)
-            vae.calibration.late.copy_(late)
     vae.trainer = VaeTrainer(vae.vae, rig.args.beta, vae.calibration, rig.args.calibration)
     td3.reset_optimisers()
 

@@ -144,5 +144,8 @@ class CandidateEvaluation:
         policy = checkpoint.read_tensors(directory, config.policy)
         of_actor = {name.removeprefix("actor."): policy[name] for name in policy if name.startswith("actor.")}
         for module, tensors in ((vae, checkpoint.read_tensors(directory, config.vae)), (actor, of_actor)):
-            module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in tensors.items()})
+            try:
+                module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in tensors.items()})
+            except (RuntimeError, TypeError) as error:
+                raise checkpoint.CheckpointError(f"{directory}: its tensors do not fit: {error}") from error
         return vae, actor

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rig_robot.common.one_line import one_line
 from rig_robot.learning.practice.phases import Phase, ViewKnowledge
 from rig_robot.learning.practice.session import KNOWN_IMAGES, Session
 from rig_robot.learning.practice.state import HELD_OUT_EVERY
@@ -79,7 +80,7 @@ class EpisodeIntake:
     def reject(self, name: str, why: str) -> None:
         """Remember that an episode is of no use."""
         self._session.notes.taken.append(name)
-        self._session.tell(f"episode {name} is left out: {why}")
+        self._session.tell(one_line(f"episode {name} is left out: {why}"))
         self._session.state.save()
 
     def _check_view(self, segments: Sequence[Segment]) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rig_robot.learning.rl.replay_buffer import ReplayBuffer, load_recorded, map_array
+from rig_robot.learning.rl.replay_buffer import ABOUT, ReplayBuffer, load_recorded, map_array
 from rig_robot.recording.transitions import Segment
 
 
@@ -81,6 +81,14 @@ class FrameStore:
                 file.unlink()
 
 
+def is_buffer(directory: Path) -> bool:
+    """Return whether a directory is a buffer that `rig explore` recorded."""
+    try:
+        return (directory / ABOUT).exists()
+    except OSError:  # a directory that may not be looked into
+        return False
+
+
 def read_buffer(directory: Path, image_size: int, action_size: int) -> list[Segment]:
     """Return the episodes of a buffer that `rig explore` recorded.
 
@@ -88,10 +96,15 @@ def read_buffer(directory: Path, image_size: int, action_size: int) -> list[Segm
         ValueError: If it is not such a buffer, or its images or actions have other sizes.
     """
     arrays, _ = load_recorded(directory)
-    wanted = {"images": (image_size, image_size, 3), "actions": (action_size,), "states": (3,)}
-    for name, shape in wanted.items():
-        if arrays[name].shape[1:] != shape:
-            raise ValueError(f"{directory}: {name} are {arrays[name].shape[1:]}, expected {shape}")
+    wanted = {
+        "images": ("uint8", (image_size, image_size, 3)),
+        "actions": ("float32", (action_size,)),
+        "states": ("float32", (3,)),
+    }
+    for name, (kind, shape) in wanted.items():
+        found = arrays[name]
+        if found.shape[1:] != shape or found.dtype != kind:
+            raise ValueError(f"{directory}: {name} are {found.dtype} {found.shape[1:]}, expected {kind} {shape}")
     ends = [*arrays["first"][1:], len(arrays["actions"])]
     return [
         Segment(

@@ -99,7 +99,7 @@ class State:
         """Make new networks and empty room for frames; the caller fills both."""
         self.config = config
         settings, notes = self._settings, self.notes
-        args = restore.arguments(dataclasses.replace(config, training=notes.training), self.work)
+        args = restore.arguments(dataclasses.replace(config, training=notes.training), self.work, notes.present)
         # Schedules are for a run of known length. The goals of practice episodes are not kept: their share of the
         # relabelling, usually none, goes to frames from everywhere.
         self.args = dataclasses.replace(

@@ -165,10 +165,12 @@ def load_recorded(directory: Path) -> tuple[dict[str, np.ndarray], dict[str, Any
         raise ValueError(f"{directory} is not a recorded buffer: {os_error_text(error)}") from error
     except ValueError as error:
         raise ValueError(f"{directory} is not a recorded buffer: {error}") from error
+    first = arrays["first"]
+    if first.ndim != 1 or first.dtype.kind not in "iu" or not all(array.ndim for array in arrays.values()):
+        raise ValueError(f"{directory} is not a recorded buffer: first.npy is {first.dtype} {first.shape}")
     sizes = {name: len(arrays[name]) for name in RECORDED if name != "first"}
     if len(set(sizes.values())) != 1:
         raise ValueError(f"{directory}: lengths differ, {sizes}; it was cut short")
-    first = arrays["first"]
     if not len(first) or first[0] != 0 or (np.diff(first) < 2).any() or first[-1] > sizes["images"] - 2:
         raise ValueError(
             f"{directory}/first.npy is {first[:5]}...: expected rising starts of episodes, the first one 0"
