@@ -1,4 +1,4 @@
-"""Reads every YAML file (configuration, arm preset, task, metadata of a bag), and says in which line what is wrong.
+"""Reads every YAML file (configuration, arm preset, task), and says in which line what is wrong.
 
 PyYAML's `safe_load` takes the last of two equal keys without a word, follows aliases for as long as memory lasts, and
 makes dates, octal numbers and truth values of what people mean as texts. Here a file is what it looks like:
