@@ -111,6 +111,8 @@ def test_a_description_is_read_whatever_editor_saved_it_and_whatever_its_name_en
         ),
         (changed('name="forearm_link"', f'name="{"long" * 99}"'), "robot_description"),
         (with_end(*(finger(f"f{index}") for index in range(90))).replace("elbow_joint", "x"), "and 66 more"),
+        ("{'a': 1,\n'b': 2}", "robot_description is no URDF or MJCF, which are XML: it begins with"),
+        ("\ufffd\0x", "robot_description is binary"),
         ("nowhere.urdf", "robot description nowhere.urdf does not exist"),
         (
             '<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa">'

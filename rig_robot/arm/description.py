@@ -214,7 +214,7 @@ def read_description(description: Path | str) -> Description:
         FileNotFoundError: If there is no such file.
         OSError: If it cannot be read.
     """
-    if isinstance(description, str) and (is_text(description) or len(description) > 1000 or not description.strip()):
+    if isinstance(description, str) and (is_text(description) or not _may_be_path(description)):
         named, text, file = _NAMED_AS_TEXT, description, None
     else:
         file = Path(description)
@@ -261,6 +261,10 @@ def _check_names(spec: mujoco.MjSpec, named: str) -> None:
 def is_text(description: str) -> bool:
     """Return whether this is the text of a description, and not the path of a file."""
     return description.removeprefix("\ufeff").lstrip().startswith("<")
+
+
+def _may_be_path(text: str) -> bool:
+    return text.isprintable() and text.strip() != "" and "<" not in text and len(text) <= 1000
 
 
 def _text_of(file: Path) -> str:
