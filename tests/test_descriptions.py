@@ -101,7 +101,8 @@ def test_a_description_is_read_whatever_editor_saved_it_and_whatever_its_name_en
         (URDF[:3000], "robot_description is no whole XML: .*line 52"),
         ("<sdf/>", "neither URDF nor MJCF: it begins with <sdf>, expected <robot> or <mujoco>"),
         ("<robot>\0</robot>", "robot_description is binary"),
-        ("<robot>" + "<a>" * 100_000, "robot_description is no whole XML"),
+        ("<robot>" + "<a>" * 100_000, "robot_description has more than 50000 XML elements"),
+        ("<robot>" + "<a>" * 1_000, "robot_description is no whole XML"),
         (with_end(*(f'<link name="{index}"/>' for index in range(3000))), "more than 2000 links"),
         (changed('<link name="forearm_link">', '<link name="upper_arm_link">'), "repeated URDF name"),
         (
@@ -110,6 +111,8 @@ def test_a_description_is_read_whatever_editor_saved_it_and_whatever_its_name_en
         ),
         (changed('name="forearm_link"', f'name="{"long" * 99}"'), "robot_description"),
         (with_end(*(finger(f"f{index}") for index in range(90))).replace("elbow_joint", "x"), "and 66 more"),
+        ("{'a': 1,\n'b': 2}", "robot_description is no URDF or MJCF, which are XML: it begins with"),
+        ("\ufffd\0x", "robot_description is binary"),
         ("nowhere.urdf", "robot description nowhere.urdf does not exist"),
         (
             '<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa">'
@@ -169,7 +172,7 @@ def test_a_file_that_is_no_description_is_refused_by_name(tmp_path: Path, make: 
     ],
 )
 def test_a_range_or_place_that_is_none_is_found_when_the_description_is_loaded(description: str, said: str) -> None:
-    with pytest.raises(BadDescription, match=said):
+    with pytest.raises(ValueError, match=said):
         ur5e(description)
 
 
@@ -262,7 +265,10 @@ def test_an_mjcf_is_read_without_what_the_arm_does_not_need(description: str) ->
         (mjcf('<include file="none.xml"/>'), r"none\.xml"),
         (mjcf(world='<replicate count="300000"><geom size="1"/></replicate>'), "<replicate> asks for 3e.05 copies"),
         (mjcf(world='<replicate count="100"><replicate count="100"/></replicate>'), "<replicate> asks for"),
-        (mjcf(world='<geom size="1"/>' * 1100), "1104 collision shapes, at most 1000"),
+        (mjcf(world='<geom size="1"/>' * 1100), "1104 geoms, at most 700"),
+        (mjcf(world='<geom size="1"/>' * 400), "404 collision shapes, at most 300"),
+        (mjcf(hand='<site name="s"/>' * 60_000), "more than 50000 XML elements"),
+        (mjcf(world='<replicate count="600"><geom size="1"/><geom size="1"/></replicate>'), "1204 geoms, at most 700"),
         (mjcf(hand='<site name="s" pos="nan 0 0"/>'), r"site s is at \(nan, 0, 0\)"),
     ],
 )

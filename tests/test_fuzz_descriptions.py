@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from rig_robot.bringup.process_runner import command
 from rig_robot.bringup.systems import robot, robot_notice
 from rig_robot.bringup.task_config import read_task
 from rig_robot.common.package_files import locate, share
+from rig_robot.ros.arm_parameters import _text_or_file
+from rig_robot.ros.node import RigNode
 
 UR5E = arm_parameters({"preset": "ur5e"}, Path("robot.yaml"))
 SAWYER = arm_parameters({"preset": "sawyer"}, Path("robot.yaml"))
@@ -82,7 +85,8 @@ def urdf(file: Path) -> None:
 
 def topic(file: Path) -> None:
     """A description as a text, as a node takes it from robot_description."""
-    _ur5e(file.read_bytes().decode(errors="replace") or "<")
+    text = file.read_bytes().decode(errors="replace")
+    _ur5e(_text_or_file(cast(RigNode, None), "topic", text))
 
 
 def mjcf(file: Path) -> None:

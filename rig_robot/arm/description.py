@@ -25,8 +25,12 @@ MOST_BODIES = 2000
 """Most links of a robot; MuJoCo's time to read them grows with their square."""
 MOST_COPIES = 1000
 """Most copies that an MJCF's elements `replicate`, `composite` and `flexcomp` may ask for."""
-MOST_SHAPES = 1000
+MOST_SHAPES = 300
 """Most collision shapes of a robot: each is compared with each."""
+MOST_PARTS = 700
+"""Most shapes, joints or other parts of a kind: MuJoCo takes each away in a time that grows with their number."""
+MOST_ELEMENTS = 50_000
+"""Most XML elements of a description."""
 LONGEST_NAME = 100
 """Longest name of a link, joint or site [characters]: errors have names in them."""
 FARTHEST = 1000.0
@@ -34,6 +38,13 @@ FARTHEST = 1000.0
 
 _MESH, _HEIGHTS, _SDF = mujoco.mjtGeom.mjGEOM_MESH, mujoco.mjtGeom.mjGEOM_HFIELD, mujoco.mjtGeom.mjGEOM_SDF
 _HINGE, _SLIDE = mujoco.mjtJoint.mjJNT_HINGE, mujoco.mjtJoint.mjJNT_SLIDE
+_REFERRING = (
+    *("keys", "sensors", "actuators", "tuples", "numerics", "texts", "skins"),
+    *("equalities", "excludes", "pairs", "tendons", "flexes"),
+)
+"""What refers to joints, links and shapes, in an order in which it can be taken away."""
+_REFERRED = ("cameras", "lights", "meshes", "hfields", "materials", "textures")
+"""What is not needed, once no shape refers to it."""
 _WITH_USER_DATA = ("body", "jnt", "geom", "site", "cam", "tendon", "actuator", "sensor")
 _SIZES = ("memory", "nstack", "njmax", "nconmax", "nemax", *(f"nuser_{kind}" for kind in _WITH_USER_DATA))
 """Sizes of MuJoCo's memory that a description may ask for; -1 is as much as is needed."""
@@ -70,9 +81,8 @@ class Description:
             BadDescription: If there are too many shapes.
         """
         spec = self.spec
-        referring = (spec.keys, spec.sensors, spec.actuators, spec.tuples, spec.numerics, spec.texts, spec.skins)
-        for group in (*referring, spec.equalities, spec.excludes, spec.pairs, spec.tendons, spec.flexes):
-            _delete(spec, group)
+        for kind in _REFERRING:
+            _delete(spec, kind)
         for index, geom in enumerate(spec.geoms):
             shape = geom.type not in (_MESH, _HEIGHTS, _SDF) and not geom.meshname and not geom.hfieldname
             if with_shapes and shape and (geom.contype or geom.conaffinity):
@@ -88,8 +98,8 @@ class Description:
             )
         for site in spec.sites:
             site.material = ""
-        for group in (spec.cameras, spec.lights, spec.meshes, spec.hfields, spec.materials, spec.textures):
-            _delete(spec, group)
+        for kind in _REFERRED:
+            _delete(spec, kind)
         for joint in spec.joints:
             if joint.name not in joints:
                 spec.delete(joint)
@@ -204,7 +214,7 @@ def read_description(description: Path | str) -> Description:
         FileNotFoundError: If there is no such file.
         OSError: If it cannot be read.
     """
-    if isinstance(description, str) and (is_text(description) or len(description) > 1000 or not description.strip()):
+    if isinstance(description, str) and (is_text(description) or not _may_be_path(description)):
         named, text, file = _NAMED_AS_TEXT, description, None
     else:
         file = Path(description)
@@ -225,8 +235,16 @@ def read_description(description: Path | str) -> Description:
             spec = mujoco.MjSpec.from_file(str(file)) if from_file else mujoco.MjSpec.from_string(text)
         except (ValueError, mujoco.FatalError) as error:
             raise BadDescription(f"{named}: {_one_line(error)}") from None
+    _check_counts(spec, named)
     _check_names(spec, named)
     return Description(spec, named, outline.followers)
+
+
+def _check_counts(spec: mujoco.MjSpec, named: str) -> None:
+    """Reject what would take minutes."""
+    for kind in ("geoms", "joints", "sites", *_REFERRING, *_REFERRED):
+        if (count := len(getattr(spec, kind))) > MOST_PARTS:
+            raise BadDescription(f"{named} has {count} {kind}, at most {MOST_PARTS}: leave away what is not the robot")
 
 
 def _check_names(spec: mujoco.MjSpec, named: str) -> None:
@@ -243,6 +261,10 @@ def _check_names(spec: mujoco.MjSpec, named: str) -> None:
 def is_text(description: str) -> bool:
     """Return whether this is the text of a description, and not the path of a file."""
     return description.removeprefix("\ufeff").lstrip().startswith("<")
+
+
+def _may_be_path(text: str) -> bool:
+    return text.isprintable() and text.strip() != "" and "<" not in text and len(text) <= 1000
 
 
 def _text_of(file: Path) -> str:
@@ -281,7 +303,7 @@ class _Scanner:
         self._named = named
         self._path: list[str] = []
         self._joint = ""
-        self._bodies = 0
+        self._bodies = self._elements = 0
         self._copies = [1]
 
     def begin(self, tag: str, attributes: dict[str, str]) -> None:
@@ -295,6 +317,9 @@ class _Scanner:
                 f"{self._named} is a xacro that has not been run (it has {_found(tag, attributes)}): run "
                 "`xacro FILE > robot.urdf` and name the result"
             )
+        self._elements += 1
+        if self._elements > MOST_ELEMENTS:
+            raise BadDescription(f"{self._named} has more than {MOST_ELEMENTS} XML elements: is it the robot's?")
         self._bodies += tag in ("link", "body")
         if self._bodies > MOST_BODIES:
             raise BadDescription(f"{self._named} has more than {MOST_BODIES} links: leave away what is not the robot")
@@ -356,8 +381,8 @@ def _without_warnings() -> Iterator[None]:
         mujoco.set_mju_user_warning(before)
 
 
-def _delete(spec: mujoco.MjSpec, group: Sequence[object]) -> None:
-    for element in list(group):
+def _delete(spec: mujoco.MjSpec, kind: str) -> None:
+    for element in list(getattr(spec, kind)):
         spec.delete(element)
 
 
