@@ -1,4 +1,4 @@
-"""Reads every YAML file (configuration, arm preset, task), and says in which line what is wrong.
+"""Reads every YAML file (configuration, arm preset, task, metadata of a bag), and says in which line what is wrong.
 
 PyYAML's `safe_load` takes the last of two equal keys without a word, follows aliases for as long as memory lasts, and
 makes dates, octal numbers and truth values of what people mean as texts. Here a file is what it looks like:
@@ -94,12 +94,15 @@ class Document:
         return YamlError(f"{self.named}: line {self.line(path)}: {wrong}")
 
 
-def read_yaml(file: Path, named: str) -> Document:
+def read_yaml(file: Path, named: str, *, typed: bool = True, most: int = MOST) -> Document:
     """Read a YAML file.
 
     Args:
         file: The file.
         named: What to call it, with its path.
+        typed: Whether scalars without quotes are numbers and truth values where they look like them; otherwise all are
+            texts, as they stand there.
+        most: Most values of it, each counted as often as aliases repeat it.
 
     Raises:
         YamlError: If it cannot be read, or is no YAML that can be relied on.
@@ -109,11 +112,11 @@ def read_yaml(file: Path, named: str) -> Document:
             content = stream.read(LARGEST + 1)
     except (OSError, ValueError) as error:  # a name with a NUL
         raise YamlError(f"{named}: {getattr(error, 'strerror', None) or error}") from None
-    return parse_yaml(content, named)
+    return parse_yaml(content, named, typed=typed, most=most)
 
 
-def parse_yaml(content: bytes | str, named: str) -> Document:
-    """Return what a YAML text says.
+def parse_yaml(content: bytes | str, named: str, *, typed: bool = True, most: int = MOST) -> Document:
+    """Return what a YAML text says; the arguments are those of `read_yaml`.
 
     Raises:
         YamlError: If it is no YAML that can be relied on.
@@ -125,13 +128,13 @@ def parse_yaml(content: bytes | str, named: str) -> Document:
         line = text.count("\n", 0, found.start()) + 1
         raise YamlError(f"{named}: line {line}: the character {found.group()!r} is not for text files: is it binary?")
     try:
-        _check_size(text, named)
+        _check_size(text, named, most)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, text, named) from None
     except yaml.YAMLError as error:
         raise YamlError(f"{named}: is no YAML: {' '.join(str(error).split())}") from None
-    builder = _Builder(named)
+    builder = _Builder(named, typed, most)
     value = None if root is None else builder.build(root, ())
     return Document(named, value, builder.places or {(): (1, None)})
 
@@ -155,7 +158,7 @@ def _decoded(content: bytes, named: str) -> str:
         ) from None
 
 
-def _check_size(text: str, named: str) -> None:
+def _check_size(text: str, named: str, most: int) -> None:
     """Refuse what is nested too deep, or has too much in it, for those who walk through it, PyYAML among them."""
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
@@ -163,13 +166,16 @@ def _check_size(text: str, named: str) -> None:
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        if depth > DEEPEST or count > 2 * MOST:
+        if depth > DEEPEST or count > 2 * most:
             line = event.start_mark.line + 1 if event.start_mark is not None else 1
-            raise YamlError(f"{named}: line {line}: {_TOO_DEEP if depth > DEEPEST else _TOO_MUCH}")
+            raise YamlError(f"{named}: line {line}: {_TOO_DEEP if depth > DEEPEST else _too_much(most)}")
 
 
 _TOO_DEEP = f"more than {DEEPEST} lists or mappings in one another"
-_TOO_MUCH = f"more than {MOST} values, with what aliases repeat"
+
+
+def _too_much(most: int) -> str:
+    return f"more than {most} values, with what aliases repeat"
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, text: str, named: str) -> YamlError:
@@ -189,17 +195,17 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, named: str) -> YamlErr
 class _Builder:
     """Makes values of PyYAML's nodes, and notes where each stands."""
 
-    def __init__(self, named: str) -> None:
+    def __init__(self, named: str, typed: bool, most: int) -> None:
         self.places: dict[Place, tuple[int, str | None]] = {}
-        self._named = named
+        self._named, self._typed, self._most = named, typed, most
         self._count = 0
 
     def build(self, node: yaml.Node, path: Place) -> Any:
         """Return the value of a node that stands at a path."""
         line = node.start_mark.line + 1
         self._count += 1
-        if self._count > MOST:
-            raise self._error(node, _TOO_MUCH)
+        if self._count > self._most:
+            raise self._error(node, _too_much(self._most))
         if len(path) > DEEPEST:
             raise self._error(node, _TOO_DEEP + ", or an alias that contains itself")
         if isinstance(node, yaml.ScalarNode):
@@ -253,7 +259,7 @@ class _Builder:
         if node.tag != _PLAIN and node.tag.removeprefix(_TAG) not in ("int", "float", "bool", "null"):
             raise self._error(node, f"the tag {short(node.tag)} is not known here: leave it away")
         try:
-            return _plain(text)
+            return _plain(text) if self._typed else text
         except ValueError:
             raise self._error(node, f"the number {short(text, 20)} has too many digits") from None
 

@@ -11,15 +11,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from rig_robot.common.yaml_reader import YamlError, read_yaml
 from rig_robot.recording.rosbag2_format import INFORMATION, METADATA_FILE
 
-_LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # libyaml, where it is installed, is ten times as fast
-_LARGEST = 2**24
-"""Largest size of a metadata.yaml [bytes]: that of some 50,000 files."""
-_DEEPEST = 50
-"""Deepest nesting: libyaml's composer recurses in C, and a deeper file would end the process."""
+_MOST = 2**17
+"""Most values of a metadata.yaml: those of some 10,000 files."""
 
 
 class MetadataError(ValueError):
@@ -34,40 +30,13 @@ def read_information(folder: Path) -> dict[str, Any]:
     """
     path = folder / METADATA_FILE
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-    except OSError as error:
-        raise MetadataError(f"{path} cannot be read: {error.strerror}") from None
-    if len(content) > _LARGEST:
-        raise MetadataError(f"{path} is larger than {_LARGEST >> 20} MiB: not a bag's metadata")
-    try:
-        tree = parse(content)
-    except (yaml.YAMLError, ValueError) as error:
-        raise MetadataError(f"{path} is not YAML: {' '.join(str(error).split())[:300]}") from None
+        tree = read_yaml(path, f"{path} is not a bag's", typed=False, most=_MOST).value
+    except YamlError as error:
+        raise MetadataError(str(error)) from None
     information = tree.get(INFORMATION) if isinstance(tree, dict) else None
     if not isinstance(information, dict):
         raise MetadataError(f"{path} is not a bag's: it has no {INFORMATION}")
     return information
-
-
-def parse(content: bytes | str) -> Any:
-    """Parse YAML into mappings, lists and text.
-
-    Raises:
-        ValueError: If it is nested too deeply, has tags, or is not in a Unicode encoding.
-        yaml.YAMLError: If it is not YAML.
-    """
-    depth = 0
-    for event in yaml.parse(content, Loader=_LOADER):
-        if (tag := getattr(event, "tag", None)) is not None and tag != "!":
-            raise ValueError(f"it has the tag {tag[:40]!r}, which no bag has")
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _DEEPEST:
-                raise ValueError(f"it is nested more than {_DEEPEST} deep")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-    return yaml.load(content, Loader=_LOADER)
 
 
 def entry(folder: Path, tree: Any, *keys: str) -> Any:

@@ -18,7 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, get_args
 
-import yaml
 import zstandard
 from mcap.data_stream import ReadDataStream, RecordBuilder
 from mcap.exceptions import McapError
@@ -43,8 +42,8 @@ from mcap.writer import MCAP0_MAGIC
 
 from rig_robot.common.durable_files import sync_directory
 from rig_robot.common.one_line import one_line
+from rig_robot.common.yaml_reader import parse_yaml
 from rig_robot.recording import rosbag2_format as bag
-from rig_robot.recording.bag_metadata import parse
 from rig_robot.recording.episode_reader import BROKEN
 from rig_robot.recording.episode_writer import CUSTOM, QOS, ROSBAG2, SERIALIZED, TYPE_HASH, open_name, publish
 from rig_robot.recording.mcap_file import decompress
@@ -253,9 +252,9 @@ def _unpack(chunk: Chunk) -> list[McapRecord]:
 def _custom_data(record: Metadata) -> dict[str, str]:
     """Return this stack's entries of the metadata in a file; none where they cannot be understood."""
     try:
-        custom = parse(record.metadata[SERIALIZED])["custom_data"]
+        custom = parse_yaml(record.metadata[SERIALIZED], SERIALIZED, typed=False).value["custom_data"]
         return {str(key): value for key, value in custom.items() if isinstance(value, str)}
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         return {}
 
 
