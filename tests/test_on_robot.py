@@ -459,7 +459,7 @@ def test_earlier_data_are_explored_and_pictures_of_elsewhere_are_seen_but_calibr
     learner.take("practised", [recorded[5]], explored=False)
     learner.recall("older", segments)
     assert "earlier data come first" in practice.said[-1]
-    with pytest.raises(ValueError, match=r"images are \(48, 48, 3\), expected \(64, 64, 3\)"):
+    with pytest.raises(ValueError, match=r"images are uint8 \(48, 48, 3\), expected uint8 \(64, 64, 3\)"):
         read_buffer(tmp_path / "old", 64, 2)
 
 

@@ -163,7 +163,7 @@ def cluster() -> Iterator[str]:
     pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[scale]'")
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     cluster.add_node(num_cpus=1)
     yield cluster.address
     cluster.shutdown()

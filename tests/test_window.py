@@ -119,7 +119,7 @@ def test_the_start_picture_is_a_frame_from_after_the_question_and_never_black(
                 executor.spin_once(timeout_sec=0.05)
 
         seen(50)
-        story = node._look()
+        story = node._next_view()
         arrived = next(story)
         assert not arrived(), "a frame of before does not count"
         seen(90)
