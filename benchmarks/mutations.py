@@ -22,7 +22,9 @@ ROOT = Path(__file__).parents[1]
 TESTS = ("test_safety.py", "test_supervisor.py", "test_freshness.py", "test_kinematics.py")
 SOURCES = (*sorted(ROOT.glob("rig_robot/arm/*.py")), ROOT / "rig_robot" / "common" / "message_age.py")
 """Where the checks stand; each piece of code below occurs once in them."""
-SOONEST = {"safety.py": "test_safety.py", "kinematics.py": "test_kinematics.py", "message_age.py": "test_freshness.py"}
+SOONEST = {"kinematics.py": "test_kinematics.py", "message_age.py": "test_freshness.py"} | dict.fromkeys(
+    ("safety.py", "limits.py", "tool_ramp.py", "twist_filter.py"), "test_safety.py"
+)
 """The tests that find most mutants of a file run first; of all others, those of the supervisor."""
 
 MUTANTS = (
