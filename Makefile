@@ -5,6 +5,8 @@ OLDEST ?=
 ARGS ?=
 # Most tests wait more than they compute.
 WORKERS ?= 4
+# Those of `make check` only compute, and each worker has to import torch first.
+CHECKERS ?= 2
 PYTHON ?= python3
 VENV := .venv$(if $(filter-out kilted,$(ROS)),-$(ROS))$(if $(OLDEST),-oldest)
 BIN := $(VENV)/bin
@@ -29,7 +31,7 @@ test: $(STAMP) ## Install, then run all tests, side by side
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: $(STAMP) lint ## Style, types and the quick tests that start no process: before a commit
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not processes and not slow' -q $(ARGS)
+	$(BIN)/python -m pytest -n $(CHECKERS) --dist loadgroup -m 'not processes and not slow' -q $(ARGS)
 
 lint: $(STAMP) ## Style, formatting and types
 	$(BIN)/ruff check .

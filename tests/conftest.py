@@ -13,7 +13,7 @@ import pytest
 
 from rig_robot.bringup.environment import dds_profile
 
-PROCESSES = ("subprocess", "Listener", "node_process", "NodeProcess", "start_training")
+PROCESSES = ("subprocess", "Listener", "node_process", "NodeProcess", "start_training", "assert_survives", "fuzz")
 """Names that a test module has imported if it starts processes."""
 WORKERS = 5
 """Largest number of workers of one run. Each has two domains, since tests of two systems use the next one, too."""

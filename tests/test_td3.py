@@ -96,6 +96,7 @@ def test_an_action_heads_for_more_than_it_covers(trained: Td3) -> None:
     assert (aim - 0.1 * data.action / ARGS.gain).norm(dim=1).mean() < 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", [0.0, 0.5, 1.0])
 def test_it_reaches_and_then_holds_still_whatever_the_delay(trained: Td3, late: float) -> None:
     latent, goal = torch.from_numpy(np.random.default_rng(2).uniform(-0.9, 0.9, (2, 200, 2)).astype(np.float32))
@@ -109,6 +110,7 @@ def test_it_reaches_and_then_holds_still_whatever_the_delay(trained: Td3, late: 
     assert (latent - previous).norm(dim=1).mean() < 0.02
 
 
+@pytest.mark.slow
 def test_the_value_of_a_place_is_what_the_critic_says_of_the_policys_action_there(trained: Td3) -> None:
     data = batch(np.random.default_rng(3), 500)
     with torch.no_grad():
