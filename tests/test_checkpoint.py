@@ -171,13 +171,14 @@ def mend(checkpoint: Path, entry: str, content: bytes) -> None:
     (checkpoint / "config.json").write_text(json.dumps(data))
 
 
-def test_tensors_that_are_not_finite_or_of_a_type_that_numpy_lacks_are_refused_though_their_sum_is_right(
+def test_tensors_that_are_not_finite_too_large_or_of_a_type_that_numpy_lacks_are_refused_though_their_sum_is_right(
     checkpoint: Path,
 ) -> None:
     tensors = safetensors.torch.load_file(checkpoint / "policy.safetensors")
     name = min(tensors)
     for other, words in (
         (tensors[name] * float("nan"), "has numbers that are not finite"),
+        (tensors[name] * 0 + 1e30, "or above 10000"),  # the policy's action would be no number
         (tensors[name].to(torch.float8_e4m3fn), "is not a safetensors file|does not fit"),
         (tensors[name].to(torch.bfloat16), "is not a safetensors file|does not fit"),
         (tensors[name][:1], "does not fit"),

@@ -36,6 +36,8 @@ VAE_FILE = "vae.safetensors"
 POLICY_FILE = "policy.safetensors"
 SCENE_FILE = "scene.safetensors"
 CURRENT = "current"
+LARGEST_NUMBER = 1e4
+"""Largest number in a tensor: networks with larger weights overflow; trained ones stay below a hundred."""
 LARGEST_LAYER = 65_536
 """Largest number of a layer's units"""
 LARGEST_LATENT = 1e6
@@ -294,8 +296,8 @@ def read_tensors(directory: Path, entry: VaeEntry | PolicyEntry | SceneEntry) ->
     except Exception as error:  # a KeyError for a type that numpy lacks, and what else its header may cause
         raise CheckpointError(f"{path} is not a safetensors file: {type(error).__name__}: {error}") from error
     for name, tensor in tensors.items():
-        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-            raise CheckpointError(f"{path}: {name[:80]} has numbers that are not finite")
+        if tensor.dtype.kind == "f" and not (np.abs(tensor) <= LARGEST_NUMBER).all():
+            raise CheckpointError(f"{path}: {name[:80]} has numbers that are not finite, or above {LARGEST_NUMBER:g}")
     return tensors
 
 
