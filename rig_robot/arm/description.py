@@ -19,6 +19,8 @@ from xml.parsers import expat
 import mujoco
 import numpy as np
 
+from rig_robot.common.one_line import one_line
+
 LARGEST = 16 * 2**20
 """Largest description that is read [bytes]."""
 MOST_BODIES = 2000
@@ -171,7 +173,7 @@ class Description:
             try:
                 model = self.spec.compile()
             except (ValueError, mujoco.FatalError) as error:
-                raise BadDescription(f"{self.named}: {_one_line(error)}") from None
+                raise BadDescription(f"{self.named}: {one_line(str(error))}") from None
         self._check_places(model)
         return model
 
@@ -234,7 +236,7 @@ def read_description(description: Path | str) -> Description:
         try:
             spec = mujoco.MjSpec.from_file(str(file)) if from_file else mujoco.MjSpec.from_string(text)
         except (ValueError, mujoco.FatalError) as error:
-            raise BadDescription(f"{named}: {_one_line(error)}") from None
+            raise BadDescription(f"{named}: {one_line(str(error))}") from None
     _check_counts(spec, named)
     _check_names(spec, named)
     return Description(spec, named, outline.followers)
@@ -392,8 +394,3 @@ def _numbers(vector: np.ndarray) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:40] + "..."
-
-
-def _one_line(error: object) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 300 else text[:300] + "..."

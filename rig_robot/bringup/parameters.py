@@ -54,6 +54,14 @@ ARM: Keys = {
 } | _ALL
 """Parameters of the arm node, which are also what an arm preset may say."""
 
+_GOALS: Keys = {
+    "checkpoint": text(),
+    "goals": whole(0, 1_000_000),
+    "seed": whole(0, 2**31 - 1),
+    "json": text(),
+    "scene": text(STILL),
+    "images": text(),
+}
 _PARAMETERS: dict[str, Keys] = {
     "arm": ARM,
     "camera": {
@@ -133,23 +141,8 @@ _PARAMETERS: dict[str, Keys] = {
         "image_width": whole(16, 1920),
         "image_height": whole(16, 1080),
     },
-    "sim_goals": {
-        "checkpoint": text(),
-        "goals": whole(0, 1_000_000),
-        "seed": whole(0, 2**31 - 1),
-        "json": text(),
-        "scene": text(STILL),
-        "images": text(),
-    },
-    "sim_practice": {
-        "checkpoint": text(),
-        "goals": whole(0, 1_000_000),
-        "seed": whole(0, 2**31 - 1),
-        "json": text(),
-        "scene": text(STILL),
-        "images": text(),
-        "steps": whole(0, 100_000_000),
-    },
+    "sim_goals": _GOALS,
+    "sim_practice": _GOALS | {"steps": whole(0, 100_000_000)},
     "sim_window": {},
 }
 PARAMETERS: dict[str, Keys] = {node: keys | _ALL for node, keys in _PARAMETERS.items()}

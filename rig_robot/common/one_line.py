@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 LONGEST = 900
-"""[characters]"""
+"""Longest line [characters]; what comes after it is left out."""
 
 
 def one_line(text: str) -> str:
