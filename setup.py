@@ -38,7 +38,7 @@ setup(
     packages=[*find_packages(include=["rig_robot", "rig_robot.*"]), "rig_sim"],
     # Only rig_sim is mapped: an entry for rig_robot would break `colcon build --symlink-install`.
     package_dir={"rig_sim": "sim"},
-    package_data={"rig_robot": ["models/**/*"], "rig_sim": ["assets/*.xml"]},
+    package_data={"rig_robot": ["models/**/*"], "rig_sim": ["assets/*.xml", "assets/photographs/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

@@ -36,6 +36,7 @@ from torch import nn
 
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.common.output_paths import check_folder
+from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import preset
 from rig_robot.learning.baselines.k_best import Generator, KBestTrainer
 from rig_robot.learning.representations import make
@@ -48,6 +49,7 @@ from rig_robot.learning.vae.vae_trainer import one_cycle, reparametrise
 
 HORIZON = 50
 CELL, NEAR, SAME = 0.025, 0.015, 0.002
+BOX = ActionBox.of("xy", (0.45, -0.2, 0.15), (0.75, 0.2, 0.15), 0.02)
 """Side of a cell of the workspace; how far a real image to compare with may be; when two samples are the same [m]"""
 Results = dict[str, Any]
 
@@ -124,7 +126,8 @@ def trained(args: Args, replay: ReplayBuffer, **changes: Any) -> tuple[Latent, P
     if args.quick:
         changes["vae_updates"] = 400
     torch.manual_seed(args.seed)
-    vae = make(preset("rig", out=Path(tempfile.gettempdir()), latent_size=4, **changes), 2)
+    args_of_run = preset("rig", out=Path(tempfile.gettempdir()), **({"representation": "latent"} | changes))
+    vae = make(args_of_run, BOX)
     assert isinstance(vae, Latent)
     for unit in range(vae.units):
         log = vae.fit(replay, unit, np.random.default_rng((args.seed, 1, unit)))

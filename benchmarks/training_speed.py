@@ -30,6 +30,7 @@ import tyro
 from torch import Tensor, nn
 
 from rig_robot.common.malloc_tuning import keep_large_blocks
+from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import TrainArgs, preset
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.goal_prior import Prior
@@ -37,9 +38,10 @@ from rig_robot.learning.vae.vae import Vae
 from rig_robot.learning.vae.vae_trainer import VaeTrainer
 
 ACTIONS, HORIZON, EPISODES = 2, 50, 100
+BOX = ActionBox.of("xy", (0.45, -0.2, 0.15), (0.75, 0.2, 0.15), 0.02)
 SETTINGS = {
     "original (rig-2018, latent 16)": preset("rig-2018", out=Path("unused"), latent_size=16),
-    "this project's default": preset("rig", out=Path("unused")),
+    "rig-vae": preset("rig-vae", out=Path("unused")),
 }
 RLKIT = {"TD3": "65 to 91 updates/s", "VAE": "1,030 to 1,330 images/s (48 pixels, 16/32/64 channels)"}
 Work = Callable[[], object]
@@ -58,7 +60,7 @@ class Args:
 def td3_updates(args: TrainArgs) -> Work:
     """Updates of TD3 on random walks."""
     images = np.zeros((EPISODES * (HORIZON + 1), args.image_size, args.image_size, 3), np.uint8)
-    rig, rng = Rig(args, ACTIONS, HORIZON, images), np.random.default_rng(0)
+    rig, rng = Rig(args, BOX, HORIZON, images), np.random.default_rng(0)
     for _ in range(EPISODES):
         latent = rng.normal(size=args.latent_size)
         rig.replay.start(latent)

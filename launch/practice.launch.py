@@ -17,7 +17,7 @@ ARGUMENTS: Arguments = {
     "goals": ("30", "In simulation: number of random goal images to show at the end."),
     "scene": (
         "plain",
-        "In simulation: scene around the arm, plain or shifted (camera turned, other table, less light).",
+        "In simulation: scene around the arm, plain, cluttered, colours, lab or shifted (docs/simulation.md).",
     ),
     "json": ("", "In simulation: JSON file for the results, written at the end."),
 }

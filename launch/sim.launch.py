@@ -19,7 +19,7 @@ ARGUMENTS: Arguments = {
     ),
     "steps": ("0", "Robot steps of practice, after which goals are shown; 0: practise until Ctrl-C."),
     "record": ("", "Folder for recorded episodes; if empty, only practice records, in its own directory."),
-    "scene": ("plain", "Scene around the arm: plain, or shifted (camera turned, other table, less light)."),
+    "scene": ("plain", "Scene around the arm: plain, cluttered, colours, lab, or shifted (docs/simulation.md)."),
     "goals": (
         "0",
         "Number of random goal images to show before ending; 0: until Ctrl-C; -1: none, you send the goals.",

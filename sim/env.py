@@ -54,8 +54,9 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
             drawn anew each step: on a robot, images and commands take their time. Until then the last motion goes on.
         scene: "plain", nothing changes but the arm; "cluttered", a box wanders over the table and the light changes,
             between episodes and slowly within; "colours", each episode has a table and a box, standing somewhere, of
-            other colours; "shifted", in all episodes the camera is turned by 5 degrees, the table of another colour and
-            the light dimmed. The box touches nothing. For one seed, starts, goals, delays are the same in all scenes.
+            other colours; "lab", all that happens in a lab (`lab.py`); "shifted", in all episodes the camera is turned
+            by 5 degrees, the table of another colour and the light dimmed. What is added touches nothing. For one seed,
+            starts, goals, delays are the same in all scenes.
         render_mode: "rgb_array" for pictures of the whole robot, for people.
     """
 
@@ -138,7 +139,11 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start an episode; `options` may give the `start` and the `goal` position ([2] or [3], m)."""
+        """Start an episode.
+
+        options: `start` and `goal` position ([2] or [3], m); `held_out`, whether the lab is of the kinds that training
+        never shows (see `lab.py`).
+        """
         super().reset(seed=seed)
         margin = np.where(self._moving, self.start_margin, 0.0)
         start = self.np_random.uniform(self.workspace_low + margin, self.workspace_high - margin)
@@ -146,7 +151,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         given = options or {}
         start = self._position(given["start"]) if "start" in given else start
         self._goal = self._position(given["goal"]) if "goal" in given else goal
-        self._begin_scene()
+        self._begin_scene(bool(given.get("held_out", False)))
         self._place(start)
         return self._observe(), self._info()
 
@@ -191,7 +196,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         """Return uint8 [480, 640, 3]: the camera's whole frame."""
         if self._frame_camera is None:
             self._frame_camera = Camera(self.world.model, *self.camera_size, self._view)
-        return self._frame_camera.render(self.world.data)
+        return self._frame_camera.render(self.world.data, self._look.sensor)
 
     def render(self) -> Image | None:  # type: ignore[override]
         """Return uint8 [480, 640, 3]: robot and table, for people; with `render_mode="rgb_array"`."""
@@ -206,9 +211,9 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
             if camera is not None:
                 camera.close()
 
-    def _begin_scene(self) -> None:
+    def _begin_scene(self, held_out: bool = False) -> None:
         """Draw the scene of a new episode, from a generator of its own: all else stays the same in every scene."""
-        self._scene = draw(self.scene, self._plain, self.np_random.spawn(1)[0])
+        self._scene = draw(self.scene, self._plain, self.np_random.spawn(1)[0], held_out)
         self._show_scene_at(0.0)
 
     def _show_scene_at(self, time: float) -> None:
@@ -218,9 +223,13 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
 
     def _apply(self, look: Look) -> None:
         """Give the model a look, unless it has it already."""
-        if look is not self._look:
-            apply_look(self.world.model, look)
-            self._look = look
+        if look is self._look:
+            return
+        self._look = look
+        if apply_look(self.world.model, look):
+            for camera in (self._eye, self._frame_camera, self._overview):
+                if camera is not None:
+                    camera.upload_textures()
 
     def _place(self, position: Vector) -> None:
         """Put the arm at rest with the tool at position [3]; the posture does not depend on the one before."""
@@ -252,7 +261,7 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         return np.append(given, self.workspace_low[2:])[:3] if len(given) == 2 else given
 
     def _image(self, data: mujoco.MjData) -> Image:
-        return self._eye.observe(data, self.image_size)
+        return self._eye.observe(data, self.image_size, self._look.sensor)
 
     def _observe(self) -> Observation:
         position = self.world.tool_position

@@ -25,13 +25,13 @@ from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.common.message_fields import stamp_ns, values
 from rig_robot.common.output_paths import check_file, check_folder
 from rig_robot.common.package_files import locate
-from rig_robot.common.scene_names import STILL
+from rig_robot.common.scene_names import SCENES
 from rig_robot.learning.training.metrics import sentence, summary
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
 from rig_robot.vision.image_decoding import from_raw
-from rig_sim.scenes import apply_still_scene
+from rig_sim.scenes import Scenery
 from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics, view
 
 LONGEST = 8.0
@@ -64,7 +64,8 @@ class GoalsNode(RigNode):
         seed = self.declare("seed", 0, "Seed of the goals.", low=0, high=2**31 - 1)
         self._json = self.declare("json", "", "File for the figures; none if empty.")
         check_file("json", Path(self._json) if self._json else None)
-        scene = self.declare("scene", "plain", "What goal images show beside the arm.", choices=STILL)
+        scene = self.declare("scene", "plain", "What goal images show beside the arm.", choices=SCENES)
+        scene_seed = self.declare("scene_seed", 0, "Seed of a changing scene.", low=0, high=2**31 - 1)
         images = self.declare("images", "", "Folder for one picture a goal; none if empty.")
         self._images = Path(images) if images else None
         if self._images is not None:
@@ -75,7 +76,7 @@ class GoalsNode(RigNode):
         self._workspace, self._orientation = config.workspace, config.action.tool_orientation
         self._random = np.random.default_rng(seed)
         self._world = World()
-        apply_still_scene(self._world.model, scene)
+        self._scenery = Scenery(self._world.model, scene, scene_seed)
         self._kinematics = kinematics()
         self._camera = Camera(self._world.model, *CAMERA_SIZE, view(config.action.axes))
 
@@ -237,7 +238,10 @@ class GoalsNode(RigNode):
     def _draw(self, position: np.ndarray) -> np.ndarray:
         """Return what the camera would see with the tool at position [3] m: uint8 [480, 640, 3]."""
         q = self._kinematics.solve(HOME, position, self._orientation)
-        return self._camera.render(self._world.at_rest(q))
+        sensor, changed = self._scenery.show_goal(self.get_clock().now().nanoseconds / 1e9)
+        if changed:
+            self._camera.upload_textures()
+        return self._camera.render(self._world.at_rest(q), sensor)
 
     def _next_view(self) -> Procedure[np.ndarray]:
         """Return the next camera frame, uint8 [480, 640, 3]; black where no pictures are stored.

@@ -15,13 +15,13 @@ from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.arm.kinematics import NotReached
 from rig_robot.common.message_fields import stamp_ns
-from rig_robot.common.scene_names import STILL
+from rig_robot.common.scene_names import SCENES
 from rig_robot.messages.diagnostics import WARN
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.ros.node import BadParameter, RigNode, run
 from rig_robot.ros.qos import COMMAND, OBSERVATION
 from rig_sim.robot import SimulatedRobot
-from rig_sim.scenes import apply_still_scene
+from rig_sim.scenes import Scenery
 from rig_sim.trajectory import Point, Refused
 from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, JOINTS, VIEWS, WORKSPACE_HIGH, WORKSPACE_LOW, Camera
 
@@ -46,7 +46,8 @@ class RobotNode(RigNode):
         )
         axes = self.declare("axes", "xy", "Axes of the task, each with a camera of its own.", choices=VIEWS)
         self._view = VIEWS[axes]
-        scene = self.declare("scene", "plain", "What the camera sees beside the arm.", choices=STILL)
+        scene = self.declare("scene", "plain", "What the camera sees beside the arm.", choices=SCENES)
+        scene_seed = self.declare("scene_seed", 0, "Seed of a changing scene.", low=0, high=2**31 - 1)
         self._speed = self.declare("speed", 1.0, "Simulated seconds per second.", low=0.01, high=100.0)
         self._publishes_time = self.declare(
             "publish_clock", False, "Publish simulated time on /clock and stamp with it."
@@ -64,7 +65,7 @@ class RobotNode(RigNode):
             self._robot = SimulatedRobot(start)
         except NotReached as why:
             raise BadParameter(f"start_position: {why}") from None
-        apply_still_scene(self._robot.world.model, scene)
+        self._scenery = Scenery(self._robot.world.model, scene, scene_seed)  # only `_render` uses it
         self._lock = threading.Lock()  # protects self._robot
         self._refused = 0
         self._lost_time = 0.0
@@ -171,9 +172,12 @@ class RobotNode(RigNode):
             with self._lock:
                 self._robot.show(shown)
                 stamp = self._stamp()
+            sensor, changed = self._scenery.show(stamp_ns(stamp) / 1e9)
+            if changed:
+                camera.upload_textures()
             mujoco.mj_kinematics(model, shown)
             mujoco.mj_camlight(model, shown)
-            image = rgb_to_image(camera.render(shown), stamp, "camera")
+            image = rgb_to_image(camera.render(shown, sensor), stamp, "camera")
             info.header = image.header
             reference = TimeReference(header=image.header, source="publish")
             with self._lock:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from rig_robot.arm.commands import Vector
 from rig_robot.arm.kinematics import Kinematics
 from rig_robot.vision.observation import Crop, Image, prepare
+from rig_sim.sensor import Sensor
 
 ASSETS = Path(__file__).parent / "assets"
 ROBOT = ASSETS / "sawyer.xml"
@@ -85,17 +86,26 @@ class Camera:
         self._option.geomgroup[1] = name != "camera"
         self._pixels = np.empty((height, width, 3), np.uint8)
 
-    def render(self, data: mujoco.MjData) -> Image:
-        """Return uint8 [height, width, 3] RGB of the state in data; a new array each time."""
+    def render(self, data: mujoco.MjData, sensor: Sensor | None = None) -> Image:
+        """Return uint8 [height, width, 3] RGB of the state in data, through a sensor; a new array each time."""
         self._draw(data)
-        return np.ascontiguousarray(self._pixels[::-1])
+        picture = np.ascontiguousarray(self._pixels[::-1])
+        return picture if sensor is None else sensor.develop(picture)
 
-    def observe(self, data: mujoco.MjData, size: int) -> Image:
+    def observe(self, data: mujoco.MjData, size: int, sensor: Sensor | None = None) -> Image:
         """Return uint8 [size, size, 3] RGB: the crop of the picture of the state in data, averaged down."""
+        if sensor is not None:
+            return prepare(self.render(data, sensor), self._crop, size)
         self._draw(data)
         if self._crop == WHOLE:  # turned over when it is small
             return np.ascontiguousarray(prepare(self._pixels, WHOLE, size)[::-1])
         return prepare(np.ascontiguousarray(self._pixels[::-1]), self._crop, size)
+
+    def upload_textures(self) -> None:
+        """Show the model's textures as they are now."""
+        self._renderer._gl_context.make_current()
+        for texture in range(self._renderer.model.ntex):
+            mujoco.mjr_uploadTexture(self._renderer.model, self._renderer._mjr_context, texture)
 
     def close(self) -> None:
         """Free the renderer; no more pictures can be drawn."""

@@ -23,6 +23,7 @@ from rig_robot.checkpoints.checkpoint import CONFIG_FILE, SCENE_FILE, VAE_FILE, 
 from rig_robot.commands.checkpoints import run
 from rig_robot.commands.options import CheckpointsOptions
 from rig_robot.inference.numpy_networks import Encoder, Policy
+from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import restore
 from rig_robot.learning.checkpoint_io import untrained as blank
@@ -55,7 +56,8 @@ def parse_to_learn_on(file: Path) -> None:
     directory = mended(file, untrained)
     config = read_config(directory)
     args = restore.arguments(config, file.parent, NAME)
-    rig = Rig(args, len(config.action.axes), 1, np.zeros((1, args.image_size, args.image_size, 3), np.uint8))
+    box = ActionBox.of_entries(config.action, config.workspace)
+    rig = Rig(args, box, 1, np.zeros((1, args.image_size, args.image_size, 3), np.uint8))
     restore.load(directory, config, rig)
 
 

@@ -11,15 +11,13 @@ import numpy as np
 import pytest
 
 import rig_sim  # noqa: F401  (registers the environment)
-from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.checkpoints.checkpoint import CheckpointError, PicturesEntry, read_config
-from rig_robot.common.package_files import locate
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.vision.goal_check import LIMIT, GoalCheck, pictures_entry, reconstruction_errors
 from rig_robot.vision.observation import CENTRE_SQUARE, prepare_goal
-from rig_sim.scenes import apply_still_scene
+from rig_sim.scenes import Scenery
 
-SHIPPED = Path(locate(SHIPPED_CHECKPOINT))
+SHIPPED = Path(__file__).parent / "data" / "plain_vae"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +34,7 @@ def own() -> np.ndarray:
 def goals(scene: str, count: int) -> np.ndarray:
     env = gymnasium.make("RigSawyerReachXY-v0", image_size=48).unwrapped
     env.reset(seed=0)
-    apply_still_scene(env.world.model, scene)
+    Scenery(env.world.model, scene, 0).show(0.0)
     rng = np.random.default_rng(0)
     return np.stack([env.render_goal(p) for p in rng.uniform(env.workspace_low, env.workspace_high, (count, 3))])
 

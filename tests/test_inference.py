@@ -13,6 +13,7 @@ from test_checkpoint import config
 from rig_robot.checkpoints.checkpoint import PriorEntry, save
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.rl.actor_critic import Actor
+from rig_robot.learning.vae.split_vae import SplitVae
 from rig_robot.learning.vae.vae import Vae, to_images, to_pixels
 
 
@@ -58,6 +59,37 @@ def test_numpy_and_torch_agree(tmp_path: Path, size: int, latent: int, channels:
             np.testing.assert_allclose(found, expected[0].numpy(), atol=1e-5)
         assert np.abs(encoder.decode(z).astype(int) - picture).max() <= 1
         np.testing.assert_allclose(policy.act(z, goal), action.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("size", "reach"), [(48, (7.5, 10.0)), (49, (7.5, 10.0, 6.25))])
+def test_numpy_and_torch_agree_on_a_split_vae(tmp_path: Path, size: int, reach: tuple[float, ...]) -> None:
+    torch.manual_seed(size)
+    vae, latent = SplitVae(size, reach, 5, (4, 8, 8)).eval(), len(reach)
+    vae.mean_image.copy_(torch.rand(3, size, size))
+    with torch.no_grad():
+        vae.controllable.sharpness += torch.rand(16)
+    actor = Actor(latent, 2, (8, 8)).state_dict()
+    written = dataclasses.replace(
+        config(),
+        vae=dataclasses.replace(config().vae, latent_size=latent, channels=(4, 8, 8), scene_size=5),
+        camera=dataclasses.replace(config().camera, image_size=size),
+        latent_prior=PriorEntry((0.0,) * latent, tuple(map(tuple, np.eye(latent).tolist()))),
+    )
+    tensors = {name: value.numpy() for name, value in vae.state_dict().items()}
+    save(tmp_path / "one", written, tensors, {f"actor.{name}": value.numpy() for name, value in actor.items()})
+    encoder, rng = Encoder(tmp_path / "one"), np.random.default_rng(0)
+    for _ in range(3):
+        image, scene = rng.integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+        z = rng.normal(scale=3, size=latent).astype(np.float32)
+        with torch.inference_mode():
+            mean, log_variance = vae.encode(to_pixels(image[None]))
+            picture = to_images(vae.decode(torch.from_numpy(z)[None], to_pixels(scene[None])))[0]
+            average = to_images(vae.decode_in(torch.from_numpy(z)[None], torch.zeros(1, 5)))[0]
+        for found, expected in zip(encoder.encode(image), (mean, log_variance), strict=True):
+            assert found.dtype == np.float32
+            np.testing.assert_allclose(found, expected[0].numpy(), atol=1e-4)
+        assert np.abs(encoder.decode(z, scene).astype(int) - picture).max() <= 1
+        assert np.abs(encoder.decode(z).astype(int) - average).max() <= 1
 
 
 def test_nodes_start_without_torch() -> None:

@@ -11,7 +11,8 @@ from gymnasium.utils.env_checker import check_env
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.common.scene_names import SCENES, STILL
 from rig_robot.vision.observation import prepare
-from rig_sim.scenes import apply_look, apply_still_scene, look_of
+from rig_sim import lab
+from rig_sim.scenes import CHANGE, Scenery, apply_look, look_of
 from rig_sim.world import SCENE, Camera, World
 
 NAMES = ("RigSawyerReachXY-v0", "RigSawyerReachXYZ-v0")
@@ -59,7 +60,10 @@ def test_in_the_plain_scene_nothing_of_the_others_is_left_to_see(made, name):
     for other in OTHERS:
         rollout(made(other, name), seed=0, steps=1)
     spec = mujoco.MjSpec.from_file(str(SCENE))
-    spec.delete(spec.body("distractor"))
+    for body in [body for body in spec.bodies if body.name.startswith(("distractor", "thing"))]:
+        spec.delete(body)
+    for geom in [geom for geom in spec.geoms if geom.material in ("cloth", "carpet", "gripper")]:
+        spec.delete(geom)
     model = spec.compile()
     data = mujoco.MjData(model)
     camera = Camera(model, *env.camera_size, env._view)
@@ -108,8 +112,10 @@ def test_starts_goals_and_motion_are_the_same_in_all_scenes(made):
 
 @pytest.mark.parametrize("scene", OTHERS)
 @pytest.mark.parametrize("name", NAMES)
-def test_in_every_scene_training_sees_what_the_camera_sees(made, scene, name):
-    """To within a 2 mm move, as in the plain scene (test_render_path.py)."""
+def test_in_every_scene_training_sees_what_the_camera_sees(made, scene, name, monkeypatch):
+    """To within a 2 mm move, as in the plain scene (test_render_path.py); in a lab, whose cloths have finer detail than
+    the render, 3 mm, and without its sensor's noise."""
+    monkeypatch.setattr(lab, "TRAINING_CAMERA", lab.TRAINING_CAMERA._replace(noise=0.0, blur=0.0, jpeg=(0, 1)))
     env = made(scene, name)
 
     def pictures(seed, position):
@@ -119,7 +125,7 @@ def test_in_every_scene_training_sees_what_the_camera_sees(made, scene, name):
     for seed in range(5):
         position = np.random.default_rng(seed).uniform(env.workspace_low, env.workspace_high)
         image, frame = pictures(seed, position)
-        moves = 0.002 * np.concatenate([np.eye(3), -np.eye(3)])[np.tile(env._moving, 2)]
+        moves = (0.003 if scene == "lab" else 0.002) * np.concatenate([np.eye(3), -np.eye(3)])[np.tile(env._moving, 2)]
         moved = min(rms(pictures(seed, position + move)[1], frame) for move in moves)
         assert rms(image, frame) < moved
 
@@ -165,7 +171,7 @@ def test_the_shifted_view_shows_the_whole_tool_in_every_corner_and_no_other_gree
 @pytest.mark.parametrize("scene", STILL)
 def test_the_simulated_robot_shows_a_scene_as_the_environment_does(made, scene):
     env, world = made(scene), World()
-    apply_still_scene(world.model, scene)
+    Scenery(world.model, scene, 0).show(0.0)
     camera = Camera(world.model, *env.camera_size, env._view)
     env.reset(seed=0)
     np.testing.assert_array_equal(camera.render(world.at_rest(env.world.joint_positions)), env.render_frame())
@@ -259,3 +265,53 @@ def test_a_goal_picture_of_a_cluttered_scene_was_taken_at_another_time(made):
         differences.append(rms(image, goal))
         np.testing.assert_array_equal(env._image(env.world.data), image)
     assert min(differences) > 5
+
+
+def kinds_of(env, held_out, episodes=30):
+    """What an environment's labs are made of: shapes of things, and cloths."""
+    shapes, cloths = set(), set()
+    for seed in range(episodes):
+        env.reset(seed=seed, options={"held_out": held_out})
+        for step in range(0, 50, 5):
+            look = env._scene.at(0.1 * step)
+            shapes |= {thing.kind for thing in look.things}
+            assert 2 <= len(look.things) <= 9 and look.sensor is not None
+        cloths |= {None if texture is None else texture.tobytes() for texture in (look.cloth, look.carpet)}
+    return shapes, cloths - {None}
+
+
+def test_a_held_out_lab_has_shapes_and_cloths_that_training_never_shows(made):
+    trained, held_out = (kinds_of(made("lab"), which) for which in (False, True))
+    assert trained[0] == {"box", "cylinder"} and held_out[0] == {"ellipsoid", "capsule"}
+    assert len(trained[1]) > 10 and len(held_out[1]) > 10 and not trained[1] & held_out[1]
+
+
+def test_a_lab_goes_on_changing_and_its_goal_pictures_show_the_same_room_at_another_time(made):
+    env = made("lab")
+    grippers = set()
+    for seed in range(12):
+        env.reset(seed=seed)
+        (first, later), goal = (env._scene.at(time) for time in (0.0, 2.0)), env._scene.goal
+        np.testing.assert_array_equal(first.table, goal.table)
+        assert (first.cloth is None) == (goal.cloth is None) and first.gripper == goal.gripper
+        assert not np.array_equal(first.lamp, goal.lamp) and not np.array_equal(first.lamp, later.lamp)
+        assert any(
+            not np.array_equal(one.place, two.place) for one, two in zip(first.things, later.things, strict=False)
+        )
+        for _ in range(3):
+            env.step(np.zeros(2))
+            assert env.world.data.ncon == 0, "nothing of the lab touches the arm"
+        grippers.add(first.gripper)
+    assert grippers == {False, True}
+
+
+def test_two_processes_show_the_same_lab_at_the_same_time_and_another_one_a_minute_later():
+    worlds = [World() for _ in range(2)]
+    robot, goals = (Scenery(world.model, "lab", 7) for world in worlds)
+    robot.show(1000.0)
+    goals.show_goal(1000.0)
+    colours = [world.model.material("table").rgba.copy() for world in worlds]
+    np.testing.assert_array_equal(*colours)
+    np.testing.assert_array_equal(worlds[0].model.tex_data, worlds[1].model.tex_data)
+    robot.show(1000.0 + CHANGE)
+    assert not np.array_equal(worlds[0].model.material("table").rgba, colours[0])

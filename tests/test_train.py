@@ -21,11 +21,20 @@ import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.checkpoints.checkpoint import read_config, resolve
 from rig_robot.cli import _environment as environment
 from rig_robot.inference.numpy_networks import Encoder, Policy
+from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Implementation, Method, TrainArgs, preset
 from rig_robot.learning.rig import Rig, frames
 from rig_robot.learning.training.evaluate import evaluate
 from rig_robot.learning.training.train import record, train
 from rig_robot.learning.training.training_state import load_notes, load_state, save_state
+
+
+def box(args: TrainArgs) -> ActionBox:
+    """Return the box of a run's environment."""
+    env = gymnasium.make(args.env)
+    env.close()
+    return ActionBox.of_environment(env.unwrapped)
+
 
 TINY = {
     "exploration_steps": 150,
@@ -122,7 +131,7 @@ def test_a_run_killed_in_every_phase_ends_as_if_it_had_not_been(run: Path, tmp_p
 def test_no_latent_outlives_the_vae_that_made_it(tmp_path: Path) -> None:
     args = TrainArgs(out=tmp_path, **TINY)
     env = gymnasium.make(args.env)
-    rig = Rig(args, 2, 50, np.zeros((frames(args, 50), 48, 48, 3), np.uint8))
+    rig = Rig(args, box(args), 50, np.zeros((frames(args, 50), 48, 48, 3), np.uint8))
     tuned = []
 
     def report(log: dict[str, float]) -> None:
@@ -142,11 +151,11 @@ def test_a_saved_state_is_the_whole_state(tmp_path: Path, implementation: Implem
     args = TrainArgs(out=tmp_path, implementation=implementation, **TINY)
     env = gymnasium.make(args.env)
     images = np.zeros((frames(args, 50), 48, 48, 3), np.uint8)
-    rig = Rig(args, 2, 50, images)
+    rig = Rig(args, box(args), 50, images)
     rig.run(env, lambda log: None)
     env.close()
     save_state(tmp_path, rig, {"note": 1})
-    other = Rig(dataclasses.replace(args, seed=5), 2, 50, images)
+    other = Rig(dataclasses.replace(args, seed=5), box(args), 50, images)
     load_state(tmp_path, other)
     assert load_notes(tmp_path) == {"note": 1}
     rng = [np.random.default_rng(0) for _ in range(2)]
@@ -158,7 +167,7 @@ def test_a_saved_state_is_the_whole_state(tmp_path: Path, implementation: Implem
 
 def test_going_on_with_other_arguments_is_refused_by_name(run: Path, tmp_path: Path) -> None:
     args = TrainArgs(out=tmp_path, **DRAWN)
-    rig = Rig(args, 2, 50, np.zeros((frames(args, 50), 48, 48, 3), np.uint8))
+    rig = Rig(args, box(args), 50, np.zeros((frames(args, 50), 48, 48, 3), np.uint8))
     (tmp_path / "state").mkdir()
     kept = {**json.loads((last(run) / "config.json").read_text())["training"], "gamma": 0.5}
     del kept["implementation"]  # as in a run of a version that did not have this argument yet
@@ -237,7 +246,8 @@ def test_the_lecture_spelt_out_in_the_documentation_is_the_preset() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"imagined": 0.0, "practice_goals": "seen"}, {"future": 0.0}, {"calibration": 0.0}]
+    "changes",
+    [{"imagined": 0.0, "practice_goals": "seen"}, {"future": 0.0}, {"representation": "latent", "calibration": 0.0}],
 )
 def test_what_rig_is_made_of_can_be_left_out(changes: dict, tmp_path: Path) -> None:
     args = preset("rig", out=tmp_path, **{**SMALL, "fine_tune_every": 0, "online_steps": 50, **changes})

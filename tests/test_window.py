@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
-from ros_harness import Listener, node_process
+from ros_harness import START_S, Listener, node_process
 from sensor_msgs.msg import Image
 from test_cli import rig
 
@@ -83,6 +83,11 @@ def test_the_window_shows_the_camera_and_the_goal_side_by_side(tmp_path: Path, l
         camera = listener.node.create_publisher(Image, "camera/image_raw", OBSERVATION)
         goals = listener.node.create_publisher(Image, "rig/goal/image", LATCHED)
         stamp = listener.node.get_clock().now().to_msg()
+        listener.until(
+            lambda: camera.get_subscription_count() and goals.get_subscription_count(),
+            "the window listens",
+            timeout_s=2 * START_S,  # it opens another window first, to see whether it can
+        )
 
         def shown(goal: tuple[int, int, int]) -> bool:
             camera.publish(rgb_to_image(np.full((480, 640, 3), RED, np.uint8), stamp, "camera"))

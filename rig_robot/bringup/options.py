@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rig_robot.common.scene_names import StillName
+from rig_robot.common.scene_names import SceneName
 
 SHIPPED_CHECKPOINT = "package://rig_robot/models/sawyer_reach_xy"
 
@@ -29,12 +29,13 @@ class SimOptions:
     """Robot steps of practice before it ends and `goals` are shown; 0: until Ctrl-C."""
     record: Path | None = None
     """Folder for recorded episodes (a practice has its own); nothing is recorded when not given."""
-    scene: StillName = "plain"
-    """What the camera sees beside the arm; shifted: the camera looks 5 degrees lower, another table, less light."""
+    scene: SceneName = "plain"
+    """What the camera sees beside the arm. cluttered: a moving box, changing light; colours: another table each minute;
+    lab: cloths, things, people, a real camera; shifted: the camera looks 5 degrees lower, another table, less light."""
     goals: int = 0
     """Random goal images to show before ending with a summary; 0: until Ctrl-C, -1: none, you send the goals."""
     seed: int = 0
-    """Seed of the random goals."""
+    """Seed of the random goals, and of a changing scene."""
     headless: bool = True
     """No window. `--no-headless` shows camera and goal side by side; it needs a display."""
     json: Path | None = None

@@ -6,7 +6,7 @@ compares the two.
 
 from __future__ import annotations
 
-from rig_robot.common.scene_names import STILL
+from rig_robot.common.scene_names import SCENES
 from rig_robot.common.yaml_schema import Key, number, numbers, text, texts, truth, whole
 
 Keys = dict[str, Key]
@@ -59,7 +59,8 @@ _GOALS: Keys = {
     "goals": whole(0, 1_000_000),
     "seed": whole(0, 2**31 - 1),
     "json": text(),
-    "scene": text(STILL),
+    "scene": text(SCENES),
+    "scene_seed": whole(0, 2**31 - 1),
     "images": text(),
 }
 _PARAMETERS: dict[str, Keys] = {
@@ -134,7 +135,8 @@ _PARAMETERS: dict[str, Keys] = {
     "sim": {
         "start_position": numbers(3),
         "axes": text(("xy", "xyz")),
-        "scene": text(STILL),
+        "scene": text(SCENES),
+        "scene_seed": whole(0, 2**31 - 1),
         "speed": number(0.01, 100.0),
         "publish_clock": truth(),
         "camera_rate": number(0.1, 120.0),

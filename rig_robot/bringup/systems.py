@@ -45,7 +45,7 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
     config = read_parameters(options.config or share("config", "sim.yaml"), NODES)
     with_checkpoint = {"checkpoint": checkpoint}
     node = _maker(config, options.namespace)
-    scene: Parameters = {"scene": options.scene}
+    scene: Parameters = {"scene": options.scene, "scene_seed": options.seed}
     seen = scene | {"axes": "xyz" if "z" in axes else "xy"}
     nodes = [
         node("sim", "rig_sim.robot_node", seen, vital=True, sends_frames=True),

@@ -30,7 +30,8 @@ from rig_robot.common.crop import wrong_crop
 from rig_robot.common.durable_files import sync_directory, write_synced
 from rig_robot.common.one_line import one_line
 
-FORMAT = 1
+FORMAT = 2
+"""Version that is written; versions before it are read, too. 2: VAEs can be split (`VaeEntry.scene_size`)."""
 CONFIG_FILE = "config.json"
 VAE_FILE = "vae.safetensors"
 POLICY_FILE = "policy.safetensors"
@@ -66,6 +67,8 @@ class VaeEntry:
     sha256: str = ""
     likelihood: str = "gaussian"
     """of a pixel given the latent: "gaussian" or "bernoulli" (see `vae.Vae`)"""
+    scene_size: int = 0
+    """numbers of a split VAE's exogenous latent (see `split_vae.SplitVae`); 0: a plain VAE"""
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,7 @@ def save(
     vae_sha256 = hashlib.sha256(vae_bytes).hexdigest()
     config = dataclasses.replace(
         config,
+        format=FORMAT,
         vae=dataclasses.replace(config.vae, sha256=vae_sha256),
         policy=dataclasses.replace(
             config.policy, sha256=hashlib.sha256(policy_bytes).hexdigest(), vae_sha256=vae_sha256
@@ -278,8 +282,8 @@ def read_entries(path: Path) -> CheckpointConfig:
     except (ValueError, RecursionError) as error:  # covers bytes that are not UTF-8
         raise CheckpointError(f"{path} is not JSON: {error}") from error
     found_format = data.get("format") if isinstance(data, dict) else None
-    if found_format != FORMAT:
-        raise CheckpointError(f"{path}: format is {found_format!r}, this version reads {FORMAT}")
+    if type(found_format) is not int or not 1 <= found_format <= FORMAT:
+        raise CheckpointError(f"{path}: format is {found_format!r}, this version reads 1 to {FORMAT}")
     config = typing.cast(CheckpointConfig, parse(CheckpointConfig, data, str(path)))
     _check(config, path)
     return config
@@ -321,6 +325,7 @@ def _check(config: CheckpointConfig, where: Path) -> None:
     samples = config.training.get("samples", 1)
     problems = {
         "vae.latent_size": (0 < size <= LARGEST_LAYER, f"above 0, at most {LARGEST_LAYER}"),
+        "vae.scene_size": (0 <= config.vae.scene_size <= LARGEST_LAYER, f"0 to {LARGEST_LAYER}"),
         "vae.channels": (_are_widths(config.vae.channels), f"numbers above 0, at most {LARGEST_LAYER}"),
         "policy.hidden": (_are_widths(config.policy.hidden), f"numbers above 0, at most {LARGEST_LAYER}"),
         "training": (
@@ -401,7 +406,7 @@ def check_robot(where: Path, camera: CameraEntry, action: ActionEntry, workspace
             raise CheckpointError(f"{where}: {name} is {str(value)[:200]}, expected {expected}")
 
 
-_LATER = frozenset({"likelihood", "scene", "pictures", "parent"})
+_LATER = frozenset({"likelihood", "scene", "pictures", "parent", "scene_size"})
 """Fields that older checkpoints lack, with the values that applied then."""
 
 

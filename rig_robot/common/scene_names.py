@@ -6,6 +6,6 @@ from typing import Literal, get_args
 
 StillName = Literal["plain", "shifted"]
 """Scenes in which only the arm moves; the whole system can run in these."""
-SceneName = Literal[StillName, "cluttered", "colours"]
+SceneName = Literal[StillName, "cluttered", "colours", "lab"]
 STILL: tuple[StillName, ...] = get_args(StillName)
 SCENES: tuple[SceneName, ...] = get_args(SceneName)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rig_robot.common.scene_names import SceneName
 from rig_robot.learning.representation_registry import REPRESENTATIONS
 
-Method = Literal["rig", "rig-lecture", "rig-2018", "pixels", "oracle"]
+Method = Literal["rig", "rig-lecture", "rig-vae", "rig-2018", "pixels", "oracle"]
 Implementation = Literal["fast", "readable"]
 if TYPE_CHECKING:
     Representation = str
@@ -23,6 +23,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "online_steps": (0, 10**9),
     "sticky": (1, 1000),
     "latent_size": (1, 1024),
+    "scene_size": (1, 1024),
     "beta": (0, 1e6),
     "calibration": (0, 1e6),
     "vae_updates": (1, 10**9),
@@ -64,8 +65,8 @@ class TrainArgs:
     """Directory for checkpoints, pictures and logs. A killed run goes on where it stopped."""
     method: Method = "rig"
     """Which defaults the other arguments have (docs/learning.md). rig: this project's; rig-lecture: the same with the
-    goals of the lecture's Algorithm 1; rig-2018: the original's; to compare, pixels: L2 between images as reward;
-    oracle: the tool's true position."""
+    goals of the lecture's Algorithm 1; rig-vae: with a plain VAE; rig-2018: the original's; to compare, pixels: L2
+    between images as reward; oracle: the tool's true position."""
     env: str = "RigSawyerReachXY-v0"
     """Gymnasium environment: RigSawyerReachXY-v0 or RigSawyerReachXYZ-v0."""
     scene: SceneName = "plain"
@@ -91,11 +92,17 @@ class TrainArgs:
     sticky: int = 10
     """Steps for which a random action is held: white noise covers half as much of the workspace."""
 
-    representation: Representation = "latent"
-    """What states and goals are made of. latent: of a VAE; conditional: of a VAE that is given the scene; pixels: the
-    image itself; state: the tool's true position."""
+    representation: Representation = "controllable"
+    """What states and goals are made of. controllable: of what the robot's actions control, in a split VAE; latent: of
+    a plain VAE; conditional: of a VAE that is given the scene; pixels: the image itself; state: the tool's true
+    position."""
+    anchor: Literal["actions", "proprioception"] = "actions"
+    """What the controllable latent is learned from. actions: from the robot's own actions and the walls of its box;
+    proprioception: from measured tool positions, which every robot has, and which help most with little data."""
     latent_size: int = 4
-    """Numbers in a latent (with pixels: principal axes that are kept)."""
+    """Numbers in a latent (with pixels: principal axes that are kept); a controllable one has one for each action."""
+    scene_size: int = 8
+    """Numbers in the split VAE's other latent, from which pictures of the room are redrawn."""
     channels: tuple[int, int, int] = (8, 16, 32)
     """Channels of the VAE's convolutions."""
     likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
@@ -103,14 +110,14 @@ class TrainArgs:
     beta: float = 20.0
     """Weight of the KL term against the reconstruction (gaussian: whose pixels have a standard deviation of 0.1)."""
     calibration: float = 500.0
-    """Weight of the loss that makes latents move in proportion to the robot's own actions; 0: a VAE alone."""
-    vae_updates: int = 800
+    """Weight of the loss that makes latents move in proportion to the robot's own actions; 0: a plain VAE alone."""
+    vae_updates: int = 1_400
     """Gradient steps of the first training of the VAE (line 2)."""
-    vae_learning_rate: float = 1e-3
+    vae_learning_rate: float = 2e-3
     """Peak learning rate of that training."""
     one_cycle: bool = True
     """Let the VAE's learning rate rise and fall again; constant otherwise."""
-    vae_batch: int = 128
+    vae_batch: int = 64
     """Images per VAE update."""
     fine_tune_every: int = 5
     """Episodes between two fine-tunings of the VAE (line 16); 0: never."""
@@ -190,6 +197,11 @@ class TrainArgs:
         if self.representation not in REPRESENTATIONS:
             known = ", ".join(REPRESENTATIONS)
             raise ValueError(f"representation is {self.representation}, expected one of {known}")
+        if self.representation == "controllable":
+            if not self.calibration:
+                raise ValueError("calibration is 0, expected above 0: only actions make a controllable latent")
+            if self.prior != "fitted":
+                raise ValueError(f"prior is {self.prior}, expected fitted: a controllable latent is in actions")
         if self.fine_tune_every and not REPRESENTATIONS[self.representation].has_vae:
             raise ValueError(
                 f"fine_tune_every is {self.fine_tune_every}, expected 0: no VAE makes {self.representation}"
@@ -216,6 +228,12 @@ def _check_delay(delay: tuple[float, float]) -> None:
         raise ValueError(f"action_delay is {delay}, expected (min, max) with 0 <= min <= max")
 
 
+PLAIN_VAE: dict[str, Any] = {
+    "representation": "latent",
+    "vae_updates": 800,
+    "vae_learning_rate": 1e-3,
+    "vae_batch": 128,
+}
 METHODS: dict[Method, dict[str, Any]] = {
     "rig": {},
     "rig-lecture": {
@@ -225,7 +243,9 @@ METHODS: dict[Method, dict[str, Any]] = {
         "imagined": 0.5,
         "replayed": 0.0,
     },
+    "rig-vae": PLAIN_VAE,
     "rig-2018": {
+        **PLAIN_VAE,
         "channels": (16, 32, 64),
         "likelihood": "bernoulli",
         "beta": 10 / 128,
@@ -257,6 +277,8 @@ METHODS: dict[Method, dict[str, Any]] = {
     "oracle": {"representation": "state", "fine_tune_every": 0},
 }
 """Which of the defaults of `TrainArgs` each method changes, and to what.
+
+rig-vae was this project's default before there were split VAEs: a plain VAE of the whole picture.
 
 rig-lecture has line 12 of Algorithm 1 as the lecture has it: half of the goals are replaced by z_g' ~ p(z), the others
 stay z_g. Only transitions of practice have a z_g to keep (line 9), so those of exploration train the VAE alone.

@@ -21,6 +21,7 @@ class Entry(NamedTuple):
 
 
 REPRESENTATIONS: dict[str, Entry] = {
+    "controllable": Entry("controllable", "ControllableLatent", has_vae=True),
     "latent": Entry("latent", "Latent", has_vae=True),
     "conditional": Entry("conditional", "ConditionalLatent", has_vae=True),
     "pixels": Entry("pixels", "Pixels"),

@@ -7,6 +7,7 @@ import gymnasium
 import numpy as np
 import torch
 
+from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.representations import make
 from rig_robot.learning.representations.base import Log
@@ -32,12 +33,19 @@ class Rig:
     on ends as it would have ended otherwise.
     """
 
-    def __init__(self, args: TrainArgs, action_size: int, horizon: int, images: np.ndarray) -> None:
-        """horizon: steps of an episode; images: uint8 [frames(args, horizon), S, S, 3], room for all images."""
+    def __init__(self, args: TrainArgs, box: ActionBox, horizon: int, images: np.ndarray) -> None:
+        """Make new networks and an empty replay buffer.
+
+        Args:
+            args: Of the run.
+            box: What the tool moves in.
+            horizon: Steps of an episode.
+            images: uint8 [frames(args, horizon), S, S, 3], room for all images.
+        """
         torch.manual_seed(args.seed)
-        self.args, self.action_size, self.horizon = args, action_size, horizon
-        self.representation = make(args, action_size)
-        size = self.representation.size
+        self.args, self.action_size, self.horizon = args, box.size, horizon
+        self.representation = make(args, box)
+        size, action_size = self.representation.size, box.size
         self.td3 = make_td3(size, action_size, args)
         self.replay = ReplayBuffer(len(images), size, action_size, images)
         self.prior = Prior(np.zeros(size), np.eye(size))

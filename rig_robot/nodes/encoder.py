@@ -64,6 +64,7 @@ class EncoderNode(RigNode):
         self._encoded = 0
         self._encoded_before = 0
         self._goal: Goal | None = None
+        self._scene: np.ndarray | None = None  # the last observation, in which imagined goals are drawn
         self._latents = self.publisher(Image, "rig/latent", OBSERVATION)
         self._goal_latents = self.publisher(Image, "rig/goal/latent", LATCHED)
         self._reconstructions = self.publisher(Image, "rig/goal/reconstruction", LATCHED)
@@ -78,10 +79,12 @@ class EncoderNode(RigNode):
 
     def _on_observation(self, message: Image) -> None:
         try:
-            encoded = self._encode(from_raw(message))
+            picture = from_raw(message)
+            encoded = self._encode(picture)
         except ValueError as error:
             self._rejections.reject(f"rig/observation/image: not encoded: {error}")
             return
+        self._scene = picture
         self._latents.publish(latent.to_message(encoded, message.header.stamp))
         self._rejections.accept()
         self._encoded += 1
@@ -106,7 +109,7 @@ class EncoderNode(RigNode):
             self._rejections.reject(f"rig/goal/image: not encoded, the old goal stays: {error}")
             return
         self._goal = Goal(picture, stamp, shown)
-        self._publish_goal(self._goal, goal, self._encoder.decode(goal.mean))
+        self._publish_goal(self._goal, goal, self._encoder.decode(goal.mean, picture))
 
     def _imagine_goal(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Sample a goal from the latent prior and publish it (RIG, Algorithm 1, line 4)."""
@@ -116,7 +119,7 @@ class EncoderNode(RigNode):
             response.success, response.message = False, "a goal was shown just now"  # the caller cannot know of it yet
             return response
         imagined = self._encoder.imagine(self._rng)
-        picture = self._encoder.decode(imagined)
+        picture = self._encoder.decode(imagined, self._scene)
         self._goal = Goal(picture, stamp, shown=False)
         self._publish_goal(self._goal, self._encode(picture)._replace(mean=imagined), picture)
         response.success, response.message = True, str(stamp_ns(stamp))
@@ -136,7 +139,7 @@ class EncoderNode(RigNode):
         self._running = self._swaps.take()
         if self._goal is not None:
             goal = self._encode(self._goal.picture)
-            self._publish_goal(self._goal, goal, self._encoder.decode(goal.mean))
+            self._publish_goal(self._goal, goal, self._encoder.decode(goal.mean, self._goal.picture))
         self.get_logger().info(f"encodes with {self._running.name}, VAE {self._encoder.vae_id}")
         self._swaps.answer(AnswerState.ACTIVE, self._running.name, "encodes")
 

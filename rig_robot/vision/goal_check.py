@@ -99,7 +99,7 @@ class GoalCheck:
             )
         if self.usual is None:
             return Verdict(None, grey, float("nan"), "; ".join(reasons))
-        reconstruction = self._encoder.decode(self._encoder.encode(picture)[0])
+        reconstruction = self._encoder.redraw(picture)
         errors = reconstruction_errors(picture[None], reconstruction[None])[0]
         usual = np.maximum([self.usual.missed, self.usual.missed_colour], _ROUNDING)
         worst = int(np.argmax(errors / usual))

@@ -14,7 +14,6 @@ from rig_robot.checkpoints.checkpoint import (
     PicturesEntry,
     PolicyEntry,
     PriorEntry,
-    VaeEntry,
     WorkspaceEntry,
     save,
 )
@@ -32,8 +31,8 @@ SCENE_OBSERVATIONS = 1000
 POLICY_PARTS = ("actor.", "critics.", "predictor.", "value.")
 """Parts of policy.safetensors: the actor, and the networks to learn on with; target networks begin as copies"""
 
-MOVES, LATE = "calibration.moves", "calibration.late"
-"""Tensors of policy.safetensors that only checkpoints made on a robot have"""
+CALIBRATION = "calibration."
+"""Beginning of the names of the tensors of policy.safetensors that only checkpoints made on a robot have"""
 
 
 def tensors(representation: Latent, td3: Td3) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -51,7 +50,7 @@ def scene(replay: ReplayBuffer, first: int = 0) -> dict[str, np.ndarray]:
 def known_pictures(representation: Latent, replay: ReplayBuffer, first: int = 0) -> PicturesEntry:
     """Return which pictures the VAE knows, by observations spread over the replay buffer from frame `first` on."""
     frames = replay.frames(_spread(replay, first))
-    return pictures_entry(frames.images, representation.decode(representation.encode(frames), frames.contexts))
+    return pictures_entry(frames.images, representation.redraw(frames))
 
 
 def _spread(replay: ReplayBuffer, first: int) -> np.ndarray:
@@ -61,6 +60,7 @@ def _spread(replay: ReplayBuffer, first: int) -> np.ndarray:
 
 
 def config(
+    representation: Latent,
     args: TrainArgs,
     camera: CameraEntry,
     action: ActionEntry,
@@ -73,7 +73,7 @@ def config(
     return CheckpointConfig(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seed=args.seed,
-        vae=VaeEntry(args.latent_size, args.channels, likelihood=args.likelihood),
+        vae=representation.entry(),
         policy=PolicyEntry(args.hidden),
         camera=camera,
         action=action,
@@ -109,11 +109,11 @@ def write(
     """
     assert isinstance(rig.representation, Latent)
     training = training | {"episodes": rig.episodes}
-    made = config(rig.args, like.camera, like.action, like.workspace, rig.prior, training, figures)
+    made = config(rig.representation, rig.args, like.camera, like.action, like.workspace, rig.prior, training, figures)
     vae, policy = tensors(rig.representation, rig.td3)
     if rig.representation.calibration is not None:
-        calibration = rig.representation.calibration.state_dict()
-        policy |= {MOVES: calibration["moves"].numpy(), LATE: calibration["late"].numpy()}
+        learnt = rig.representation.calibration.state_dict()
+        policy |= {CALIBRATION + name: tensor.numpy() for name, tensor in learnt.items()}
     for part, arrays in (("vae", vae), ("policy", policy)):
         for name, values in arrays.items():
             if not np.isfinite(values).all():

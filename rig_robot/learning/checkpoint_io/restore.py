@@ -8,14 +8,16 @@ import numpy as np
 import torch
 
 from rig_robot.checkpoints.checkpoint import CheckpointConfig, CheckpointError, read_tensors
+from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.checkpoint_io.export import LATE, MOVES
+from rig_robot.learning.checkpoint_io.export import CALIBRATION
 from rig_robot.learning.representations import find
 from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.td3 import Td3
-from rig_robot.learning.vae.vae_trainer import VaeTrainer
+from rig_robot.learning.vae.split_vae import SplitVae
+from rig_robot.learning.vae.vae import Vae
 
 PROBES = 2000
 """Latents and actions at which the predictor is evaluated"""
@@ -33,9 +35,11 @@ def arguments(config: CheckpointConfig, out: Path, name: str = "the checkpoint")
         CheckpointError: If they are missing or wrong, or a robot cannot learn on with them.
     """
     known: dict[str, Any] = {}
+    # A checkpoint from before there were split VAEs does not name its representation.
+    training = {"representation": "controllable" if config.vae.scene_size else "latent"} | config.training
     for key, hint in typing.get_type_hints(TrainArgs).items():
-        if key in config.training and key not in ("offline", "out"):
-            value = config.training[key]
+        if key in training and key not in ("offline", "out"):
+            value = training[key]
             known[key] = tuple(value) if isinstance(value, list) else value
             if not _fits(hint, known[key]):
                 raise CheckpointError(f"{name}: training.{key} is {repr(value)[:200]}, expected {_named(hint)}")
@@ -47,7 +51,7 @@ def arguments(config: CheckpointConfig, out: Path, name: str = "the checkpoint")
     if not find(args.representation).deployable or args.image_size != config.camera.image_size:
         raise CheckpointError(
             f"{name}: its `training` has representation {args.representation} and image_size {args.image_size}, "
-            f"expected latent and {config.camera.image_size}"
+            f"expected controllable or latent, and {config.camera.image_size}"
         )
     return args
 
@@ -72,6 +76,15 @@ def _named(hint: Any) -> str:
     return getattr(hint, "__name__", str(hint)) if isinstance(hint, type) else str(hint)
 
 
+def make_vae(config: CheckpointConfig) -> Vae | SplitVae:
+    """Return a new VAE of a checkpoint's architecture; the caller loads its weights."""
+    entry, size = config.vae, config.camera.image_size
+    if entry.scene_size:
+        reach = ActionBox.of_entries(config.action, config.workspace).reach.tolist()
+        return SplitVae(size, reach, entry.scene_size, entry.channels)
+    return Vae(size, entry.latent_size, entry.channels, "bernoulli" if entry.likelihood == "bernoulli" else "gaussian")
+
+
 def load(directory: Path, config: CheckpointConfig, rig: Rig) -> None:
     """Load a checkpoint's networks into `rig`, with target networks as copies and optimisers before their first step.
 
@@ -81,7 +94,9 @@ def load(directory: Path, config: CheckpointConfig, rig: Rig) -> None:
     vae, td3 = rig.representation, rig.td3
     assert isinstance(vae, Latent)
     tensors = {name: torch.from_numpy(array.copy()) for name, array in read_tensors(directory, config.policy).items()}
-    moves, late = tensors.pop(MOVES, None), tensors.pop(LATE, None)
+    learnt = {
+        name.removeprefix(CALIBRATION): tensors.pop(name) for name in list(tensors) if name.startswith(CALIBRATION)
+    }
     tensors |= {f"target_{name}": value for name, value in tensors.items() if name.startswith(("actor.", "critics."))}
     try:
         vae.vae.load_state_dict(
@@ -90,20 +105,18 @@ def load(directory: Path, config: CheckpointConfig, rig: Rig) -> None:
         td3.load_state_dict(tensors)
         rig.prior = Prior(np.array(config.latent_prior.mean), np.array(config.latent_prior.covariance))
         if vae.calibration is not None and config.trained:
-            with torch.no_grad():
-                if moves is None or late is None:
-                    moves, late = calibration(td3, rig.prior)
-                vae.calibration.moves.copy_(moves)
-                vae.calibration.late.copy_(late)
+            wanted = vae.calibration.state_dict().keys()
+            given = learnt or calibration(td3, rig.prior)
+            vae.calibration.load_state_dict({name: value for name, value in given.items() if name in wanted})
     except (RuntimeError, TypeError) as error:
         raise CheckpointError(f"{directory}: its tensors do not fit its `training`: {error}") from error
-    vae.trainer = VaeTrainer(vae.vae, rig.args.beta, vae.calibration, rig.args.calibration)
+    vae.reset_optimiser()
     td3.reset_optimisers()
 
 
 @torch.inference_mode()
-def calibration(td3: Td3, prior: Prior) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return how far a latent moves per action, [L, A], and the late share as a logit, from the predictor.
+def calibration(td3: Td3, prior: Prior) -> dict[str, torch.Tensor]:
+    """Return `moves`, how far a latent moves per action [L, A], and `late`, a share as a logit, from the predictor.
 
     The predictor maps a latent, the action before and the action to the next latent: least squares over latents of the
     prior gives the shares of the two actions. No image is needed, so the result is right also in a new view.
@@ -117,4 +130,4 @@ def calibration(td3: Td3, prior: Prior) -> tuple[torch.Tensor, torch.Tensor]:
     found = torch.linalg.lstsq(known, moved).solution
     early, late = found[size : 2 * size].T, found[:size].T
     share = (late.norm() / (late.norm() + early.norm())).clamp(0.01, 0.99)
-    return early + late, torch.logit(share)
+    return {"moves": early + late, "late": torch.logit(share)}

@@ -11,6 +11,7 @@ import torch
 
 from rig_robot.checkpoints import checkpoint
 from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry
+from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import export
 from rig_robot.learning.representations import find, make
@@ -32,15 +33,18 @@ def create(
     if args.image_size != camera.image_size:
         raise ValueError(f"image_size is {args.image_size}, expected {camera.image_size}, as the camera's entry says")
     if not find(args.representation).deployable:
-        raise ValueError(f"representation is {args.representation}, expected latent: robots act on latents")
+        raise ValueError(
+            f"representation is {args.representation}, expected controllable or latent: robots act on latents"
+        )
     if directory.exists():
         checkpoint.read_config(directory)
         return directory
     torch.manual_seed(args.seed)
-    representation = make(args, len(action.axes))
+    representation = make(args, ActionBox.of_entries(action, workspace))
     assert isinstance(representation, Latent)  # deployable representations are
-    td3 = make_td3(args.latent_size, len(action.axes), args)
-    prior = Prior(np.zeros(args.latent_size), np.eye(args.latent_size))
-    config = export.config(args, camera, action, workspace, prior, {"step": 0, "samples": 0}, {})
+    size = representation.size
+    td3 = make_td3(size, len(action.axes), args)
+    prior = Prior(np.zeros(size), np.eye(size))
+    config = export.config(representation, args, camera, action, workspace, prior, {"step": 0, "samples": 0}, {})
     checkpoint.save(directory, config, *export.tensors(representation, td3))
     return directory

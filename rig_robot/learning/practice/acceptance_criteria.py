@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from rig_robot.learning.rl.actor_critic import Actor
-from rig_robot.learning.rl.goal_prior import Prior
+from rig_robot.learning.vae.split_vae import SplitVae
 from rig_robot.learning.vae.vae import Vae, to_pixels
-from rig_robot.learning.vae.vae_trainer import loss
 
-ACTIVE_VARIANCE = 0.01
-"""A latent unit is active if the variance of the encoder's mean over the data is above this (Burda et al. 2016)"""
 LOSS_MARGIN = 1.02
 """A candidate's held-out loss may be so many times the present one: a smaller difference is chance"""
 REACH_MARGIN, REACH_CHANCE_MM = 1.15, 1.0
@@ -22,8 +19,6 @@ ALIKE = 0.25
 """Two policies act alike if their actions, in [-1, 1], differ by less than this on average"""
 ANGLE_MARGIN_DEG = 3.0
 """A policy points to the goal as well as another if its mean angle to the goal is at most so much larger"""
-IMAGINED = 300
-"""Pictures that the VAE imagines, to measure how far apart the pictures are that it knows"""
 PAIRS = 500
 """Pairs of frame and goal on which policies are compared"""
 NEAR_M, MANY = 0.02, 30
@@ -40,57 +35,34 @@ class Decision:
     figures: dict[str, Any] = field(default_factory=dict)
 
 
-@torch.inference_mode()
-def held_out_loss(vae: Vae, images: np.ndarray, beta: float) -> float:
-    """Return the VAE's loss (`vae_trainer.loss`), its mean over images: uint8 [N, S, S, 3]."""
-    noise = np.random.default_rng(0).standard_normal((len(images), vae.latent_size), dtype=np.float32)
-    return float(loss(vae, to_pixels(np.ascontiguousarray(images)), torch.from_numpy(noise), beta)[0])
+class VaeFigures(NamedTuple):
+    """How good a VAE is on held-out frames."""
+
+    loss: float
+    active_units: int
+    """numbers of the latent that vary"""
 
 
-@torch.inference_mode()
-def active_units(vae: Vae, images: np.ndarray) -> int:
-    """Return how many numbers of the latent vary with images: uint8 [N, S, S, 3]."""
-    means, _ = vae.encode(to_pixels(np.ascontiguousarray(images)))
-    return int((means.var(dim=0) > ACTIVE_VARIANCE).sum())
-
-
-@torch.inference_mode()
-def knows_view(vae: Vae, prior: Prior, images: np.ndarray) -> bool:
-    """Return whether the VAE was trained on the view that images (uint8 [N, S, S, 3]) show.
-
-    If so, its reconstructions are nearer to the images than the pictures that it imagines are to their own mean. The
-    variance of the images themselves is no measure: the arm may hold still.
-    """
-    pixels = to_pixels(np.ascontiguousarray(images))
-    missed = (vae.decode(vae.encode(pixels)[0]) - pixels).square().mean()
-    imagined = vae.decode(torch.from_numpy(prior.sample(np.random.default_rng(0), IMAGINED)))
-    return bool(missed < (imagined - imagined.mean(dim=0)).square().mean())
-
-
-def check_vae(present: Vae | None, candidate: Vae, images: np.ndarray, beta: float, least_units: int) -> Decision:
+def check_vae(present: VaeFigures | None, candidate: VaeFigures, frames: int, least_units: int) -> Decision:
     """Accept a VAE that has not collapsed and whose loss on held-out images is no worse than the present one's.
 
     Args:
         present: None where nothing was learned before.
         candidate: The newly trained one.
-        images: Held out: uint8 [N, S, S, 3].
-        beta: Weight of the KL term in the loss.
+        frames: Number of held-out frames.
         least_units: Active latent units that are needed: one for each axis that the arm moves along.
     """
-    if len(images) < 2:
-        return Decision(True, "no image is held out yet")
-    units = active_units(candidate, images)
-    found = held_out_loss(candidate, images, beta)
+    found, units = candidate
     figures = {"held_out_loss": round(found, 2), "active_units": units}
     if not np.isfinite(found):
-        return Decision(False, f"the loss on {len(images)} held-out images is {found}", figures)
+        return Decision(False, f"the loss on {frames} held-out images is {found}", figures)
     if units < least_units:
         reason = f"the VAE has collapsed: {units} active latent units, and the arm moves along {least_units} axes"
         return Decision(False, reason, figures)
-    seen = f"loss on {len(images)} held-out images {found:.1f}, {units} active latent units"
+    seen = f"loss on {frames} held-out images {found:.1f}, {units} active latent units"
     if present is None:
         return Decision(True, seen, figures)
-    before = held_out_loss(present, images, beta)
+    before = present.loss
     figures["held_out_loss_before"] = round(before, 2)
     return Decision(found <= LOSS_MARGIN * before, f"{seen}; of the present VAE: {before:.1f}", figures)
 
@@ -113,8 +85,8 @@ def check_reaching(present: Mapping[str, Any] | None, candidate: Mapping[str, An
 
 @torch.inference_mode()
 def check_actions(
-    present: tuple[Vae, Actor],
-    candidate: tuple[Vae, Actor],
+    present: tuple[Vae | SplitVae, Actor],
+    candidate: tuple[Vae | SplitVae, Actor],
     images: np.ndarray,
     positions: np.ndarray,
     axes: tuple[int, ...],

@@ -15,16 +15,19 @@ import torch
 from rig_robot.checkpoints import checkpoint
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
 from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.checkpoint_io import restore
 from rig_robot.learning.practice import acceptance_criteria
 from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.actor_critic import Actor
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 from rig_robot.learning.training.evaluate import figures, roll_out
+from rig_robot.learning.vae.measures import active_units
+from rig_robot.learning.vae.split_vae import SplitVae
 from rig_robot.learning.vae.vae import Vae
 
-IMAGES = 500
-"""Held-out images, the newest, on which a candidate is evaluated"""
+IMAGES, LEAST_IMAGES = 500, 2
+"""Held-out images, the newest, on which a candidate is evaluated; with fewer than the second, it is not"""
 SEED = 1
 """Seed of the goals of candidates; `rig eval` has another by default"""
 
@@ -88,22 +91,24 @@ class CandidateEvaluation:
     ) -> None:
         assert isinstance(rig.representation, Latent)
         self._root, self._rig, self._held_out, self._simulation = root, rig, held_out, simulation
-        self._vae = rig.representation.vae
+        self._representation = rig.representation
         self._axes = tuple("xyz".index(axis) for axis in config.action.axes)
-
-    def held_out_images(self, count: int = IMAGES) -> np.ndarray:
-        """Return the newest images that nothing is trained on, at most `count`: uint8 [N, S, S, 3]."""
-        return self._held_out.images[self._newest(count)]
 
     def held_out_loss(self) -> float:
         """Return the VAE's loss on held-out images; NaN where no episode is held out yet."""
-        images = self.held_out_images()
-        beta = self._rig.args.beta
-        return acceptance_criteria.held_out_loss(self._vae, images, beta) if len(images) else float("nan")
+        return self._loss(self._representation.vae) if self._newest(IMAGES) else float("nan")
 
-    def knows_view(self, images: np.ndarray) -> bool:
-        """Return whether the VAE was trained on the view of images: uint8 [N, S, S, 3]; True where N is 0."""
-        return not len(images) or acceptance_criteria.knows_view(self._vae, self._rig.prior, images)
+    def knows_view(self, replay: ReplayBuffer, count: int) -> bool:
+        """Return whether the VAE was trained on the view of the newest `count` frames of a buffer; True where none is.
+
+        replay: One that is trained on or held out.
+        """
+        frames = range(max(0, replay.size - count), replay.size)
+        return not frames or self._representation.knows_view(self._rig.prior, replay, frames)
+
+    def knows_held_out_view(self, count: int) -> bool:
+        """Return `knows_view` of the newest held-out frames."""
+        return self.knows_view(self._held_out, count)
 
     def compare(
         self, name: str, best: Mapping[str, Any], check_interrupt: Callable[[], None]
@@ -115,10 +120,16 @@ class CandidateEvaluation:
             best: Figures of the best checkpoint so far; empty where there was none.
             check_interrupt: See `ReachingSimulation.reach`.
         """
-        rig, images = self._rig, self.held_out_images()
+        rig, frames = self._rig, self._newest(IMAGES)
+        images = self._held_out.images[frames.start : frames.stop]
         trained = checkpoint.read_config(self._root / name).trained
         present = self._load(name) if trained else None
-        vae = acceptance_criteria.check_vae(present and present[0], self._vae, images, rig.args.beta, rig.action_size)
+        if len(frames) >= LEAST_IMAGES:
+            before = self._figures(present[0]) if present else None
+            found = self._figures(self._representation.vae)
+            vae = acceptance_criteria.check_vae(before, found, len(frames), rig.action_size)
+        else:
+            vae = acceptance_criteria.Decision(True, "no image is held out yet")
         if not vae.accepted:
             return vae
         if self._simulation is not None:
@@ -126,20 +137,28 @@ class CandidateEvaluation:
         elif present is None:
             return vae
         else:
-            positions = self._held_out.states[self._newest(IMAGES)]
-            candidate = self._vae, rig.td3.actor
+            positions = self._held_out.states[frames.start : frames.stop]
+            candidate = self._representation.vae, rig.td3.actor
             policy = acceptance_criteria.check_actions(present, candidate, images, positions, self._axes)
         return acceptance_criteria.Decision(policy.accepted, policy.reason, vae.figures | policy.figures)
 
-    def _newest(self, count: int) -> slice:
+    def _newest(self, count: int) -> range:
         size = self._held_out.size
-        return slice(max(0, size - count), size)
+        return range(max(0, size - count), size)
 
-    def _load(self, name: str) -> tuple[Vae, Actor]:
+    def _loss(self, vae: Vae | SplitVae) -> float:
+        return self._representation.held_out_loss(vae, self._held_out, self._newest(IMAGES))
+
+    def _figures(self, vae: Vae | SplitVae) -> acceptance_criteria.VaeFigures:
+        frames = self._newest(IMAGES)
+        units = active_units(vae, self._held_out.images[frames.start : frames.stop])
+        return acceptance_criteria.VaeFigures(self._loss(vae), units)
+
+    def _load(self, name: str) -> tuple[Vae | SplitVae, Actor]:
         """Return the networks of a checkpoint."""
-        directory, likelihood = self._root / name, self._rig.args.likelihood
+        directory = self._root / name
         config = checkpoint.read_config(directory)
-        vae = Vae(config.camera.image_size, config.vae.latent_size, config.vae.channels, likelihood)
+        vae = restore.make_vae(config)
         actor = Actor(config.vae.latent_size, self._rig.action_size, config.policy.hidden)
         policy = checkpoint.read_tensors(directory, config.policy)
         of_actor = {name.removeprefix("actor."): policy[name] for name in policy if name.startswith("actor.")}

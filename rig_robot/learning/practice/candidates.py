@@ -62,7 +62,7 @@ class Candidates:
             if not notes.figures or notes.found.get("mean_mm", 0) < notes.figures.get("mean_mm", 0):
                 notes.figures = notes.found
             evaluation = session.evaluation
-            known = evaluation.knows_view(evaluation.held_out_images(KNOWN_IMAGES))
+            known = evaluation.knows_held_out_view(KNOWN_IMAGES)
             notes.knows, notes.unknown = ViewKnowledge(bool(known)), 0
             notes.relearning = False
             session.tell(f"checkpoint {name} is current: {notes.verdict}")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from rig_robot.common.one_line import one_line
 from rig_robot.learning.practice.phases import Phase, ViewKnowledge
 from rig_robot.learning.practice.session import KNOWN_IMAGES, Session
 from rig_robot.learning.practice.state import HELD_OUT_EVERY
+from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 from rig_robot.recording.transitions import Segment
 
 HELD_OUT = 2
@@ -39,7 +38,8 @@ class EpisodeIntake:
             return
         notes.taken.append(name)
         notes.used += bool(frames)
-        view_known = self._check_view(segments) if frames and notes.phase is Phase.PRACTISE else True
+        took = session.state.held_out.replay if held_out else replay
+        view_known = self._check_view(took, frames) if frames and notes.phase is Phase.PRACTISE else True
         if frames and not held_out:
             if notes.phase in (Phase.GATHER, Phase.SEE):
                 if explored and rig.explored == episodes:
@@ -83,11 +83,13 @@ class EpisodeIntake:
         self._session.tell(one_line(f"episode {name} is left out: {why}"))
         self._session.state.save()
 
-    def _check_view(self, segments: Sequence[Segment]) -> bool:
-        """Return whether to learn from an episode's latents; begin to explore a view that the VAE does not know."""
+    def _check_view(self, replay: ReplayBuffer, frames: int) -> bool:
+        """Return whether to learn from an episode's latents; begin to explore a view that the VAE does not know.
+
+        The episode is the newest frames of a buffer.
+        """
         notes = self._session.notes
-        images = np.concatenate([segment.images for segment in segments])[:KNOWN_IMAGES]
-        known = self._session.evaluation.knows_view(images)
+        known = self._session.evaluation.knows_view(replay, min(frames, KNOWN_IMAGES))
         notes.unknown = 0 if known else notes.unknown + 1
         if notes.unknown >= notes.knows.unfamiliar_episodes_to_explore:
             self._explore_view()

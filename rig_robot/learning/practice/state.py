@@ -15,6 +15,7 @@ import torch
 
 from rig_robot.checkpoints import checkpoint
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.checkpoint_io import restore
 from rig_robot.learning.practice.frame_store import FrameStore
 from rig_robot.learning.practice.phases import Notes, Phase
@@ -111,17 +112,17 @@ class State:
             replayed=1 - args.future - args.imagined,
             seed=args.seed + notes.attempts,
         )
-        actions, size = len(config.action.axes), args.image_size
+        box, size = ActionBox.of_entries(config.action, config.workspace), args.image_size
         shape = (settings.capacity, size, size, 3)
         held_out_shape = (max(shape[0] // HELD_OUT_EVERY, 1), *shape[1:])
         generation, held_out_generation = notes.generations
         self.experience = FrameStore(self.work, "frames", generation, shape)
         self.held_out = FrameStore(self.work, "held_out", held_out_generation, held_out_shape)
-        self.rig = Rig(self.args, actions, 1, self.experience.images)
+        self.rig = Rig(self.args, box, 1, self.experience.images)
         self.experience.hold(self.rig.replay)
-        self.held_out.hold(ReplayBuffer(held_out_shape[0], args.latent_size, actions, self.held_out.images))
         assert isinstance(self.rig.representation, Latent)  # `restore.arguments` has seen to it
         self.vae = self.rig.representation
+        self.held_out.hold(ReplayBuffer(held_out_shape[0], self.vae.size, box.size, self.held_out.images))
         self.best = {}
 
     def save(self) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rig_robot.learning.representation_registry import REPRESENTATIONS
 
 if TYPE_CHECKING:
+    from rig_robot.learning.action_box import ActionBox
     from rig_robot.learning.arguments import TrainArgs
     from rig_robot.learning.representations.base import Representation
 
@@ -21,6 +22,9 @@ def find(name: str) -> type[Representation]:
     return getattr(importlib.import_module(f"{__name__}.{entry.module}"), entry.name)
 
 
-def make(args: TrainArgs, action_size: int) -> Representation:
-    """Return a new representation, which has learned nothing yet, of the kind that the arguments name."""
-    return find(args.representation)(args, action_size)
+def make(args: TrainArgs, box: ActionBox) -> Representation:
+    """Return a new representation, which has learned nothing yet, of the kind that the arguments name.
+
+    box: What the tool moves in; it has as many axes as actions.
+    """
+    return find(args.representation)(args, box)

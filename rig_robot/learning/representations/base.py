@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
 
@@ -19,7 +20,7 @@ Log = dict[str, float]
 class Representation(nn.Module, ABC):
     """e(s): what was seen, as a vector. It is learned in `units` units of work on D, the explored frames.
 
-    A subclass is made with the arguments of the run and the number A of the robot's actions.
+    A subclass is made with the arguments of the run and the box that the tool moves in.
     """
 
     size: int
@@ -30,7 +31,7 @@ class Representation(nn.Module, ABC):
     """whether a robot's encoder node can compute it, so that checkpoints are written"""
 
     @abstractmethod
-    def __init__(self, args: TrainArgs, action_size: int) -> None:
+    def __init__(self, args: TrainArgs, box: ActionBox) -> None:
         super().__init__()
 
     @abstractmethod

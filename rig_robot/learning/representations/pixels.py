@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.representations.base import Log, Representation
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
@@ -21,8 +22,8 @@ class Pixels(Representation):
     axes: Tensor
     scale: Tensor
 
-    def __init__(self, args: TrainArgs, action_size: int) -> None:
-        super().__init__(args, action_size)
+    def __init__(self, args: TrainArgs, box: ActionBox) -> None:
+        super().__init__(args, box)
         self.size, self.units = args.latent_size, 1
         pixels = 3 * args.image_size**2
         self.register_buffer("mean", torch.zeros(pixels))

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.representations.base import Log, Representation
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
@@ -15,10 +16,10 @@ class State(Representation):
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, args: TrainArgs, action_size: int) -> None:
-        super().__init__(args, action_size)
-        self.size, self.units = action_size, 1
-        self.register_buffer("centre", torch.zeros(action_size))
+    def __init__(self, args: TrainArgs, box: ActionBox) -> None:
+        super().__init__(args, box)
+        self.size, self.units = box.size, 1
+        self.register_buffer("centre", torch.zeros(box.size))
         self.register_buffer("scale", torch.ones(()))
 
     def fit(self, replay: ReplayBuffer, unit: int, rng: np.random.Generator) -> Log:

@@ -53,7 +53,7 @@ def roll_out(
     world: Any = env.unwrapped
     rollouts = []
     for episode_seed in HELD_OUT_SEEDS + np.random.default_rng((HELD_OUT_SEEDS, seed)).integers(2**30, size=goals):
-        observation, info = env.reset(seed=int(episode_seed))
+        observation, info = env.reset(seed=int(episode_seed), options={"held_out": True})
         start, goal_image = observation["image"], world.render_goal(observation["desired_goal"])
         goal = encode({"image": goal_image, "observation": observation["desired_goal"]}, start)
         distances, over = [info["distance"]], False

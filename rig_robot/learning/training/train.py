@@ -24,6 +24,7 @@ from rig_robot.checkpoints.checkpoint import (
 )
 from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.common.output_paths import check_folder
+from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import ExploreArgs, TrainArgs
 from rig_robot.learning.checkpoint_io import export
 from rig_robot.learning.checkpoint_io.export import plain
@@ -128,7 +129,9 @@ class _Run:
             (args.out / name).mkdir(parents=True, exist_ok=True)
         room = len(recorded["actions"]) if recorded else frames(args, horizon)
         shape = (room, args.image_size, args.image_size, 3)
-        self.rig = Rig(args, action_size, horizon, map_array(args.out / STATE / "images.npy", shape))
+        self.rig = Rig(
+            args, ActionBox.of_environment(self.world), horizon, map_array(args.out / STATE / "images.npy", shape)
+        )
         if saved:
             load_state(args.out / STATE, self.rig)
         elif recorded:
@@ -267,7 +270,9 @@ class _Run:
         )
         training = {"step": self.steps(), "samples": len(self.rig.replay)}
         training |= {key: round(self.notes[key], 1) for key in ("seconds", "cpu_seconds")}
+        assert isinstance(self.rig.representation, Latent)  # no other is deployable
         return export.config(
+            self.rig.representation,
             self.args,
             CameraEntry(width, height, tuple(world.crop), self.args.image_size),
             action,

@@ -35,25 +35,8 @@ class Vae(nn.Module):
         """likelihood: of a pixel given the latent; "bernoulli", as in the original, has a sigmoid and no mean image."""
         super().__init__()
         self.likelihood = likelihood
-        if len(channels) != len(KERNELS):
-            raise ValueError(f"channels is {tuple(channels)}: {len(KERNELS)} numbers wanted")
         self.image_size, self.latent_size = image_size, latent_size
-        sizes = sides(image_size)
-        if sizes[-1] < 1:
-            raise ValueError(f"image_size is {image_size}: at least 29 pixels wanted")
-        planes = [3, *channels]
-        down: list[nn.Module] = []
-        up: list[nn.Module] = []
-        for i, (kernel, stride) in enumerate(zip(KERNELS, STRIDES, strict=True)):
-            down += [nn.Conv2d(planes[i], planes[i + 1], kernel, stride), nn.ReLU(inplace=True)]
-            # The pixels that the encoder's stride left over come back as output padding.
-            padding = sizes[i] - ((sizes[i + 1] - 1) * stride + kernel)
-            up = [nn.ReLU(inplace=True), Upwards(planes[i + 1], planes[i], kernel, stride, 0, padding), *up]
-        features = channels[-1] * sizes[-1] ** 2
-        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(features, 2 * latent_size))
-        self.decoder = nn.Sequential(
-            nn.Linear(latent_size, features), _Unflatten(1, (channels[-1], sizes[-1], sizes[-1])), *up
-        )
+        self.encoder, self.decoder = halves(image_size, channels, 2 * latent_size, latent_size)
         self.register_buffer("mean_image", torch.full((3, image_size, image_size), 0.5))
 
     def encode(self, pixels: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -61,14 +44,35 @@ class Vae(nn.Module):
 
         context: For conditional VAEs; ignored here.
         """
-        mean, log_variance = self.encoder(pixels - _channels_last(self.mean_image)).chunk(2, dim=1)
+        mean, log_variance = self.encoder(pixels - channels_last(self.mean_image)).chunk(2, dim=1)
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
     def decode(self, latents: Tensor, context: Tensor | None = None) -> Tensor:
         """Decode latents, float32 [B, L], to pixels, float32 [B, 3, S, S], about in [0, 1]."""
         if self.likelihood == "bernoulli":
             return torch.sigmoid(self.decoder(latents))
-        return self.decoder(latents) + _channels_last(self.mean_image)
+        return self.decoder(latents) + channels_last(self.mean_image)
+
+
+def halves(image_size: int, channels: Sequence[int], encoded: int, decoded: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """Return a convolutional encoder, to `encoded` numbers, and a decoder that undoes it, from `decoded` numbers."""
+    if len(channels) != len(KERNELS):
+        raise ValueError(f"channels is {tuple(channels)}: {len(KERNELS)} numbers wanted")
+    sizes = sides(image_size)
+    if sizes[-1] < 1:
+        raise ValueError(f"image_size is {image_size}: at least 29 pixels wanted")
+    planes = [3, *channels]
+    down: list[nn.Module] = []
+    up: list[nn.Module] = []
+    for i, (kernel, stride) in enumerate(zip(KERNELS, STRIDES, strict=True)):
+        down += [nn.Conv2d(planes[i], planes[i + 1], kernel, stride), nn.ReLU(inplace=True)]
+        # The pixels that the encoder's stride left over come back as output padding.
+        padding = sizes[i] - ((sizes[i + 1] - 1) * stride + kernel)
+        up = [nn.ReLU(inplace=True), Upwards(planes[i + 1], planes[i], kernel, stride, 0, padding), *up]
+    features = channels[-1] * sizes[-1] ** 2
+    encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(features, encoded))
+    unflatten = _Unflatten(1, (channels[-1], sizes[-1], sizes[-1]))
+    return encoder, nn.Sequential(nn.Linear(decoded, features), unflatten, *up)
 
 
 class Upwards(nn.ConvTranspose2d):
@@ -77,7 +81,7 @@ class Upwards(nn.ConvTranspose2d):
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         assert self.bias is not None
         convolved = functional.conv_transpose2d(input, self.weight, None, self.stride, 0, self.output_padding)
-        return convolved.add_(_channels_last(self.bias[:, None, None].expand(convolved.shape[1:])))
+        return convolved.add_(channels_last(self.bias[:, None, None].expand(convolved.shape[1:])))
 
 
 class _Unflatten(nn.Unflatten):
@@ -87,7 +91,7 @@ class _Unflatten(nn.Unflatten):
         return super().forward(input).contiguous(memory_format=torch.channels_last)
 
 
-def _channels_last(image: Tensor) -> Tensor:
+def channels_last(image: Tensor) -> Tensor:
     """Return the same image [C, H, W] in the memory order channels-last."""
     return image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
 

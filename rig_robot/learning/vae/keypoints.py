@@ -1,0 +1,57 @@
+"""The encoder of the controllable latent: finds points of the arm in the picture, and from them where the tool is.
+
+Spatial soft-argmax (Levine et al. 2016, arXiv 1504.00702; Finn et al. 2016, 1509.06113) leaves of each map only where
+it is brightest. A box beside the arm that moves no map's maximum changes nothing, whereas fully connected layers on
+the same maps sum over all pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from rig_robot.inference.keypoint_architecture import CONTRAST_FLOOR, HIDDEN, KERNELS, MAPS, SPREAD, STRIDES, grid
+
+SHARPNESS = 2.5
+"""Logarithm of the inverse temperature at first. At 0, all maxima begin in the middle of the picture, and in a lab the
+latent often folds."""
+
+
+class KeypointEncoder(nn.Module):
+    """Convolutions at half resolution, the soft maximum of each of their maps, and a small network on its places."""
+
+    places: Tensor
+    spread: Tensor
+
+    def __init__(self, image_size: int, reach: Sequence[float]) -> None:
+        """reach: half the sides of the tool's box, in actions; it sets the scale of the output."""
+        super().__init__()
+        layers: list[nn.Module] = []
+        planes = 3
+        for kernel, stride in zip(KERNELS, STRIDES, strict=True):
+            layers += [nn.Conv2d(planes, MAPS, kernel, stride, kernel // 2), nn.ReLU(inplace=True)]
+            planes = MAPS
+        self.convolutions = nn.Sequential(*layers[:-1])  # the last maps are logits
+        self.sharpness = nn.Parameter(torch.full((MAPS,), SHARPNESS))
+        """[maps], logarithm of the inverse temperature of each soft maximum"""
+        self.head = nn.Sequential(nn.Linear(2 * MAPS, HIDDEN), nn.ReLU(inplace=True), nn.Linear(HIDDEN, len(reach)))
+        self.register_buffer("spread", SPREAD * torch.as_tensor(reach, dtype=torch.float32))
+        self.register_buffer("places", torch.from_numpy(grid(image_size)), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return the latents, float32 [B, A], of pixels, float32 [B, 3, S, S] in [0, 1]."""
+        return self.head(self.points(pixels).flatten(1)) * self.spread
+
+    def points(self, pixels: Tensor) -> Tensor:
+        """Return where each map is brightest: float32 [B, maps, 2], right and down in [-1, 1] across the picture."""
+        maps = self.convolutions(normalise(pixels)).flatten(2) * self.sharpness.exp()[:, None]
+        return maps.softmax(dim=2) @ self.places
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """Return pixels [B, 3, S, S] without each channel's mean over the picture, divided by the picture's contrast."""
+    centred = pixels - pixels.mean(dim=(2, 3), keepdim=True)
+    contrast = centred.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
+    return centred / (contrast + CONTRAST_FLOOR)
