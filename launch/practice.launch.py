@@ -15,6 +15,7 @@ ARGUMENTS: Arguments = {
     "train": ("true", "Train on the robot's computer; false where the trainer node runs on another one."),
     "steps": ("0", "In simulation: robot steps of practice, after which goals are shown; 0: practise until Ctrl-C."),
     "goals": ("30", "In simulation: number of random goal images to show at the end."),
+    "axes": ("xy", "In simulation, where no checkpoint says it: axes that the tool moves along, xy or xyz."),
     "scene": (
         "plain",
         "In simulation: scene around the arm, plain, cluttered, colours, lab or shifted (docs/simulation.md).",

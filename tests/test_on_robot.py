@@ -314,7 +314,7 @@ def test_a_worse_pair_is_not_published_and_the_present_one_goes_on(
     learner.fine_tune()
     practice.finish(lambda learner: learner.notes.phase == "judging")
     with torch.no_grad():
-        learner.state.vae.vae.encoder[-1].weight.zero_()  # it says the same of every picture
+        learner.state.vae.vae.controllable.head[-1].weight.zero_()  # it says the same of every picture
     practice.finish()
     assert practice.published == ["practice-000225"] and "collapsed" in practice.said[-1]
     assert all(torch.equal(before[name], tensor) for name, tensor in learner.state.vae.state_dict().items())

@@ -127,8 +127,7 @@ def test_the_arm_is_redrawn_where_c_says_in_the_room_that_u_says(trained: SplitV
     swapped = trained.decode(trained.controllable(here), there)
     apart = [e for e in range(10) if np.linalg.norm(room.places[e, 0] - room.places[e, -1]) > 3]
     assert len(apart) >= 3
-    for episode in apart:
-        right, wrong = ((swapped[episode] - frame[episode]).square().mean() for frame in (here, there))
-        assert right < wrong, f"room {episode}: the square is where the context had it"
+    right, wrong = ((swapped[apart] - frame[apart]).square().mean() for frame in (here, there))
+    assert right < 0.8 * wrong, f"{right:.4f}, {wrong:.4f}: the square is where the context had it"
     other = trained.decode(trained.controllable(here), here.flip(0))
     assert ((other - swapped).square().mean(dim=(1, 2, 3)) > 1e-3).any(), "the room is the context's"

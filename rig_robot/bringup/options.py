@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rig_robot.common.scene_names import SceneName
 
-SHIPPED_CHECKPOINT = "package://rig_robot/models/sawyer_reach_xy"
+SHIPPED = {"xy": "package://rig_robot/models/sawyer_reach_xy", "xyz": "package://rig_robot/models/sawyer_reach_xyz"}
+"""Checkpoints that come with the package, by the axes that the tool moves along"""
+SHIPPED_CHECKPOINT = SHIPPED["xy"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class SimOptions:
     """Robot steps of practice before it ends and `goals` are shown; 0: until Ctrl-C."""
     record: Path | None = None
     """Folder for recorded episodes (a practice has its own); nothing is recorded when not given."""
+    axes: Literal["xy", "xyz"] = "xy"
+    """Along which axes the tool moves, where no checkpoint says it: in the plane or in space."""
     scene: SceneName = "plain"
     """What the camera sees beside the arm. cluttered: a moving box, changing light; colours: another table each minute;
     lab: cloths, things, people, a real camera; shifted: the camera looks 5 degrees lower, another table, less light."""

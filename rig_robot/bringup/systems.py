@@ -11,9 +11,9 @@ from typing import Any
 from rig_robot.bringup import practice_directory as practice_data
 from rig_robot.bringup.arm_presets import ARM_MUST_SAY, arm_parameters, presets
 from rig_robot.bringup.node_spec import BringupError, NodeSpec, Parameters
-from rig_robot.bringup.options import SHIPPED_CHECKPOINT, RobotOptions, SimOptions
+from rig_robot.bringup.options import SHIPPED, RobotOptions, SimOptions
 from rig_robot.bringup.parameters import PARAMETERS
-from rig_robot.bringup.task_config import SECTION, read_task
+from rig_robot.bringup.task_config import SECTION, in_space, read_task
 from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, read_config, resolve
 from rig_robot.common import display
 from rig_robot.common.output_paths import check_file, check_folder
@@ -33,6 +33,8 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
     """
     if options.goals < -1:
         raise BringupError(f"goals is {options.goals}: must be a number of goals, 0 for no end, or -1 for none")
+    if options.axes not in SHIPPED:
+        raise BringupError(f"axes is {options.axes}: must be {' or '.join(SHIPPED)}")
     for name in ("seed", "steps"):
         if getattr(options, name) < 0:
             raise BringupError(f"{name} is {getattr(options, name)}: must be 0 or more")
@@ -119,6 +121,8 @@ def prepare_practice(options: SimOptions | RobotOptions) -> None:
     try:
         begun = (practice_data.of(options.data).checkpoints / CURRENT).exists()
         task = None if begun or options.checkpoint else read_task(options.config or share("config", "sim.yaml"))
+        if task is not None and isinstance(options, SimOptions) and options.axes == "xyz" and options.config is None:
+            task = in_space(task)
         practice_data.prepare(options.data, options.checkpoint, task)
     except ModuleNotFoundError as error:  # `ros2 launch` is run by the interpreter of ROS 2, which need not have torch
         raise BringupError(
@@ -215,7 +219,7 @@ def robot_notice(nodes: list[NodeSpec], given: Mapping[str, str]) -> list[str]:
 
 def _checkpoint(options: SimOptions | RobotOptions) -> tuple[str, tuple[str, ...]]:
     """Return the checkpoint, or the root of those, that the nodes load, and the axes that it moves along."""
-    place = options.checkpoint or SHIPPED_CHECKPOINT
+    place = options.checkpoint or SHIPPED[options.axes if isinstance(options, SimOptions) else "xy"]
     if options.practice:
         place = str(practice_data.of(options.data).checkpoints)
     # Of several the nodes get the root: one that is started anew loads what is current by then.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry
@@ -13,6 +13,9 @@ from rig_robot.common.yaml_schema import mapping, structure
 
 SECTION = "task"
 """Where it stands in a configuration file, beside the nodes."""
+
+SPACE = (0.12, 0.37)
+"""Lowest and highest place of the simulated tool in space [m]"""
 
 
 class TaskError(ValueError):
@@ -47,6 +50,17 @@ def read_task(file: Path) -> Task:
     except YamlError as error:
         raise TaskError(str(error)) from None
     return task
+
+
+def in_space(task: Task) -> Task:
+    """Return the simulation's task in the plane as the one in space: no axis is held, and the box has a height."""
+    (low_x, low_y, _), (high_x, high_y, _) = task.workspace.low, task.workspace.high
+    low, high = SPACE
+    return Task(
+        task.camera,
+        replace(task.action, axes=("x", "y", "z"), fixed={}),
+        WorkspaceEntry((low_x, low_y, low), (high_x, high_y, high)),
+    )
 
 
 def _check(document: Document, task: Task) -> None:

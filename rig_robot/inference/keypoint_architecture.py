@@ -17,6 +17,11 @@ CONTRAST_FLOOR = 0.05
 SPREAD = 0.5
 """A unit of the last layer is this share of half the tool's box."""
 
+FEATURES = 3 * MAPS
+"""Numbers by which familiar pictures are told: each point's place and how sharp it is."""
+LEAST_VARIANCE = 1e-6
+"""Of a point; sharper ones count as this sharp."""
+
 
 def side(image_size: int) -> int:
     """Return the side of the maps [pixels]."""

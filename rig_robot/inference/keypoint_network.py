@@ -6,7 +6,16 @@ import numpy as np
 
 from rig_robot.checkpoints.checkpoint import Tensors
 from rig_robot.inference.convolutions import Array, Convolution, Shapes
-from rig_robot.inference.keypoint_architecture import CONTRAST_FLOOR, HIDDEN, KERNELS, MAPS, STRIDES, grid
+from rig_robot.inference.keypoint_architecture import (
+    CONTRAST_FLOOR,
+    FEATURES,
+    HIDDEN,
+    KERNELS,
+    LEAST_VARIANCE,
+    MAPS,
+    STRIDES,
+    grid,
+)
 
 PREFIX = "controllable."
 
@@ -24,22 +33,37 @@ class KeypointNetwork:
         self._spread = tensors[f"{PREFIX}spread"]
         self._places = grid(image_size)
 
+        self._mean, self._whitening, self._usual = (
+            tensors[f"familiarity.{name}"] for name in ("mean", "whitening", "usual")
+        )
+
     def __call__(self, pixels: Array) -> Array:
         """Return the latent, float32 [A], of an image, float32 [S, S, 3] in [0, 1]."""
+        (first, first_bias), (second, second_bias) = self._head
+        hidden = np.maximum((self._weights(pixels) @ self._places).reshape(-1) @ first + first_bias, 0)
+        return (hidden @ second + second_bias) * self._spread
+
+    def unfamiliarity(self, pixels: Array) -> float:
+        """Return how far an image's features are from those of training, as a multiple of what is usual."""
+        weights = self._weights(pixels)
+        points = weights @ self._places
+        variance = weights @ np.square(self._places).sum(axis=1) - np.square(points).sum(axis=1)
+        features = np.concatenate((points.reshape(-1), 0.5 * np.log(np.maximum(variance, LEAST_VARIANCE))))
+        return float(np.linalg.norm((features - self._mean) @ self._whitening) / self._usual)
+
+    def _weights(self, pixels: Array) -> Array:
+        """Return the soft maximum of each map: float32 [maps, pixels]."""
         centred = pixels - pixels.mean(axis=(0, 1))
         x = centred / (np.sqrt(np.square(centred).mean()) + np.float32(CONTRAST_FLOOR))
         for convolution in self._convolutions[:-1]:
             x = np.maximum(convolution(x), 0)
         maps = self._convolutions[-1](x).reshape(-1, MAPS) * self._sharpness
         weights = np.exp(maps - maps.max(axis=0))
-        points = (weights.T @ self._places) / weights.sum(axis=0)[:, None]
-        (first, first_bias), (second, second_bias) = self._head
-        hidden = np.maximum(points.reshape(-1) @ first + first_bias, 0)
-        return (hidden @ second + second_bias) * self._spread
+        return (weights / weights.sum(axis=0)).T
 
 
 def keypoint_shapes(outputs: int) -> Shapes:
-    """Return name and shape of every tensor of `keypoints.KeypointEncoder`."""
+    """Return name and shape of every tensor of `keypoints.KeypointEncoder` and `familiarity.Familiarity`."""
     shapes: Shapes = {"sharpness": (MAPS,), "spread": (outputs,)}
     planes = 3
     for i, kernel in enumerate(KERNELS):
@@ -50,4 +74,6 @@ def keypoint_shapes(outputs: int) -> Shapes:
         planes = MAPS
     shapes |= {"head.0.weight": (HIDDEN, 2 * MAPS), "head.0.bias": (HIDDEN,)}
     shapes |= {"head.2.weight": (outputs, HIDDEN), "head.2.bias": (outputs,)}
-    return {PREFIX + name: shape for name, shape in shapes.items()}
+    familiarity: Shapes = {"mean": (FEATURES,), "whitening": (FEATURES, FEATURES), "usual": ()}
+    named = {PREFIX + name: shape for name, shape in shapes.items()}
+    return named | {f"familiarity.{name}": shape for name, shape in familiarity.items()}

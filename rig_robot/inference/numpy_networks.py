@@ -89,6 +89,10 @@ class Encoder:
         pixels = 1 / (1 + np.exp(-x)) if entry.likelihood == "bernoulli" else x + self.mean_image
         return (pixels.clip(0, 1) * 255).round().astype(np.uint8)
 
+    def unfamiliarity(self, image: np.ndarray) -> float | None:
+        """Return how far an image is from those of training, as a multiple of what is usual; None for a plain VAE."""
+        return None if self._keypoints is None else self._keypoints.unfamiliarity(self._pixels(image))
+
     def redraw(self, image: np.ndarray) -> np.ndarray:
         """Encode an image and decode it again, uint8 [S, S, 3] RGB each: all that the networks know of it."""
         return self.decode(self.encode(image)[0], image)

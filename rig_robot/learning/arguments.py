@@ -26,6 +26,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "scene_size": (1, 1024),
     "beta": (0, 1e6),
     "calibration": (0, 1e6),
+    "augmentation": (0, 1),
     "vae_updates": (1, 10**9),
     "vae_learning_rate": (0, 1),
     "vae_batch": (4, 100_000),
@@ -109,6 +110,8 @@ class TrainArgs:
     """Distribution of a pixel given the latent."""
     beta: float = 20.0
     """Weight of the KL term against the reconstruction (gaussian: whose pixels have a standard deviation of 0.1)."""
+    augmentation: float = 1.0
+    """How strongly pictures are changed, each on its own, while the controllable latent is learned: 0 to 1."""
     calibration: float = 500.0
     """Weight of the loss that makes latents move in proportion to the robot's own actions; 0: a plain VAE alone."""
     vae_updates: int = 1_400

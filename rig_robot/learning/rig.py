@@ -154,6 +154,7 @@ class Rig:
 
     def encode_replay(self) -> float:
         """Encode all frames with the present VAE and fit the prior; return the mean distance that latents moved."""
+        self.representation.finish(self.replay)
         latents = self.replay.latents[: self.replay.size]
         encoded = self.representation.encode_all(self.replay)
         moved = float(np.linalg.norm(encoded - latents, axis=1).mean())

@@ -1,7 +1,9 @@
-"""Checks whether the VAE knows what a goal picture shows: compares its error there with its error on training data.
+"""Checks whether the VAE knows what a goal picture shows.
 
 The policy knows of a goal only the latent. A picture unlike all training pictures gets an arbitrary latent, and the
-arm would go anywhere in its box. This module imports no torch: the goal node and training share it.
+arm would go anywhere in its box. A split VAE must find the arm's points where training pictures have them, whatever
+else there is to see (`learning/vae/familiarity.py`); a plain one must redraw the picture as well as those of training.
+This module imports no torch: the goal node and training share it.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.vision.observation import Image
 
 LIMIT = 1.25
-"""A picture is unknown where the VAE's error is more than so many times its usual error; docs/goals.md says how this
-was measured."""
+"""A picture is unknown where a plain VAE's error is more than so many times its usual error; docs/goals.md says how
+this was measured."""
+FAR = 1.5
+"""A picture is unknown where the points that a split VAE finds are more than so many times as far off as usual."""
 USUAL = 0.99
 """The usual error that a checkpoint stores: this share of the training pictures has no larger one."""
 _GREY, _COLOURED = 0.25, 0.04
@@ -37,7 +41,7 @@ class Verdict(NamedTuple):
     grey: bool
     """the picture has no colour, and the training pictures have"""
     times: float
-    """the VAE's error as a multiple of its usual error; NaN: undecided"""
+    """the VAE's error, or how far off points are, as a multiple of what is usual; NaN: undecided"""
     text: str
     """why it is not known or grey, with the figures; empty where nothing is wrong"""
 
@@ -99,6 +103,14 @@ class GoalCheck:
             )
         if self.usual is None:
             return Verdict(None, grey, float("nan"), "; ".join(reasons))
+        distance = self._encoder.unfamiliarity(picture)
+        if distance is not None:
+            if distance > FAR:
+                reasons.append(
+                    "the VAE does not know what it shows: the arm is not to be seen as in training, "
+                    f"{distance:.1f} times as far off as usual (known: up to {FAR:g} times)"
+                )
+            return Verdict(distance <= FAR, grey, distance, "; ".join(reasons))
         reconstruction = self._encoder.redraw(picture)
         errors = reconstruction_errors(picture[None], reconstruction[None])[0]
         usual = np.maximum([self.usual.missed, self.usual.missed_colour], _ROUNDING)

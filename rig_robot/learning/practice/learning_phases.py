@@ -43,6 +43,7 @@ class LearningPhases:
         state.encode(chunk)
         notes.step = chunk.stop
         if chunk.stop == replay.size:
+            state.vae.finish(replay)
             if state.args.prior == "fitted":
                 state.rig.prior = Prior.fit(replay.latents[: replay.size])
             notes.enter(notes.after or Phase.PRACTISE)

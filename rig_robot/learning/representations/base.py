@@ -38,6 +38,9 @@ class Representation(nn.Module, ABC):
     def fit(self, replay: ReplayBuffer, unit: int, rng: np.random.Generator) -> Log:
         """Do one unit of learning on everything in the buffer; unit: its number, from 0. Returns what to log."""
 
+    def finish(self, replay: ReplayBuffer) -> None:
+        """Do what is left to do whenever the whole buffer is about to be encoded anew."""
+
     @abstractmethod
     def forward(self, frames: Frames) -> Tensor:
         """Return the vectors of frames: float32 [B, L]."""

@@ -16,11 +16,12 @@ from rig_robot.learning.vae.measures import motion_error, redraw_error
 from rig_robot.learning.vae.split_trainer import Path, SetPoint, SplitVaeTrainer
 from rig_robot.learning.vae.split_vae import SplitVae
 from rig_robot.learning.vae.vae import to_pixels
+from rig_robot.vision.goal_check import FAR
 
 APART = 5
 """Steps between the two frames of a pair on which a VAE is measured"""
-KNOWN = 0.75
-"""A view is known where latents are no further than this from where the actions lead [actions]"""
+FAMILIAR = 1_000
+"""Most frames from which it is noted what familiar pictures look like"""
 
 
 class ControllableLatent(Latent):
@@ -61,7 +62,7 @@ class ControllableLatent(Latent):
             path,
             rate,
             rng,
-            strength(progress),
+            self.args.augmentation * strength(progress),
             others if others is None else others[np.sort(rng.integers(len(others), size=min(len(others), 32)))],
             self.box.coordinates(replay.states[every]) if self.args.anchor == "proprioception" else None,
         )
@@ -79,9 +80,17 @@ class ControllableLatent(Latent):
         redrawn = redraw_error(vae, first, second, self.args.beta)
         return redrawn + self.args.calibration * self._motion_error(vae, replay, pair)
 
+    @torch.inference_mode()
+    def finish(self, replay: ReplayBuffer) -> None:
+        """Note what pictures of this arm look like, by which others are told from them."""
+        frames = np.linspace(0, replay.size - 1, min(replay.size, FAMILIAR)).astype(int)
+        self.vae.familiarity.fit(self.vae.controllable.features(to_pixels(replay.images[frames])))
+
+    @torch.inference_mode()
     def knows_view(self, prior: Prior, replay: ReplayBuffer, frames: range) -> bool:
-        """Return whether latents move in these frames as the actions between them say."""
-        return self._motion_error(self.vae, replay, _all_pairs(replay, frames)) < KNOWN
+        """Return whether most of these frames show the arm as those of training do."""
+        features = self.vae.controllable.features(to_pixels(replay.images[frames.start : frames.stop]))
+        return bool(self.vae.familiarity(features).median() <= FAR)
 
     def _motion_error(self, vae: SplitVae, replay: ReplayBuffer, pair: np.ndarray) -> float:
         return motion_error(vae, self.calibration, replay.images[pair.reshape(-1)], path_between(replay, *pair))

@@ -12,21 +12,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-GAIN = (-0.35, 0.18)
+GAIN = (-0.7, 0.35)
 """Range of the logarithm of the light"""
-TINT, CONTRAST = 0.08, 0.15
+TINT, CONTRAST = 0.15, 0.3
 """Range of the logarithm, either way: of each colour's gain, and of the contrast about the mean"""
-RAMP = 0.15
+RAMP = 0.3
 """How much brighter or darker a side of the picture can be, along each axis"""
-TEXTURE, TEXTURED = 0.12, 0.5
+TEXTURE, TEXTURED = 0.25, 0.5
 """Amplitude of a coarse texture, values in [0, 1], and the share of pictures that have one"""
 COARSE = (3, 12)
 """Cells of the texture along a side, at least and at most"""
-PATCHES, PATCHED = 3, 0.3
+PATCHES, PATCHED = 3, 0.6
 """Most patches in a picture, and the probability of each; the last is cut from another picture, the others are plain"""
 PATCH = (4, 12)
 """Sides of a patch [pixels of 48]"""
-NOISE = 0.03
+NOISE = 0.06
 """Largest standard deviation of the noise"""
 
 

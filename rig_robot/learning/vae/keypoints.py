@@ -12,7 +12,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rig_robot.inference.keypoint_architecture import CONTRAST_FLOOR, HIDDEN, KERNELS, MAPS, SPREAD, STRIDES, grid
+from rig_robot.inference.keypoint_architecture import (
+    CONTRAST_FLOOR,
+    HIDDEN,
+    KERNELS,
+    LEAST_VARIANCE,
+    MAPS,
+    SPREAD,
+    STRIDES,
+    grid,
+)
 
 SHARPNESS = 2.5
 """Logarithm of the inverse temperature at first. At 0, all maxima begin in the middle of the picture, and in a lab the
@@ -42,12 +51,22 @@ class KeypointEncoder(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return the latents, float32 [B, A], of pixels, float32 [B, 3, S, S] in [0, 1]."""
-        return self.head(self.points(pixels).flatten(1)) * self.spread
+        return self.head((self._weights(pixels) @ self.places).flatten(1)) * self.spread
 
-    def points(self, pixels: Tensor) -> Tensor:
-        """Return where each map is brightest: float32 [B, maps, 2], right and down in [-1, 1] across the picture."""
+    def features(self, pixels: Tensor) -> Tensor:
+        """Return where each map is brightest and how sharply, by which familiar pictures are told: float32 [B, F].
+
+        First the points, right and down in [-1, 1] across the picture, then the logarithms of their spreads.
+        """
+        weights = self._weights(pixels)
+        points = weights @ self.places
+        variance = weights @ self.places.square().sum(dim=1) - points.square().sum(dim=2)
+        return torch.cat((points.flatten(1), 0.5 * variance.clamp(min=LEAST_VARIANCE).log()), dim=1)
+
+    def _weights(self, pixels: Tensor) -> Tensor:
+        """Return the soft maximum of each map: float32 [B, maps, pixels], each map's sum 1."""
         maps = self.convolutions(normalise(pixels)).flatten(2) * self.sharpness.exp()[:, None]
-        return maps.softmax(dim=2) @ self.places
+        return maps.softmax(dim=2)
 
 
 def normalise(pixels: Tensor) -> Tensor:

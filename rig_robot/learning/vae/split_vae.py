@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rig_robot.inference.vae_architecture import LOG_VARIANCE_RANGE
+from rig_robot.learning.vae.familiarity import Familiarity
 from rig_robot.learning.vae.keypoints import KeypointEncoder
 from rig_robot.learning.vae.vae import channels_last, halves
 
@@ -42,6 +43,7 @@ class SplitVae(nn.Module):
         super().__init__()
         self.image_size, self.latent_size, self.scene_size = image_size, len(reach), scene_size
         self.controllable = KeypointEncoder(image_size, reach)
+        self.familiarity = Familiarity()
         self.encoder, self.decoder = halves(image_size, channels, 2 * scene_size, len(reach) + scene_size)
         self.register_buffer("mean_image", torch.full((3, image_size, image_size), 0.5))
         self.register_buffer("reach", torch.as_tensor(reach, dtype=torch.float32))
