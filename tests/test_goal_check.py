@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 import rig_sim  # noqa: F401  (registers the environment)
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.checkpoints.checkpoint import CheckpointError, PicturesEntry, read_config
+from rig_robot.common.package_files import locate
 from rig_robot.inference.numpy_networks import Encoder
-from rig_robot.vision.goal_check import LIMIT, GoalCheck, pictures_entry, reconstruction_errors
+from rig_robot.vision.goal_check import FAR, LIMIT, GoalCheck, pictures_entry, reconstruction_errors
 from rig_robot.vision.observation import CENTRE_SQUARE, prepare_goal
 from rig_sim.scenes import Scenery
 
@@ -74,6 +76,43 @@ def test_pictures_sent_by_mistake_are_unknown_and_the_figure_is_reported(check, 
         verdict = check.judge(np.ascontiguousarray(picture))
         assert verdict.known is False and verdict.times > LIMIT, f"{name}: {verdict}"
         assert f"{verdict.times:.1f} times" in verdict.text and not verdict.grey, f"{name}: {verdict}"
+
+
+@pytest.fixture(scope="module")
+def split() -> GoalCheck:
+    """Judge by the shipped checkpoint, a split VAE that was trained in the lab."""
+    return GoalCheck(Encoder(Path(locate(SHIPPED_CHECKPOINT))))
+
+
+def lab(count: int) -> np.ndarray:
+    """Goals in rooms of kinds that training never showed, uint8 [N, 48, 48, 3]."""
+    env = gymnasium.make("RigSawyerReachXY-v0", image_size=48, scene="lab").unwrapped
+    places = np.random.default_rng(0).uniform(env.workspace_low, env.workspace_high, (count, 3))
+    seen = []
+    for seed, place in enumerate(places):
+        env.reset(seed=seed, options={"held_out": True})
+        seen.append(env.render_goal(place))
+    return np.stack(seen)
+
+
+def test_a_split_vae_knows_its_arm_in_rooms_that_it_never_saw(split, own):
+    for pictures, least in ((own, 1.0), (goals("shifted", 40), 0.8), (lab(60), 0.9)):
+        assert np.mean([bool(split.judge(picture).known) for picture in pictures]) >= least
+
+
+def test_a_split_vae_does_not_know_pictures_that_do_not_show_the_arm_as_it_is(split, own):
+    wrong = {
+        "upside down": own[:, ::-1],
+        "mirrored": own[:, :, ::-1],
+        "noise": np.random.default_rng(0).integers(0, 256, (20, 48, 48, 3), dtype=np.uint8),
+        "black": np.zeros((1, 48, 48, 3), np.uint8),
+        "no arm": np.median(own, axis=0, keepdims=True).astype(np.uint8),
+    }
+    for name, pictures in wrong.items():
+        verdicts = [split.judge(np.ascontiguousarray(picture)) for picture in pictures]
+        assert np.mean([verdict.known is False for verdict in verdicts]) >= 0.9, name
+        unknown = next(verdict for verdict in verdicts if not verdict.known)
+        assert unknown.times > FAR and f"{unknown.times:.1f} times as far off" in unknown.text
 
 
 def test_a_grey_picture_is_one_whatever_its_encoding_and_a_dark_one_is_not(check, own):

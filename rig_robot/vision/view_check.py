@@ -24,6 +24,8 @@ NEAR = 10
 """A pixel this near to its median [grey levels] shows the static scene."""
 OFTEN = 0.5
 """A pixel that is `NEAR` its median in no larger share of the observations is ignored."""
+STILL = 0.15
+"""Least share of the pixels that must show the static scene so often; else there is nothing to compare with."""
 SEARCH = 8
 """Largest shift that is searched for [observation pixels]; a larger one may not be recognised."""
 SHIFT, TURN, BRIGHTNESS, COLOUR, CHANGED = 0.6, 0.8, 0.08, 0.04, 0.3
@@ -70,6 +72,11 @@ class Reference:
         median = np.median(observations, axis=0).astype(np.uint8)
         off = np.abs(observations.astype(np.int16) - median).max(axis=-1)
         return cls(median, np.round(255 * (off <= NEAR).mean(axis=0)).astype(np.uint8))
+
+    @property
+    def still(self) -> bool:
+        """Whether enough of the picture shows a static scene to compare with."""
+        return bool((self.steady >= 255 * OFTEN).mean() >= STILL)
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the tensors that the checkpoint's file stores."""

@@ -203,7 +203,7 @@ def view(system: ExaminedSystem) -> Finding:
         return warn(
             name,
             "the checkpoint has no picture of its scene: whether the camera has moved cannot be told",
-            "train it with this version of `rig train`, which keeps one; until then, look at what it sees",
+            "look at what it sees; a checkpoint keeps one where most of the view stood still while the robot explored",
         )
     kept = system.heard.frames.kept
     if not kept:

@@ -42,9 +42,13 @@ def tensors(representation: Latent, td3: Td3) -> tuple[dict[str, np.ndarray], di
     return vae, policy
 
 
-def scene(replay: ReplayBuffer, first: int = 0) -> dict[str, np.ndarray]:
-    """Return the scene without the arm, from observations spread over the replay buffer from frame `first` on."""
-    return Reference.of(replay.frames(_spread(replay, first)).images).tensors()
+def scene(replay: ReplayBuffer, first: int = 0) -> dict[str, np.ndarray] | None:
+    """Return the scene without the arm, from observations spread over the replay buffer from frame `first` on.
+
+    None where too little stays the same in it, as in a room that changed while the robot explored.
+    """
+    reference = Reference.of(replay.frames(_spread(replay, first)).images)
+    return reference.tensors() if reference.still else None
 
 
 def known_pictures(representation: Latent, replay: ReplayBuffer, first: int = 0) -> PicturesEntry:
