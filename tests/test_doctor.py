@@ -43,6 +43,8 @@ from rig_robot.messages.images import rgb_to_image
 from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
 from rig_sim.world import HOME, JOINTS, Camera, World
 
+PLAIN = Path(__file__).parent / "data" / "plain_vae"
+"""A checkpoint that keeps what stood still in its room"""
 COMMANDS = "joint_trajectory_controller/joint_trajectory"
 OF_THE_MACHINE = {"orphaned memory", "processor", "scheduling", "ROS domain"}
 """What other processes of this machine have a say in."""
@@ -132,7 +134,7 @@ def listen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
 
 def well(namespace: str = "", **arm_parameters: Any) -> ExaminedSystem:
     """Start the simulated system, healthy but for these parameters of its arm (None: not given)."""
-    options = DoctorOptions(sim=True, namespace=namespace)
+    options = DoctorOptions(sim=True, namespace=namespace, checkpoint=str(PLAIN))
     return ExaminedSystem(options, [with_arm(node, arm_parameters) for node in configured(options)])
 
 
@@ -331,6 +333,9 @@ def test_a_lens_cap_and_too_much_light_are_found(frame: np.ndarray) -> None:
 
 def test_a_camera_that_was_pushed_is_found_and_drawn(frame: np.ndarray, tmp_path: Path) -> None:
     assert camera.view(shown(frame)).level is Level.OK
+    options = DoctorOptions(sim=True)  # with the shipped checkpoint, of a lab
+    lab = ExaminedSystem(options, configured(options))
+    assert "did not stand still" in camera.view(lab).found
     system = shown(np.roll(frame, 40, axis=0))
     system = dataclasses.replace(system, options=dataclasses.replace(system.options, picture=tmp_path / "view.png"))
     assert_found(camera.view(system), Level.WARN, "down", "view.png")
