@@ -1,4 +1,4 @@
-"""What RIG's quick learning rests on: final distance after 1,000 steps in all with one thing at a time left out.
+"""What quick learning with a plain VAE rests on: final distance after 1,000 steps with one thing at a time left out.
 
     python benchmarks/ablations.py --out runs/ablations
 
@@ -58,7 +58,7 @@ def make_env(name: str, **arguments: Any) -> gymnasium.Env:
 def main(args: Args) -> int:
     runs = {
         (name, seed): preset(
-            "rig",
+            "rig-vae",
             **{
                 "out": args.out / f"{number:02}-{seed}",
                 "seed": seed,

@@ -206,9 +206,7 @@ def invariance(seed: int = 0) -> dict[str, dict[str, dict[str, float]]]:
 def main(args: Args) -> int:
     reached, whole = reach(args)
     print("\nthe shipped checkpoint, camera turned by 5 degrees, before any practice:")
-    shifted = evaluate(
-        EvalArgs(checkpoint=args.checkpoint), lambda name, **given: make_env(name, **given | {"scene": "shifted"})
-    )
+    shifted = evaluate(EvalArgs(checkpoint=args.checkpoint, scene="shifted"), make_env)
     result = {**reached, "shifted_before_mm": shifted["mean_mm"], "invariance_mm": invariance()}
     (args.out / "clutter.json").write_text(json.dumps(result) + "\n")
     print(json.dumps(result))

@@ -126,8 +126,7 @@ def trained(args: Args, replay: ReplayBuffer, **changes: Any) -> tuple[Latent, P
     if args.quick:
         changes["vae_updates"] = 400
     torch.manual_seed(args.seed)
-    args_of_run = preset("rig", out=Path(tempfile.gettempdir()), **({"representation": "latent"} | changes))
-    vae = make(args_of_run, BOX)
+    vae = make(preset("rig-vae", out=Path(tempfile.gettempdir()), **changes), BOX)
     assert isinstance(vae, Latent)
     for unit in range(vae.units):
         log = vae.fit(replay, unit, np.random.default_rng((args.seed, 1, unit)))

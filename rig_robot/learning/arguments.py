@@ -203,6 +203,8 @@ class TrainArgs:
         if self.representation == "controllable":
             if not self.calibration:
                 raise ValueError("calibration is 0, expected above 0: only actions make a controllable latent")
+            if self.likelihood != "gaussian":
+                raise ValueError(f"likelihood is {self.likelihood}, expected gaussian: only a plain VAE has another")
             if self.prior != "fitted":
                 raise ValueError(f"prior is {self.prior}, expected fitted: a controllable latent is in actions")
         if self.fine_tune_every and not REPRESENTATIONS[self.representation].has_vae:
@@ -337,6 +339,8 @@ class EvalArgs:
     """Seed of the goals and starts; training never meets any of them."""
     env: str | None = None
     """Gymnasium environment; by default the one that the checkpoint was trained in."""
+    scene: SceneName | None = None
+    """What the camera sees besides the arm; by default the scene that the checkpoint was trained in."""
     json: Path | None = None
     """File to write the figures to."""
 

@@ -81,7 +81,7 @@ def evaluate(args: EvalArgs, make_env: EnvFactory) -> dict:
         args.env or training["env"],
         image_size=policy.config.camera.image_size,
         action_delay=tuple(training["action_delay"]),
-        scene=training["scene"],
+        scene=args.scene or training["scene"],
     )
     if env.action_space.shape != (axes := len(policy.config.action.axes),):
         raise ValueError(

@@ -6,8 +6,6 @@ so the latent learns to leave out all that changes here. There are no shifts and
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -107,4 +105,4 @@ def _patch(pixels: Tensor, elsewhere: Tensor, strength: float, draw: _Draw) -> T
 
 def strength(progress: float) -> float:
     """Return how strongly to augment: from 0 up to 1 over the first 30 % of training; at once, latents would fold."""
-    return min(1.0, progress / 0.3) if math.isfinite(progress) else 1.0
+    return min(1.0, progress / 0.3)
