@@ -1,8 +1,10 @@
 """The camera has not moved since the checkpoint was made: by the shipped checkpoint's reference, in its simulation."""
 
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -11,7 +13,9 @@ import numpy as np
 import pytest
 
 import rig_sim  # noqa: F401  (registers the environment)
+from rig_robot.vision import view_monitor
 from rig_robot.vision.view_check import Reference, ViewChange, compare, reference
+from rig_robot.vision.view_monitor import ViewMonitor
 from rig_robot.vision.view_plot import picture
 
 PLAIN = Path(__file__).parent / "data" / "plain_vae"
@@ -67,6 +71,21 @@ def test_a_camera_that_has_not_moved_gives_no_alarm_wherever_the_arm_is(known, s
     changes = [compare(known, view) for view in still]
     assert [change.problems for change in changes] == [()] * POSES
     assert max(math.hypot(*change.shift) for change in changes) < 0.3
+
+
+def test_a_node_that_starts_is_left_alone_for_one_interval(monkeypatch, known, still):
+    now = [100.0]
+    monkeypatch.setattr(view_monitor, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monitor, wanted = ViewMonitor(known), threading.Event()
+    monkeypatch.setattr(view_monitor, "compare", lambda *given: wanted.set() or compare(*given))
+    for passed in (0.0, 0.9 * view_monitor.EVERY):
+        now[0] = 100.0 + passed
+        monitor.show(still[0])
+        assert not wanted.wait(0.3), "compared at once, in the node's first second"
+    now[0] = 100.0 + view_monitor.EVERY
+    monitor.show(still[0])
+    assert wanted.wait(20)
+    monitor.stop()
 
 
 @pytest.mark.parametrize(

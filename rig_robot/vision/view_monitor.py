@@ -25,7 +25,7 @@ class ViewMonitor:
         """result of the last comparison; None before the first"""
         self._reference = reference
         self._kept: deque[Image] = deque(maxlen=TOGETHER)
-        self._due = 0.0
+        self._due = time.monotonic() + EVERY  # a node that starts has other work than a comparison
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="view", daemon=True)
