@@ -15,26 +15,20 @@ the shipped checkpoint comes from a camera that was turned, before any practice;
 import json
 import statistics
 import sys
-import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import gymnasium
-import numpy as np
 import tyro
+from tool_pictures import Line, Pictures, encoder_of, learn, make_env
 
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.common.scene_names import SceneName
-from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import PLAIN_VAE, EvalArgs, TrainArgs, preset
 from rig_robot.learning.experiments.parallel_runs import Ended, sweep
-from rig_robot.learning.rig import HELD_OUT_SEEDS, Rig, explore
-from rig_robot.learning.rl.replay_buffer import Frames
 from rig_robot.learning.training.evaluate import evaluate
 
-XY, XYZ = "RigSawyerReachXY-v0", "RigSawyerReachXYZ-v0"
+XYZ = "RigSawyerReachXYZ-v0"
 RUNS: dict[str, dict[str, dict[str, Any]]] = {
     "cluttered": {
         "2000": {"scene": "cluttered"},
@@ -71,10 +65,6 @@ REPRESENTATIONS: dict[str, dict[str, Any]] = {
     "pixels": {"representation": "pixels", "latent_size": 64},
 }
 MEASURED: tuple[SceneName, ...] = ("cluttered", "colours", "lab")
-PLACES, MOMENTS, STEP_MM = 100, 4, 20.0
-"""Tool positions, pictures of each at different moments, and the motion by which latents are measured"""
-
-Encode = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -89,13 +79,6 @@ class Args:
     """For the camera that was turned."""
     jobs: int = 0
     """Most runs at a time; 0: as many as there are cores."""
-
-
-def make_env(name: str, **arguments: Any) -> gymnasium.Env:
-    """`gymnasium.make` for workers too, which have to register the environments first."""
-    import rig_sim  # noqa: F401
-
-    return gymnasium.make(name, **arguments)
 
 
 def train_args(args: Args, task: str, steps: str, seed: int) -> TrainArgs:
@@ -132,74 +115,23 @@ def reach(args: Args) -> tuple[dict[str, dict[str, dict[str, list[float | None]]
     return result, all(not end.error for end in ended.values())
 
 
-class Pictures:
-    """Pictures of the tool at places, each at several moments of its scene, and a step further at the same moments."""
-
-    def __init__(self, scene: SceneName) -> None:
-        env: Any = make_env(XY, scene=scene)
-        world = env.unwrapped
-        rng = np.random.default_rng(0)
-        self.step = np.array([STEP_MM, STEP_MM, 0.0]) / np.sqrt(2) / 1000
-        self.places = rng.uniform(world.workspace_low, world.workspace_high - self.step, (PLACES, 3))
-        self.here, self.further = (
-            np.stack([self._draw(env, *key, moved) for key in np.ndindex(PLACES, MOMENTS)])
-            for moved in (0 * self.step, self.step)
-        )
-        env.close()
-
-    def _draw(self, env: gymnasium.Env, place: int, moment: int, moved: np.ndarray) -> np.ndarray:
-        seed = HELD_OUT_SEEDS + PLACES * moment + place
-        options = {"start": self.places[place] + moved, "held_out": True}
-        return env.reset(seed=seed, options=options)[0]["image"]
-
-    def measure(self, encode: Encode) -> dict[str, float]:
-        """Return how far clutter moves latents, and how well the tool can be read from them [mm]."""
-        latents, further = encode(self.here), encode(self.further)
-        unit = float(np.median(np.linalg.norm(further - latents, axis=1))) / STEP_MM
-        by_place = latents.reshape(PLACES, MOMENTS, -1)
-        apart = [by_place[:, i] - by_place[:, j] for i in range(MOMENTS) for j in range(i)]
-        clutter = float(np.linalg.norm(apart, axis=-1).mean()) / unit
-        places = 1000 * np.repeat(self.places[:, :2], MOMENTS, axis=0)
-        number = np.arange(len(latents)) // MOMENTS
-        known = np.c_[latents, np.ones(len(latents))]
-        odd = number % 2 == 1
-        found = known[~odd] @ np.linalg.lstsq(known[odd], places[odd], rcond=None)[0]
-        distance = np.linalg.norm(latents[:, None] - latents[None], axis=2)
-        distance[number[:, None] == number] = np.inf
-        nearest = places[distance.argmin(axis=1)]
-        return {
-            "clutter": round(clutter, 1),
-            "nearest": round(float(np.linalg.norm(nearest - places, axis=1).mean()), 1),
-            "linear": round(float(np.linalg.norm(found - places[~odd], axis=1).mean()), 1),
-        }
-
-
 def invariance(seed: int = 0) -> dict[str, dict[str, dict[str, float]]]:
     """Measure every representation in every scene; the floor of `nearest` is that of true positions."""
-    env = make_env(XY, scene="cluttered", action_delay=(0.02, 0.09))
-    box, steps = ActionBox.of_environment(env.unwrapped), 2_000
-    pictures = {scene: Pictures(scene) for scene in MEASURED}
+    pictures, line = {scene: Pictures(scene) for scene in MEASURED}, Line()
     result: dict[str, dict[str, dict[str, float]]] = {}
-    print(f"\n{'representation':32} {'scene':10} clutter  nearest  linear  [mm]")
+    print(f"\n{'representation':32} {'scene':10} clutter  nearest  linear  [mm]  uneven")
     for name, changes in REPRESENTATIONS.items():
-        args = preset("rig", out=Path(tempfile.gettempdir()), exploration_steps=steps, fine_tune_every=0, **changes)
-        rig = Rig(args, box, 50, np.zeros((steps // 50 * 51, args.image_size, args.image_size, 3), np.uint8))
-        for episode in range(steps // 50):
-            explore(env, rig.replay, args.sticky, 50, np.random.default_rng((seed, 0, episode)))
-        for unit in range(rig.representation.units):
-            rig.representation.fit(rig.replay, unit, np.random.default_rng((seed, 1, unit)))
-
-        def encode(images: np.ndarray, rig: Rig = rig) -> np.ndarray:
-            return rig.representation.encode(Frames(images, np.zeros((len(images), 3), np.float32), images))
-
+        encode = encoder_of(learn("cluttered", 2_000, seed, changes))
+        uneven = line.unevenness(encode)
         for scene in MEASURED:
             found = pictures[scene].measure(encode)
             result.setdefault(name, {})[scene] = found
             print(
-                f"{name:32} {scene:10} {found['clutter']:7.1f}  {found['nearest']:7.1f}  {found['linear']:6.1f}",
+                f"{name:32} {scene:10} {found['clutter']:7.1f}  {found['nearest']:7.1f}  {found['linear']:6.1f}"
+                f"        {uneven:5.2f}",
                 flush=True,
             )
-    env.close()
+    print(f"{'true positions':50} {pictures['cluttered'].floor():7.1f}")
     return result
 
 

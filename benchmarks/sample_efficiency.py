@@ -2,10 +2,11 @@
 
     python benchmarks/sample_efficiency.py --out runs/sample_efficiency
 
-Every figure is of a run of its own, made for that many steps, and of 100 goals that training never saw. `rig-2018` is
-the original's configuration in the same code; `oracle` sees and is rewarded by true positions; `offline-2000` learns
-from a recorded random buffer and takes no step. Finished runs in --out are kept, killed ones go on. The last line is
-one JSON object: task, method, steps, and then each figure with one entry per seed (null: the run failed).
+Every figure is of a run of its own, made for that many steps, and of 100 goals that training never saw. `rig-vae` has a
+plain VAE; `rig-2018` is the original's configuration in the same code; `oracle` sees and is rewarded by true positions;
+`offline-2000` learns from a recorded random buffer and takes no step. Finished runs in --out are kept, killed ones go
+on. The last line is one JSON object: task, method, steps, and then each figure with one entry per seed (null: the run
+failed).
 """
 
 import json
@@ -50,6 +51,7 @@ MANY = Setup(10_000, 5_000, {"updates": 1})
 SETUPS: dict[str, dict[str, dict[int, Setup]]] = {
     "xy": {
         "rig": {1_000: FEW, 5_000: SOME, 15_000: MANY},
+        "rig-vae": {1_000: FEW, 5_000: SOME, 15_000: MANY},
         "oracle": {1_000: FEW, 5_000: SOME, 15_000: MANY},
         # The original practises 4,000 random steps before it learns: more than the small budgets have.
         "rig-2018": {
@@ -59,8 +61,9 @@ SETUPS: dict[str, dict[str, dict[int, Setup]]] = {
         "offline-2000": {2_000: Setup(2_000, 0, {"rehearsal_updates": 5_000})},
     },
     "xyz": {
+        "rig": {5_000: SOME, 20_000: half(20_000, updates=1)},
         # Three dimensions need more of the latent, and more of the VAE, than two.
-        "rig": {20_000: half(20_000, updates=1, latent_size=6, channels=(16, 32, 64), vae_updates=1_600)},
+        "rig-vae": {20_000: half(20_000, updates=1, latent_size=6, channels=(16, 32, 64), vae_updates=1_600)},
         "oracle": {20_000: half(20_000, updates=1)},
     },
 }
@@ -77,6 +80,7 @@ TARGETS = {
 FIGURES = ("mean_mm", "median_mm", "p90_mm")
 LOOKS = {
     "rig": ("tab:red", "o"),
+    "rig-vae": ("tab:orange", "^"),
     "oracle": ("tab:blue", "s"),
     "rig-2018": ("tab:grey", "D"),
     "offline-2000": ("k", "*"),
@@ -132,7 +136,7 @@ def train_args(args: Args, key: Key) -> TrainArgs:
     }
     if method.startswith("offline"):
         plan |= {"offline": args.out / task / f"buffer-{budget}-{seed}"}
-    return preset(method if method in ("oracle", "rig-2018") else "rig", **plan, **setup.changes)  # type: ignore[arg-type]
+    return preset("rig" if method.startswith("offline") else method, **plan, **setup.changes)  # type: ignore[arg-type]
 
 
 def record_buffer(args: TrainArgs) -> None:

@@ -62,9 +62,9 @@ class ConvolutionalDecoder:
 class Convolution:
     """A convolution, with zeros around the image where it is padded."""
 
-    def __init__(self, tensors: Tensors, name: str, stride: int, padding: int = 0) -> None:
+    def __init__(self, tensors: Tensors, name: str, stride: int, padding: int = 0, dilation: int = 1) -> None:
         weight = tensors[f"{name}.weight"]
-        self._kernel, self._stride, self._padding = weight.shape[2], stride, padding
+        self._kernel, self._stride, self._padding, self._dilation = weight.shape[2], stride, padding, dilation
         self._weight, self._bias = rows_by_channel(weight.transpose(2, 3, 1, 0)), tensors[f"{name}.bias"]
 
     def __call__(self, x: Array) -> Array:
@@ -72,7 +72,7 @@ class Convolution:
         if self._padding:
             around = (self._padding, self._padding)
             x = np.pad(x, (around, around, (0, 0)))
-        return _patches(x, self._kernel, self._stride) @ self._weight + self._bias
+        return _patches(x, self._kernel, self._stride, self._dilation) @ self._weight + self._bias
 
 
 def half_shapes(image_size: int, channels: tuple[int, ...], encoded: int, decoded: int) -> Shapes:
@@ -92,12 +92,13 @@ def half_shapes(image_size: int, channels: tuple[int, ...], encoded: int, decode
     return shapes
 
 
-def _patches(x: Array, kernel: int, stride: int) -> Array:
+def _patches(x: Array, kernel: int, stride: int, dilation: int) -> Array:
     """Return all patches that a convolution covers: [S, S, C], contiguous -> [T, T, kernel * kernel * C]."""
-    side, channels = (x.shape[0] - kernel) // stride + 1, x.shape[2]
+    side, channels = (x.shape[0] - dilation * (kernel - 1) - 1) // stride + 1, x.shape[2]
     row, column, channel = x.strides
     windows = (side, side, kernel, kernel, channels)
-    return as_strided(x, windows, (row * stride, column * stride, row, column, channel)).reshape(side, side, -1)
+    strides = (row * stride, column * stride, row * dilation, column * dilation, channel)
+    return as_strided(x, windows, strides).reshape(side, side, -1)
 
 
 def rows_by_channel(weight: Array) -> Array:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-KERNELS = (5, 3, 3)
-STRIDES = (2, 1, 1)
-"""Of the convolutions, each padded by half its kernel: half the picture's resolution is kept."""
+KERNELS = (5, 3, 3, 3)
+STRIDES = (2, 1, 1, 1)
+"""Of the convolutions, each padded to keep half the picture's resolution."""
+DILATIONS = (1, 1, 2, 4)
+"""Pixels between the places that a kernel reads. Each place of a map sees 33 x 33 pixels of the picture: a good part of
+an arm of which a tool is the end. With 13 x 13, the latent folds where rooms change and frames are few."""
 MAPS = 16
 """Channels of each convolution; each of the last is the map of one point."""
 HIDDEN = 64
@@ -17,10 +20,22 @@ CONTRAST_FLOOR = 0.05
 SPREAD = 0.5
 """A unit of the last layer is this share of half the tool's box."""
 
+SMOOTHING = 4
+"""Binomial filters, 1 2 1, each along rows and columns, on the maps before the soft maximum. Without, points snap to
+the maps' pixels, which are twice the picture's, and an arm trembles at its goal."""
+
 FEATURES = 3 * MAPS
 """Numbers by which familiar pictures are told: each point's place and how sharp it is."""
 LEAST_VARIANCE = 1e-6
 """Of a point; sharper ones count as this sharp."""
+
+UNFAMILIAR = 1.5
+"""A picture is unknown where its features are more than so many times as far off as is usual."""
+
+
+def paddings() -> tuple[int, ...]:
+    """Return how many pixels of zeros each convolution has around its input."""
+    return tuple(dilation * (kernel // 2) for kernel, dilation in zip(KERNELS, DILATIONS, strict=True))
 
 
 def side(image_size: int) -> int:
@@ -33,3 +48,11 @@ def grid(image_size: int) -> NDArray[np.float32]:
     along = np.linspace(-1, 1, side(image_size), dtype=np.float32)
     down, right = np.meshgrid(along, along, indexing="ij")
     return np.stack((right.ravel(), down.ravel()), axis=1)
+
+
+def smoothing(image_size: int) -> NDArray[np.float32]:
+    """Return S [side, side]: S @ map @ S.T is a map [side, side] smoothed; its edge counts on beyond it."""
+    count = side(image_size)
+    padded = np.pad(np.eye(count), ((1, 1), (0, 0)), mode="edge")
+    once = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
+    return np.linalg.matrix_power(once, SMOOTHING).astype(np.float32)

@@ -8,6 +8,7 @@ from rig_robot.checkpoints.checkpoint import Tensors
 from rig_robot.inference.convolutions import Array, Convolution, Shapes
 from rig_robot.inference.keypoint_architecture import (
     CONTRAST_FLOOR,
+    DILATIONS,
     FEATURES,
     HIDDEN,
     KERNELS,
@@ -15,6 +16,8 @@ from rig_robot.inference.keypoint_architecture import (
     MAPS,
     STRIDES,
     grid,
+    paddings,
+    smoothing,
 )
 
 PREFIX = "controllable."
@@ -25,13 +28,13 @@ class KeypointNetwork:
 
     def __init__(self, tensors: Tensors, image_size: int) -> None:
         self._convolutions = [
-            Convolution(tensors, f"{PREFIX}convolutions.{2 * i}", stride, kernel // 2)
-            for i, (kernel, stride) in enumerate(zip(KERNELS, STRIDES, strict=True))
+            Convolution(tensors, f"{PREFIX}convolutions.{2 * i}", *layer)
+            for i, layer in enumerate(zip(STRIDES, paddings(), DILATIONS, strict=True))
         ]
-        self._sharpness = np.exp(tensors[f"{PREFIX}sharpness"])
+        self._sharpness = np.exp(tensors[f"{PREFIX}sharpness"])[:, None]
         self._head = [(tensors[f"{PREFIX}head.{i}.weight"].T, tensors[f"{PREFIX}head.{i}.bias"]) for i in (0, 2)]
         self._spread = tensors[f"{PREFIX}spread"]
-        self._places = grid(image_size)
+        self._places, self._smoothing = grid(image_size), smoothing(image_size)
 
         self._mean, self._whitening, self._usual = (
             tensors[f"familiarity.{name}"] for name in ("mean", "whitening", "usual")
@@ -57,9 +60,10 @@ class KeypointNetwork:
         x = centred / (np.sqrt(np.square(centred).mean()) + np.float32(CONTRAST_FLOOR))
         for convolution in self._convolutions[:-1]:
             x = np.maximum(convolution(x), 0)
-        maps = self._convolutions[-1](x).reshape(-1, MAPS) * self._sharpness
-        weights = np.exp(maps - maps.max(axis=0))
-        return (weights / weights.sum(axis=0)).T
+        maps = self._smoothing @ self._convolutions[-1](x).transpose(2, 0, 1) @ self._smoothing.T
+        weights = maps.reshape(MAPS, -1) * self._sharpness
+        np.exp(weights - weights.max(axis=1, keepdims=True), out=weights)
+        return weights / weights.sum(axis=1, keepdims=True)
 
 
 def keypoint_shapes(outputs: int) -> Shapes:

@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rig_robot.checkpoints.checkpoint import PicturesEntry
+from rig_robot.inference.keypoint_architecture import UNFAMILIAR
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.vision.observation import Image
 
 LIMIT = 1.25
 """A picture is unknown where a plain VAE's error is more than so many times its usual error; docs/goals.md says how
 this was measured."""
-FAR = 1.5
-"""A picture is unknown where the points that a split VAE finds are more than so many times as far off as usual."""
 USUAL = 0.99
 """The usual error that a checkpoint stores: this share of the training pictures has no larger one."""
 _GREY, _COLOURED = 0.25, 0.04
@@ -105,12 +104,12 @@ class GoalCheck:
             return Verdict(None, grey, float("nan"), "; ".join(reasons))
         distance = self._encoder.unfamiliarity(picture)
         if distance is not None:
-            if distance > FAR:
+            if distance > UNFAMILIAR:
                 reasons.append(
                     "the VAE does not know what it shows: the arm is not to be seen as in training, "
-                    f"{distance:.1f} times as far off as usual (known: up to {FAR:g} times)"
+                    f"{distance:.1f} times as far off as usual (known: up to {UNFAMILIAR:g} times)"
                 )
-            return Verdict(distance <= FAR, grey, distance, "; ".join(reasons))
+            return Verdict(distance <= UNFAMILIAR, grey, distance, "; ".join(reasons))
         reconstruction = self._encoder.redraw(picture)
         errors = reconstruction_errors(picture[None], reconstruction[None])[0]
         usual = np.maximum([self.usual.missed, self.usual.missed_colour], _ROUNDING)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from rig_robot.checkpoints.checkpoint import VaeEntry
+from rig_robot.inference.keypoint_architecture import UNFAMILIAR
 from rig_robot.learning.representations.base import Log
 from rig_robot.learning.representations.latent import Latent, actions_between
 from rig_robot.learning.rl.goal_prior import Prior
@@ -16,7 +17,6 @@ from rig_robot.learning.vae.measures import motion_error, redraw_error
 from rig_robot.learning.vae.split_trainer import Path, SetPoint, SplitVaeTrainer
 from rig_robot.learning.vae.split_vae import SplitVae
 from rig_robot.learning.vae.vae import to_pixels
-from rig_robot.vision.goal_check import FAR
 
 APART = 5
 """Steps between the two frames of a pair on which a VAE is measured"""
@@ -90,7 +90,7 @@ class ControllableLatent(Latent):
     def knows_view(self, prior: Prior, replay: ReplayBuffer, frames: range) -> bool:
         """Return whether most of these frames show the arm as those of training do."""
         features = self.vae.controllable.features(to_pixels(replay.images[frames.start : frames.stop]))
-        return bool(self.vae.familiarity(features).median() <= FAR)
+        return bool(self.vae.familiarity(features).median() <= UNFAMILIAR)
 
     def _motion_error(self, vae: SplitVae, replay: ReplayBuffer, pair: np.ndarray) -> float:
         return motion_error(vae, self.calibration, replay.images[pair.reshape(-1)], path_between(replay, *pair))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from rig_robot.inference.keypoint_architecture import (
     CONTRAST_FLOOR,
+    DILATIONS,
     HIDDEN,
     KERNELS,
     LEAST_VARIANCE,
@@ -21,9 +22,11 @@ from rig_robot.inference.keypoint_architecture import (
     SPREAD,
     STRIDES,
     grid,
+    paddings,
+    smoothing,
 )
 
-SHARPNESS = 2.5
+SHARPNESS = 3.5
 """Logarithm of the inverse temperature at first. At 0, all maxima begin in the middle of the picture, and in a lab the
 latent often folds."""
 
@@ -32,6 +35,7 @@ class KeypointEncoder(nn.Module):
     """Convolutions at half resolution, the soft maximum of each of their maps, and a small network on its places."""
 
     places: Tensor
+    smoothing: Tensor
     spread: Tensor
 
     def __init__(self, image_size: int, reach: Sequence[float]) -> None:
@@ -39,8 +43,8 @@ class KeypointEncoder(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         planes = 3
-        for kernel, stride in zip(KERNELS, STRIDES, strict=True):
-            layers += [nn.Conv2d(planes, MAPS, kernel, stride, kernel // 2), nn.ReLU(inplace=True)]
+        for kernel, stride, padding, dilation in zip(KERNELS, STRIDES, paddings(), DILATIONS, strict=True):
+            layers += [nn.Conv2d(planes, MAPS, kernel, stride, padding, dilation), nn.ReLU(inplace=True)]
             planes = MAPS
         self.convolutions = nn.Sequential(*layers[:-1])  # the last maps are logits
         self.sharpness = nn.Parameter(torch.full((MAPS,), SHARPNESS))
@@ -48,6 +52,7 @@ class KeypointEncoder(nn.Module):
         self.head = nn.Sequential(nn.Linear(2 * MAPS, HIDDEN), nn.ReLU(inplace=True), nn.Linear(HIDDEN, len(reach)))
         self.register_buffer("spread", SPREAD * torch.as_tensor(reach, dtype=torch.float32))
         self.register_buffer("places", torch.from_numpy(grid(image_size)), persistent=False)
+        self.register_buffer("smoothing", torch.from_numpy(smoothing(image_size)), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return the latents, float32 [B, A], of pixels, float32 [B, 3, S, S] in [0, 1]."""
@@ -65,8 +70,8 @@ class KeypointEncoder(nn.Module):
 
     def _weights(self, pixels: Tensor) -> Tensor:
         """Return the soft maximum of each map: float32 [B, maps, pixels], each map's sum 1."""
-        maps = self.convolutions(normalise(pixels)).flatten(2) * self.sharpness.exp()[:, None]
-        return maps.softmax(dim=2)
+        maps = self.smoothing @ self.convolutions(normalise(pixels)) @ self.smoothing.T
+        return (maps.flatten(2) * self.sharpness.exp()[:, None]).softmax(dim=2)
 
 
 def normalise(pixels: Tensor) -> Tensor:
