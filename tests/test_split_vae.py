@@ -1,9 +1,16 @@
 """The split VAE: the actions alone make its controllable latent, and clutter does not move it."""
 
+from typing import Any
+
+import gymnasium
 import numpy as np
 import pytest
 import torch
 
+import rig_sim  # noqa: F401  (registers the environment)
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT
+from rig_robot.common.package_files import locate
+from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.learning.vae.augmentation import augment
 from rig_robot.learning.vae.split_trainer import Path, SetPoint, SplitVaeTrainer
 from rig_robot.learning.vae.split_vae import SplitVae
@@ -131,3 +138,18 @@ def test_the_arm_is_redrawn_where_c_says_in_the_room_that_u_says(trained: SplitV
     assert right < wrong, f"{right:.4f}, {wrong:.4f}: the square is where the context had it"
     other = trained.decode(trained.controllable(here), here.flip(0))
     assert ((other - swapped).square().mean(dim=(1, 2, 3)) > 1e-3).any(), "the room is the context's"
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_shipped_latent_moves_as_evenly_as_the_tool(axis: int) -> None:
+    """Where it jumped from pixel to pixel of its maps, the arm trembled at its goal: most of a step for 1 mm."""
+    env: Any = gymnasium.make("RigSawyerReachXY-v0")
+    middle = (env.unwrapped.workspace_low + env.unwrapped.workspace_high) / 2
+    places = middle + np.outer(np.arange(-20, 21) / 1000, np.eye(3)[axis])
+    images = [env.reset(seed=0, options={"start": place})[0]["image"] for place in places]
+    env.close()
+    encoder = Encoder(locate(SHIPPED_CHECKPOINT))
+    steps = np.linalg.norm(np.diff([encoder.encode(image)[0] for image in images], axis=0), axis=1)
+    even = 0.001 / encoder.config.action.scale_m
+    assert np.median(steps) == pytest.approx(even, rel=0.25), "one unit of c is an action"
+    assert np.quantile(steps, 0.9) < 2 * even and np.quantile(steps, 0.1) > 0.3 * even

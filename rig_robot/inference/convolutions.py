@@ -12,7 +12,16 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from rig_robot.checkpoints.checkpoint import Tensors
-from rig_robot.inference.vae_architecture import KERNELS, STRIDES, sides
+from rig_robot.inference.vae_architecture import (
+    KERNELS,
+    STRIDES,
+    UP_HIDDEN,
+    UP_KERNELS,
+    UP_PADDINGS,
+    UP_STRIDES,
+    first_side,
+    sides,
+)
 
 Array = NDArray[np.float32]
 Shapes = dict[str, tuple[int, ...]]
@@ -45,18 +54,38 @@ class ConvolutionalDecoder:
         self._tail = np.ascontiguousarray(weight.transpose(1, 2, 0, 3))
         self._tail_bias = tensors["decoder.0.bias"].reshape(flat).transpose(1, 2, 0)
         names = [f"decoder.{3 + 2 * i}" for i in range(len(KERNELS))]
-        self._up = [(tensors[f"{name}.weight"], tensors[f"{name}.bias"]) for name in names]
+        sizes = self._sides[-2::-1]
+        self._up = [Upwards(tensors, *layer) for layer in zip(names, STRIDES[::-1], sizes, strict=True)]
 
     def __call__(self, numbers: Array) -> Array:
         """Return the image, float32 [S, S, 3], without the mean image, of numbers [N]."""
         x = self._tail @ numbers + self._tail_bias
-        layers = zip(self._up, KERNELS[::-1], STRIDES[::-1], pairwise(self._sides[::-1]), strict=True)
-        for (weight, bias), kernel, stride, (side, next_side) in layers:
-            spread = np.einsum("rci,iokl->klrco", np.maximum(x, 0), weight, optimize=True)
-            x = np.tile(bias, (next_side, next_side, 1))
-            for row, column in np.ndindex(kernel, kernel):
-                x[row : row + stride * side : stride, column : column + stride * side : stride] += spread[row, column]
+        for convolution in self._up:
+            x = convolution(np.maximum(x, 0))
         return x
+
+
+class Painter:
+    """From numbers to an image [S, S, 3]: the decoder of a split VAE, `split_vae.painter`."""
+
+    def __init__(self, tensors: Tensors, image_size: int, channels: tuple[int, ...]) -> None:
+        self._image_size = image_size
+        self._layers = [(tensors[f"decoder.{i}.weight"], tensors[f"decoder.{i}.bias"]) for i in (0, 2)]
+        side = first_side(image_size)
+        self._first = (channels[-1], side, side)
+        self._up = []
+        for i, (stride, padding) in enumerate(zip(UP_STRIDES, UP_PADDINGS, strict=True)):
+            side *= stride
+            self._up.append(Upwards(tensors, f"decoder.{5 + 2 * i}", stride, side, padding))
+
+    def __call__(self, numbers: Array) -> Array:
+        """Return the image, float32 [S, S, 3], without the mean image, of numbers [N]."""
+        (first, first_bias), (second, second_bias) = self._layers
+        x = second @ np.maximum(first @ numbers + first_bias, 0) + second_bias
+        x = x.reshape(self._first).transpose(1, 2, 0)
+        for convolution in self._up:
+            x = convolution(np.maximum(x, 0))
+        return x[: self._image_size, : self._image_size]
 
 
 class Convolution:
@@ -75,21 +104,61 @@ class Convolution:
         return _patches(x, self._kernel, self._stride, self._dilation) @ self._weight + self._bias
 
 
-def half_shapes(image_size: int, channels: tuple[int, ...], encoded: int, decoded: int) -> Shapes:
-    """Return name and shape of every tensor of `vae.halves`."""
-    planes, count = (3, *channels), len(KERNELS)
-    features = channels[-1] * sides(image_size)[-1] ** 2
+class Upwards:
+    """A transposed convolution, to a picture of a given side; what is beyond that is cut off all around."""
+
+    def __init__(self, tensors: Tensors, name: str, stride: int, side: int, padding: int = 0) -> None:
+        self._weight, self._bias = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+        self._stride, self._side, self._padding = stride, side, padding
+
+    def __call__(self, x: Array) -> Array:
+        """Return [side, side, outputs] of [S, S, C]."""
+        kernel, span = self._weight.shape[2], self._stride * len(x)
+        spread = np.einsum("rci,iokl->klrco", x, self._weight, optimize=True)
+        whole = self._side + 2 * self._padding
+        drawn = np.tile(self._bias, (whole, whole, 1))
+        for row, column in np.ndindex(kernel, kernel):
+            drawn[row : row + span : self._stride, column : column + span : self._stride] += spread[row, column]
+        inside = slice(self._padding, self._padding + self._side)
+        return drawn[inside, inside]
+
+
+def painter_shapes(image_size: int, channels: tuple[int, ...], numbers: int) -> Shapes:
+    """Return name and shape of every tensor of `split_vae.painter`."""
+    features = channels[-1] * first_side(image_size) ** 2
     shapes: Shapes = {
-        f"encoder.{2 * count + 1}.weight": (encoded, features),
-        f"encoder.{2 * count + 1}.bias": (encoded,),
-        "decoder.0.weight": (features, decoded),
-        "decoder.0.bias": (features,),
+        "decoder.0.weight": (UP_HIDDEN, numbers),
+        "decoder.0.bias": (UP_HIDDEN,),
+        "decoder.2.weight": (features, UP_HIDDEN),
+        "decoder.2.bias": (features,),
     }
-    for i, ((outer, inner), kernel) in enumerate(zip(pairwise(planes), KERNELS, strict=True)):
-        up = 3 + 2 * (count - 1 - i)
-        shapes[f"encoder.{2 * i}.weight"] = shapes[f"decoder.{up}.weight"] = (inner, outer, kernel, kernel)
-        shapes[f"encoder.{2 * i}.bias"], shapes[f"decoder.{up}.bias"] = (inner,), (outer,)
+    return shapes | _upwards_shapes(channels, UP_KERNELS, 5)
+
+
+def _upwards_shapes(channels: tuple[int, ...], kernels: tuple[int, ...], first: int) -> Shapes:
+    """Return name and shape of the transposed convolutions of a decoder, of which the first has this number."""
+    shapes: Shapes = {}
+    for i, ((inner, outer), kernel) in enumerate(zip(pairwise((*reversed(channels), 3)), kernels, strict=True)):
+        name = f"decoder.{first + 2 * i}"
+        shapes |= {f"{name}.weight": (inner, outer, kernel, kernel), f"{name}.bias": (outer,)}
     return shapes
+
+
+def encoder_shapes(image_size: int, channels: tuple[int, ...], numbers: int) -> Shapes:
+    """Return name and shape of every tensor of the encoder of `vae.halves`."""
+    features, last = channels[-1] * sides(image_size)[-1] ** 2, f"encoder.{2 * len(KERNELS) + 1}"
+    shapes: Shapes = {f"{last}.weight": (numbers, features), f"{last}.bias": (numbers,)}
+    for i, ((outer, inner), kernel) in enumerate(zip(pairwise((3, *channels)), KERNELS, strict=True)):
+        name = f"encoder.{2 * i}"
+        shapes |= {f"{name}.weight": (inner, outer, kernel, kernel), f"{name}.bias": (inner,)}
+    return shapes
+
+
+def decoder_shapes(image_size: int, channels: tuple[int, ...], numbers: int) -> Shapes:
+    """Return name and shape of every tensor of the decoder of `vae.halves`."""
+    features = channels[-1] * sides(image_size)[-1] ** 2
+    shapes: Shapes = {"decoder.0.weight": (features, numbers), "decoder.0.bias": (features,)}
+    return shapes | _upwards_shapes(channels, KERNELS[::-1], 3)
 
 
 def _patches(x: Array, kernel: int, stride: int, dilation: int) -> Array:

@@ -22,8 +22,11 @@ from rig_robot.inference.convolutions import (
     Array,
     ConvolutionalDecoder,
     ConvolutionalEncoder,
+    Painter,
     Shapes,
-    half_shapes,
+    decoder_shapes,
+    encoder_shapes,
+    painter_shapes,
 )
 from rig_robot.inference.keypoint_network import KeypointNetwork, keypoint_shapes
 from rig_robot.inference.vae_architecture import KERNELS, LOG_VARIANCE_RANGE, sides
@@ -49,15 +52,18 @@ class Encoder:
         shapes: Shapes = {"mean_image": (3, size, size)}
         if entry.scene_size:
             decoded = entry.latent_size + entry.scene_size
-            shapes |= half_shapes(size, entry.channels, 2 * entry.scene_size, decoded)
+            shapes |= encoder_shapes(size, entry.channels, 2 * entry.scene_size)
+            shapes |= painter_shapes(size, entry.channels, decoded)
             shapes |= keypoint_shapes(entry.latent_size) | {"reach": (entry.latent_size,)}
         else:
-            shapes |= half_shapes(size, entry.channels, 2 * entry.latent_size, entry.latent_size)
+            shapes |= encoder_shapes(size, entry.channels, 2 * entry.latent_size)
+            shapes |= decoder_shapes(size, entry.channels, entry.latent_size)
         _check_shapes(tensors, shapes, directory / entry.file)
 
         self.mean_image = np.ascontiguousarray(tensors["mean_image"].transpose(1, 2, 0))
         self._encoder = ConvolutionalEncoder(tensors, size, entry.channels)
-        self._decoder = ConvolutionalDecoder(tensors, size, entry.channels)
+        decoder = Painter if entry.scene_size else ConvolutionalDecoder
+        self._decoder = decoder(tensors, size, entry.channels)
         self._keypoints = KeypointNetwork(tensors, size) if entry.scene_size else None
         self._reach = tensors.get("reach", np.ones(entry.latent_size, np.float32))  # only a split VAE has it
         self._image_shape = (size, size, 3)

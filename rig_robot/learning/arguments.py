@@ -102,13 +102,13 @@ class TrainArgs:
     proprioception: from measured tool positions, which every robot has, and which help most with little data."""
     latent_size: int = 4
     """Numbers in a latent (with pixels: principal axes that are kept); a controllable one has one for each action."""
-    scene_size: int = 8
+    scene_size: int = 16
     """Numbers in the split VAE's other latent, from which pictures of the room are redrawn."""
-    channels: tuple[int, int, int] = (8, 16, 32)
+    channels: tuple[int, int, int] = (16, 32, 32)
     """Channels of the VAE's convolutions."""
     likelihood: Literal["gaussian", "bernoulli"] = "gaussian"
     """Distribution of a pixel given the latent."""
-    beta: float = 20.0
+    beta: float = 1.0
     """Weight of the KL term against the reconstruction (gaussian: whose pixels have a standard deviation of 0.1)."""
     augmentation: float = 1.0
     """How strongly pictures are changed, each on its own, while the controllable latent is learned: 0 to 1."""
@@ -238,6 +238,8 @@ PLAIN_VAE: dict[str, Any] = {
     "vae_updates": 800,
     "vae_learning_rate": 1e-3,
     "vae_batch": 128,
+    "channels": (8, 16, 32),
+    "beta": 20.0,
 }
 METHODS: dict[Method, dict[str, Any]] = {
     "rig": {},

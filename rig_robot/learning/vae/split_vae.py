@@ -15,10 +15,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from rig_robot.inference.vae_architecture import LOG_VARIANCE_RANGE
+from rig_robot.inference.vae_architecture import (
+    LOG_VARIANCE_RANGE,
+    UP_HIDDEN,
+    UP_KERNELS,
+    UP_PADDINGS,
+    UP_STRIDES,
+    first_side,
+)
 from rig_robot.learning.vae.familiarity import Familiarity
 from rig_robot.learning.vae.keypoints import KeypointEncoder
-from rig_robot.learning.vae.vae import channels_last, halves
+from rig_robot.learning.vae.vae import Unflatten, Upwards, channels_last, halves
 
 
 class SplitVae(nn.Module):
@@ -30,7 +37,7 @@ class SplitVae(nn.Module):
     likelihood = "gaussian"
 
     def __init__(
-        self, image_size: int, reach: Sequence[float], scene_size: int, channels: Sequence[int] = (8, 16, 32)
+        self, image_size: int, reach: Sequence[float], scene_size: int, channels: Sequence[int] = (16, 32, 32)
     ) -> None:
         """Make a new split VAE.
 
@@ -44,7 +51,8 @@ class SplitVae(nn.Module):
         self.image_size, self.latent_size, self.scene_size = image_size, len(reach), scene_size
         self.controllable = KeypointEncoder(image_size, reach)
         self.familiarity = Familiarity()
-        self.encoder, self.decoder = halves(image_size, channels, 2 * scene_size, len(reach) + scene_size)
+        self.encoder = halves(image_size, channels, 2 * scene_size, 1)[0]
+        self.decoder = painter(image_size, channels, len(reach) + scene_size)
         self.register_buffer("mean_image", torch.full((3, image_size, image_size), 0.5))
         self.register_buffer("reach", torch.as_tensor(reach, dtype=torch.float32))
 
@@ -69,4 +77,19 @@ class SplitVae(nn.Module):
     def decode_in(self, latents: Tensor, scene: Tensor) -> Tensor:
         """Decode c, float32 [B, A], and u, float32 [B, U], to pixels, float32 [B, 3, S, S], about in [0, 1]."""
         both = torch.cat((latents / self.reach, scene), dim=1)
-        return self.decoder(both) + channels_last(self.mean_image)
+        residual: Tensor = self.decoder(both)[..., : self.image_size, : self.image_size]
+        return residual + channels_last(self.mean_image)
+
+
+def painter(image_size: int, channels: Sequence[int], numbers: int) -> nn.Sequential:
+    """Return a decoder from `numbers` numbers to pictures of `image_size` pixels or a few more."""
+    first, planes = first_side(image_size), [*reversed(channels), 3]
+    layers: list[nn.Module] = [
+        nn.Linear(numbers, UP_HIDDEN),
+        nn.ReLU(inplace=True),
+        nn.Linear(UP_HIDDEN, planes[0] * first**2),
+        Unflatten(1, (planes[0], first, first)),
+    ]
+    for i, layer in enumerate(zip(UP_KERNELS, UP_STRIDES, UP_PADDINGS, strict=True)):
+        layers += [nn.ReLU(inplace=True), Upwards(planes[i], planes[i + 1], *layer)]
+    return nn.Sequential(*layers)

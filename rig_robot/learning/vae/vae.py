@@ -71,7 +71,7 @@ def halves(image_size: int, channels: Sequence[int], encoded: int, decoded: int)
         up = [nn.ReLU(inplace=True), Upwards(planes[i + 1], planes[i], kernel, stride, 0, padding), *up]
     features = channels[-1] * sizes[-1] ** 2
     encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(features, encoded))
-    unflatten = _Unflatten(1, (channels[-1], sizes[-1], sizes[-1]))
+    unflatten = Unflatten(1, (channels[-1], sizes[-1], sizes[-1]))
     return encoder, nn.Sequential(nn.Linear(decoded, features), unflatten, *up)
 
 
@@ -79,12 +79,14 @@ class Upwards(nn.ConvTranspose2d):
     """A transposed convolution that adds its bias afterwards: torch's own addition takes as long as all the rest."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        assert self.bias is not None
-        convolved = functional.conv_transpose2d(input, self.weight, None, self.stride, 0, self.output_padding)
+        assert self.bias is not None and not isinstance(self.padding, str)
+        convolved = functional.conv_transpose2d(
+            input, self.weight, None, self.stride, self.padding, self.output_padding
+        )
         return convolved.add_(channels_last(self.bias[:, None, None].expand(convolved.shape[1:])))
 
 
-class _Unflatten(nn.Unflatten):
+class Unflatten(nn.Unflatten):
     """Unflattens to the memory order channels-last, as in camera images: convolutions are faster on it."""
 
     def forward(self, input: Tensor) -> Tensor:
