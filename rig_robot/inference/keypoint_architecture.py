@@ -29,7 +29,7 @@ FEATURES = 3 * MAPS
 LEAST_VARIANCE = 1e-6
 """Of a point; sharper ones count as this sharp."""
 
-UNFAMILIAR = 1.5
+UNFAMILIAR = 2.0
 """A picture is unknown where its features are more than so many times as far off as is usual."""
 
 
