@@ -162,6 +162,14 @@ def test_a_config_that_is_not_one_is_refused(checkpoint: Path, content: bytes) -
         read_config(checkpoint)
 
 
+def test_a_key_that_is_there_twice_is_refused(checkpoint: Path) -> None:
+    """The last one would count, in silence: another box than one reads above."""
+    file = checkpoint / "config.json"
+    file.write_text(file.read_text().replace('"workspace": {', '"workspace": {"low": [0, 0, 0], ', 1))
+    with pytest.raises(CheckpointError, match="the key 'low' is there twice"):
+        read_config(checkpoint)
+
+
 def mend(checkpoint: Path, entry: str, content: bytes) -> None:
     """Put another file into a checkpoint, and its sum into config.json."""
     data = json.loads((checkpoint / "config.json").read_text())

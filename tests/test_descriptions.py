@@ -1,5 +1,6 @@
 """A robot's description comes from strangers: the arm in it is found, or one short line says what stands in the way."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -136,10 +137,11 @@ def test_what_is_no_description_is_refused_in_one_line_that_does_not_repeat_it(d
         (lambda file: None, "does not exist"),
         (lambda file: file.mkdir(), "is a directory: name the URDF"),
         (lambda file: file.write_bytes(bytes(range(256)) * 8), "is binary"),
+        (lambda file: os.mkfifo(file), "is no file of text"),
         (lambda file: file.write_bytes(b""), "is empty"),
         (lambda file: file.write_bytes(b"<robot>" + b" " * 2**24), "more than 16 MiB"),
     ],
-    ids=["missing", "directory", "binary", "empty", "huge"],
+    ids=["missing", "directory", "binary", "pipe", "empty", "huge"],
 )
 def test_a_file_that_is_no_description_is_refused_by_name(tmp_path: Path, make: Any, said: str) -> None:
     file = tmp_path / "robot.urdf"
@@ -284,6 +286,30 @@ def test_a_file_that_includes_others_is_read_in_its_folder(tmp_path: Path) -> No
     np.testing.assert_allclose(two_joints(str(file)).forward([0, 0]), [1.5, 0, 1])
     with pytest.raises(BadDescription, match=r"scene\.mjcf includes other files.*rename"):
         two_joints(str(file.rename(tmp_path / "scene.mjcf")))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            '<mujoco><worldbody><replicate count="1000000"><geom size="1"/></replicate></worldbody></mujoco>',
+            "copies; at",
+        ),
+        (f"<mujoco><worldbody>{'<body/>' * 2001}</worldbody></mujoco>", "more than 2000 links"),
+        ('<mujoco><worldbody><body name="${x}"/></worldbody></mujoco>', "xacro that has not been run"),
+        ("\x80\x00", "no whole XML"),
+        ("", "no whole XML"),
+        ('<mujoco><include file="/dev/zero"/></mujoco>', "/dev/zero is no file of text"),
+        ('<mujoco><include file="scene.xml"/></mujoco>', "already included"),
+    ],
+)
+def test_what_a_file_includes_is_looked_through_before_mujoco_reads_it(tmp_path: Path, content: str, said: str) -> None:
+    """MuJoCo would make a million shapes."""
+    (tmp_path / "part.xml").write_text(content)
+    file = tmp_path / "scene.xml"
+    file.write_text(mjcf('<include file="part.xml"/>'))
+    with pytest.raises(BadDescription, match=said):
+        ur5e(file, joints=["pan"], rest=[0.0])
 
 
 def test_reading_a_bad_description_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

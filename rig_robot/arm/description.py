@@ -228,7 +228,7 @@ def read_description(description: Path | str) -> Description:
         raise BadDescription(f"{named} is binary: must be the URDF or MJCF of the robot, which is XML")
     if not text.startswith("<"):
         raise BadDescription(f"{named} is no URDF or MJCF, which are XML: it begins with {text[:40]!r}")
-    outline = _outline(text, named)
+    outline = _outline(text, named, None if file is None else file.parent)
     from_file = file is not None and outline.includes  # only what a file includes needs its folder
     if from_file and file is not None and file.suffix not in (".xml", ".urdf"):
         raise BadDescription(f"{named} includes other files, which MuJoCo reads only for a name in .xml: rename it")
@@ -273,6 +273,8 @@ def _text_of(file: Path) -> str:
     """Return the text of a description's file, whatever editor has saved it."""
     if file.is_dir():
         raise BadDescription(f"robot description {file} is a directory: name the URDF or MJCF file in it")
+    if file.exists() and not file.is_file():
+        raise BadDescription(f"robot description {file} is no file of text: must be the URDF or MJCF of the robot")
     try:
         with file.open("rb") as stream:
             content = stream.read(LARGEST + 1)
@@ -300,9 +302,11 @@ class _Outline:
 class _Scanner:
     """Looks through the elements of a description for what MuJoCo would not name, or not survive."""
 
-    def __init__(self, named: str) -> None:
+    def __init__(self, named: str, folder: Path | None) -> None:
+        """folder: of the description's file, from which it includes others; None: it is a text."""
         self.outline = _Outline()
-        self._named = named
+        self._named, self._folder = named, folder
+        self._included: set[Path] = set()
         self._path: list[str] = []
         self._joint = ""
         self._bodies = self._elements = 0
@@ -330,8 +334,33 @@ class _Scanner:
             self._joint = attributes.get("name", "")
         elif tag == "mimic" and self._path[-1] == "joint":
             self.outline.followers[self._joint] = attributes.get("joint", "another one")
-        self.outline.includes |= tag == "include" or (tag == "model" and self._path[-1] == "asset")
         self._path.append(tag)
+        if self._path[0] == "mujoco" and (tag == "include" or self._path[-2:] == ["asset", "model"]):
+            self._include(attributes.get("file", ""))
+
+    def scan(self, text: str) -> None:
+        """Look through a text, as part of the element that is open."""
+        parser = expat.ParserCreate("utf-8")  # without namespaces: old Gazebo files use prefixes that nobody declares
+        parser.StartElementHandler, parser.EndElementHandler = self.begin, self.end
+        try:
+            parser.Parse(text.encode(errors="replace"), True)
+        except expat.ExpatError as error:
+            raise BadDescription(f"{self._named} is no whole XML: {error}") from None
+
+    def _include(self, name: str) -> None:
+        """Look through another file, too: MuJoCo would do what it asks for, however long that takes."""
+        self.outline.includes = True
+        if self._folder is None:
+            raise BadDescription(
+                f"{self._named} includes another file, {_short(name)!r}: must be a file's name then, not its text"
+            )
+        file = self._folder / name
+        if not name or not file.exists() or file.resolve() in self._included:
+            return  # MuJoCo names it
+        self._included.add(file.resolve())
+        named, self._named = self._named, f"{file} (included by {self._named})"
+        self.scan(_text_of(file).removeprefix("\ufeff").lstrip().rstrip("\0"))
+        self._named = named
 
     def end(self, _: str) -> None:
         """Take the end of an element."""
@@ -351,14 +380,9 @@ class _Scanner:
         return count
 
 
-def _outline(text: str, named: str) -> _Outline:
-    scanner = _Scanner(named)
-    parser = expat.ParserCreate("utf-8")  # without namespaces: old Gazebo files use prefixes that nobody declares
-    parser.StartElementHandler, parser.EndElementHandler = scanner.begin, scanner.end
-    try:
-        parser.Parse(text.encode(errors="replace"), True)
-    except expat.ExpatError as error:
-        raise BadDescription(f"{named} is no whole XML: {error}") from None
+def _outline(text: str, named: str, folder: Path | None) -> _Outline:
+    scanner = _Scanner(named, folder)
+    scanner.scan(text)
     return scanner.outline
 
 

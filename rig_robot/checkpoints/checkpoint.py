@@ -28,6 +28,7 @@ import numpy as np
 
 from rig_robot.common.crop import wrong_crop
 from rig_robot.common.durable_files import sync_directory, write_synced
+from rig_robot.common.json_reader import read_json
 from rig_robot.common.one_line import one_line
 
 FORMAT = 2
@@ -274,12 +275,10 @@ def read_config(directory: Path | str) -> CheckpointConfig:
 def read_entries(path: Path) -> CheckpointConfig:
     """Read a `config.json` without verifying the files beside it."""
     try:
-        data = json.loads(path.read_bytes())
-        # Half a surrogate pair could be neither printed nor a file's name.
-        json.dumps(data, ensure_ascii=False).encode()
+        data = read_json(path.read_bytes())
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # covers bytes that are not UTF-8
+    except ValueError as error:  # covers bytes that are not UTF-8
         raise CheckpointError(f"{path} is not JSON: {error}") from error
     found_format = data.get("format") if isinstance(data, dict) else None
     if type(found_format) is not int or not 1 <= found_format <= FORMAT:

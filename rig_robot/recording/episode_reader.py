@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import time
@@ -24,6 +23,7 @@ from rig_robot.checkpoints.checkpoint import (
     parse,
 )
 from rig_robot.checkpoints.compatibility import robot_differences
+from rig_robot.common.json_reader import read_json
 from rig_robot.common.message_fields import header_ns
 from rig_robot.common.one_line import one_line, printable
 from rig_robot.recording import bag_metadata, topics
@@ -313,12 +313,10 @@ def _json(directory: Path, custom: Any, name: str) -> Any:
         MetadataError: If it is missing or not JSON.
     """
     try:
-        content = json.loads(bag_metadata.text(directory, custom, name))
-        json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair could not be printed later
-        return content
+        return read_json(bag_metadata.text(directory, custom, name))
     except MetadataError:
         raise
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise MetadataError(f"{directory}: metadata.yaml: {name} is not JSON: {error}") from None
 
 
