@@ -28,6 +28,7 @@ from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import restore
 from rig_robot.learning.checkpoint_io import untrained as blank
 from rig_robot.learning.rig import Rig
+from rig_robot.vision.goal_check import GoalCheck
 from rig_robot.vision.view_check import compare, reference
 
 NAME = "strange-checkpoint"
@@ -37,7 +38,15 @@ TINY = {"channels": (2, 2, 2), "hidden": (4, 4), "latent_size": 3}
 
 def parse_checkpoint(file: Path) -> None:
     """Uses a checkpoint as the nodes do; the file is one of its files."""
-    directory = mended(file, lambda path: write(path, with_scene=True))
+    use(mended(file, lambda path: write(path, with_scene=True)))
+
+
+def parse_split_checkpoint(file: Path) -> None:
+    """Uses a checkpoint of a split VAE as the nodes do."""
+    use(mended(file, untrained))
+
+
+def use(directory: Path) -> None:
     run(CheckpointsOptions(str(directory.parent)))
     config = read_config(directory)
     size, latents = config.camera.image_size, config.vae.latent_size
@@ -49,6 +58,9 @@ def parse_checkpoint(file: Path) -> None:
     scene = reference(directory)
     if scene is not None:
         compare(scene, np.zeros((size, size, 3), np.uint8))
+    picture = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    assert encoder.redraw(picture).shape == picture.shape
+    GoalCheck(encoder).judge(picture)
 
 
 def parse_to_learn_on(file: Path) -> None:
@@ -88,6 +100,13 @@ def test_no_mutated_checkpoint_ends_a_node_unnamed(tmp_path, name):
     write(tmp_path / "seed", with_scene=True)
     (tmp_path / "files").mkdir()
     assert_survives(parse_checkpoint, [(tmp_path / "seed" / name).read_bytes()], tmp_path / "files", name, NAME)
+
+
+@pytest.mark.parametrize("name", [CONFIG_FILE, VAE_FILE])
+def test_no_mutated_checkpoint_of_a_split_vae_ends_a_node_unnamed(tmp_path, name):
+    untrained(tmp_path / "seed")
+    (tmp_path / "files").mkdir()
+    assert_survives(parse_split_checkpoint, [(tmp_path / "seed" / name).read_bytes()], tmp_path / "files", name, NAME)
 
 
 @pytest.mark.parametrize("name", [CONFIG_FILE, VAE_FILE, "policy.safetensors"])

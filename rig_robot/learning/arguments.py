@@ -16,6 +16,8 @@ else:
     Representation = Literal[tuple(REPRESENTATIONS)]  # so that the command line names them all
 
 
+WIDEST = 4096
+"""Most channels or units in a layer"""
 _BOUNDS: dict[str, tuple[float, float]] = {
     "threads": (1, 256),
     "image_size": (29, 512),
@@ -192,8 +194,8 @@ class TrainArgs:
     def __post_init__(self) -> None:
         _check_bounds(self, _BOUNDS)
         _check_delay(self.action_delay)
-        if min(self.channels) < 1:
-            raise ValueError(f"channels is {self.channels}, expected numbers above 0")
+        if min(self.channels) < 1 or max(self.channels) > WIDEST:
+            raise ValueError(f"channels is {self.channels}, expected numbers above 0, at most {WIDEST}")
         if self.future + self.imagined + self.replayed > 1 + 1e-9:
             shares = f"{self.future} + {self.imagined} + {self.replayed}"
             raise ValueError(f"future + imagined + replayed is {shares}, expected a sum of at most 1")
@@ -217,8 +219,8 @@ class TrainArgs:
             raise ValueError(f"rehearsal_updates is {self.rehearsal_updates}, expected 0 without keep_exploration")
         if not self.rehearsal_updates and not self.online_steps * self.updates:
             raise ValueError("rehearsal_updates and online_steps are 0: nothing would be learned")
-        if not self.hidden or min(self.hidden) < 1:
-            raise ValueError(f"hidden is {self.hidden}, expected one or more widths above 0")
+        if not self.hidden or min(self.hidden) < 1 or max(self.hidden) > WIDEST:
+            raise ValueError(f"hidden is {self.hidden}, expected one or more widths above 0, at most {WIDEST}")
 
 
 def _check_bounds(args: Any, bounds: dict[str, tuple[float, float]]) -> None:

@@ -53,6 +53,11 @@ def arguments(config: CheckpointConfig, out: Path, name: str = "the checkpoint")
             f"{name}: its `training` has representation {args.representation} and image_size {args.image_size}, "
             f"expected controllable or latent, and {config.camera.image_size}"
         )
+    for key, of_networks in (("channels", config.vae.channels), ("hidden", config.policy.hidden)):
+        if getattr(args, key) != of_networks:
+            raise CheckpointError(
+                f"{name}: training.{key} is {getattr(args, key)}, expected {of_networks}, which its networks have"
+            )
     return args
 
 
