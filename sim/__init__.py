@@ -40,3 +40,4 @@ for _axes in ("xy", "xyz"):
         kwargs={"axes": _axes},
         max_episode_steps=50,
     )
+gymnasium.register(id="RigSawyerPushXY-v0", entry_point="rig_sim.push_env:SawyerPushEnv", max_episode_steps=100)

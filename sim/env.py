@@ -1,9 +1,10 @@
-"""Reaching with the Sawyer as a gymnasium goal environment with images.
+"""The Sawyer before a camera as a gymnasium goal environment with images: what all tasks share, and reaching.
 
 Modelled on multiworld's SawyerReachXY: actions in [-1, 1] times 2 cm, 0.1 s a step.
 """
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any, Literal
 
 import gymnasium
@@ -38,17 +39,21 @@ RENDERED = {"xy": 240, "xyz": 288}
 SUPERSAMPLING = 4
 
 
-class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
-    """The tool, pointing down, is moved to a goal position that an image shows.
+class SawyerEnv(gymnasium.Env[Any, NDArray[np.float32]], ABC):
+    """The tool, pointing down, is moved so that the camera sees what a goal image shows.
 
     Observations are a dictionary: `image` uint8 [S, S, 3], what the camera node would make of the camera's frame; and
-    `observation`, `achieved_goal`, `desired_goal` float64 [3], true tool positions (m, base frame).
+    `observation`, `achieved_goal`, `desired_goal`, float64, true positions (m, base frame).
 
     An action moves the set point of the tool by up to `action_scale` along each axis, evenly over `period`, inside the
-    box; the arm's servos follow. The reward is minus the distance to the goal (m).
+    box; the arm's servos follow.
 
     Args:
-        axes: along which the tool moves; without "z" it keeps to `FIXED_HEIGHT`. Each task has a camera of its own.
+        world: physics of the task.
+        camera: name of the camera that watches it.
+        axes: along which the tool moves.
+        box: the two corners [3] of where the tool moves (m, base frame); along other axes they are the same.
+        rendered: least size of the render that an observation is averaged from (pixels).
         image_size: S, width and height of the observation (pixels).
         action_delay: shortest and longest time (s) that passes between an observation and the motion that rests on it,
             drawn anew each step: on a robot, images and commands take their time. Until then the last motion goes on.
@@ -69,8 +74,6 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
     """How far (m) an action of 1 moves the tool."""
     period = 0.1
     """Time (s) of a step."""
-    success_distance = 0.06
-    """Distance (m) that counts as reached, as in multiworld."""
     start_margin = 0.02
     """How far (m) inside the box an episode starts."""
     crop: Crop = CENTRE_SQUARE
@@ -80,14 +83,16 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
 
     def __init__(
         self,
-        axes: Literal["xy", "xyz"] = "xy",
+        world: World,
+        camera: str,
+        axes: str,
+        box: tuple[Vector, Vector],
+        rendered: int,
         image_size: int = 48,
         action_delay: tuple[float, float] = (0.0, 0.0),
         scene: SceneName = "plain",
         render_mode: str | None = None,
     ) -> None:
-        if axes not in ("xy", "xyz"):
-            raise ValueError(f"axes must be 'xy' or 'xyz', not {axes!r}")
         if not 0 <= action_delay[0] <= action_delay[1] < self.period:
             raise ValueError(f"action_delay must be rising and in [0, {self.period}) s, not {action_delay}")
         if scene not in SCENES:
@@ -97,63 +102,60 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         self.action_delay = action_delay
         self.scene = scene
         self.render_mode = render_mode
-        self.workspace_low, self.workspace_high = WORKSPACE_LOW.copy(), WORKSPACE_HIGH.copy()
-        if axes == "xy":
-            self.workspace_low[2] = self.workspace_high[2] = FIXED_HEIGHT
+        self.workspace_low, self.workspace_high = (corner.copy() for corner in box)
         self._moving = self.workspace_high > self.workspace_low
 
-        self.world = World()
+        self.world = world
         self.kinematics = kinematics()
         # A direct render at the observation's size is point-sampled and differs from the area-averaged camera frame by
         # as much as a move of 1 cm changes. At the frame's own height there is no difference.
-        self.rendered_size = min(
-            CAMERA_SIZE[1], image_size * max(SUPERSAMPLING, math.ceil(RENDERED[axes] / image_size))
-        )
-        self._view = view(axes)
+        self.rendered_size = min(CAMERA_SIZE[1], image_size * max(SUPERSAMPLING, math.ceil(rendered / image_size)))
+        self._view = camera
         # The centre square is rendered alone; any other crop is cut from the whole frame, as the camera node does.
         whole = self.crop != CENTRE_SQUARE
-        rendered = self.camera_size if whole else (self.rendered_size, self.rendered_size)
-        self._eye = Camera(self.world.model, *rendered, self._view, crop=self.crop if whole else WHOLE)
+        size = self.camera_size if whole else (self.rendered_size, self.rendered_size)
+        self._eye = Camera(self.world.model, *size, self._view, crop=self.crop if whole else WHOLE)
         self._frame_camera: Camera | None = None
         self._overview: Camera | None = None
-        self._goal = self._target = (self.workspace_low + self.workspace_high) / 2
+        self._target = (self.workspace_low + self.workspace_high) / 2
         self._q = self._q_target = HOME
         self._plain = self._look = look_of(self.world.model)
         self._begin_scene()
         self._place(self._target)
 
-        n = len(self.axes)
-        low, high = self.workspace_low, self.workspace_high
-        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (n,), np.float32)
+        self.action_space = gymnasium.spaces.Box(-1.0, 1.0, (len(self.axes),), np.float32)
         # The tool may overshoot the box a little; only goals must lie inside.
-        reach = gymnasium.spaces.Box(low - 0.1, high + 0.1, dtype=np.float64)
+        low, high = self._goal_bounds()
+        positions = gymnasium.spaces.Box(low - 0.1, high + 0.1, dtype=np.float64)
         self.observation_space: gymnasium.spaces.Dict = gymnasium.spaces.Dict(
             {
                 "image": gymnasium.spaces.Box(0, 255, (image_size, image_size, 3), np.uint8),
-                "observation": reach,
-                "achieved_goal": reach,
-                "desired_goal": reach,
+                "observation": positions,
+                "achieved_goal": positions,
+                "desired_goal": positions,
             }
         )
+        self._goal: Vector = (low + high) / 2
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
-        """Start an episode.
+    @abstractmethod
+    def _goal_bounds(self) -> tuple[Vector, Vector]:
+        """Return the least and the greatest goal [G] (m)."""
 
-        options: `start` and `goal` position ([2] or [3], m); `held_out`, whether the lab is of the kinds that training
-        never shows (see `lab.py`).
-        """
-        super().reset(seed=seed)
-        margin = np.where(self._moving, self.start_margin, 0.0)
-        start = self.np_random.uniform(self.workspace_low + margin, self.workspace_high - margin)
-        goal = self.np_random.uniform(self.workspace_low, self.workspace_high)
-        given = options or {}
-        start = self._position(given["start"]) if "start" in given else start
-        self._goal = self._position(given["goal"]) if "goal" in given else goal
-        self._begin_scene(bool(given.get("held_out", False)))
-        self._place(start)
-        return self._observe(), self._info()
+    @abstractmethod
+    def _achieved(self) -> Vector:
+        """Return what the present state would be as a goal [G] (m)."""
+
+    @abstractmethod
+    def _info(self) -> dict[str, Any]:
+        """Return how far the goal is."""
+
+    @abstractmethod
+    def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any) -> Any:
+        """Return minus the distances (m) [...] between achieved and desired goals, [..., G] each."""
+
+    @abstractmethod
+    def _at_rest(self, goal: ArrayLike) -> mujoco.MjData:
+        """Return a state for rendering in which a goal is achieved."""
 
     def step(self, action: ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Do one step of `period`; action float32 [2] or [3] in [-1, 1]."""
@@ -176,19 +178,15 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         reward = float(self.compute_reward(observation["achieved_goal"], observation["desired_goal"], info))
         return observation, reward, False, False, info
 
-    def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any) -> Any:
-        """Return minus the distances (m) [...] between achieved and desired goals, [..., 3] each."""
-        return -np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)
-
-    def render_goal(self, position: ArrayLike) -> Image:
-        """Return uint8 [S, S, 3]: what the camera would see with the tool at a position [3] or [2] m.
+    def render_goal(self, goal: ArrayLike) -> Image:
+        """Return uint8 [S, S, 3]: what the camera would see where a goal [G] is achieved; positions in m.
 
         The picture shows the scene of this episode at another time, since goal pictures are taken earlier. In a
         cluttered scene the box is elsewhere and the light is different, in the same way in all goal pictures of an
         episode. The physics does not change.
         """
         self._apply(self._scene.goal)
-        image = self._image(self.world.at_rest(self._solve(HOME, self._position(position))))
+        image = self._image(self._at_rest(goal))
         self._apply(self._scene.at(self._time))
         return image
 
@@ -264,13 +262,73 @@ class SawyerReachEnv(gymnasium.Env[Any, NDArray[np.float32]]):
         return self._eye.observe(data, self.image_size, self._look.sensor)
 
     def _observe(self) -> Observation:
-        position = self.world.tool_position
+        achieved = self._achieved()
         return {
             "image": self._image(self.world.data),
-            "observation": position,
-            "achieved_goal": position.copy(),
+            "observation": achieved,
+            "achieved_goal": achieved.copy(),
             "desired_goal": self._goal.copy(),
         }
+
+
+class SawyerReachEnv(SawyerEnv):
+    """The tool is moved to a goal position [3] (m, base frame); the reward is minus the distance to it (m).
+
+    Args:
+        axes: along which the tool moves. Each task has a camera of its own.
+        image_size, action_delay, scene, render_mode: see `SawyerEnv`.
+    """
+
+    success_distance = 0.06
+    """Distance (m) that counts as reached, as in multiworld."""
+
+    def __init__(
+        self,
+        axes: Literal["xy", "xyz"] = "xy",
+        image_size: int = 48,
+        action_delay: tuple[float, float] = (0.0, 0.0),
+        scene: SceneName = "plain",
+        render_mode: str | None = None,
+    ) -> None:
+        if axes not in ("xy", "xyz"):
+            raise ValueError(f"axes must be 'xy' or 'xyz', not {axes!r}")
+        low, high = WORKSPACE_LOW.copy(), WORKSPACE_HIGH.copy()
+        if axes == "xy":
+            low[2] = high[2] = FIXED_HEIGHT
+        given = (image_size, action_delay, scene, render_mode)
+        super().__init__(World(), view(axes), axes, (low, high), RENDERED[axes], *given)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start an episode.
+
+        options: `start` and `goal` position ([2] or [3], m); `held_out`, whether the lab is of the kinds that training
+        never shows (see `lab.py`).
+        """
+        super().reset(seed=seed)
+        margin = np.where(self._moving, self.start_margin, 0.0)
+        start = self.np_random.uniform(self.workspace_low + margin, self.workspace_high - margin)
+        goal = self.np_random.uniform(self.workspace_low, self.workspace_high)
+        given = options or {}
+        start = self._position(given["start"]) if "start" in given else start
+        self._goal = self._position(given["goal"]) if "goal" in given else goal
+        self._begin_scene(bool(given.get("held_out", False)))
+        self._place(start)
+        return self._observe(), self._info()
+
+    def compute_reward(self, achieved_goal: ArrayLike, desired_goal: ArrayLike, info: Any) -> Any:
+        """Return minus the distances (m) [...] between achieved and desired goals, [..., 3] each."""
+        return -np.linalg.norm(np.asarray(achieved_goal) - np.asarray(desired_goal), axis=-1)
+
+    def _goal_bounds(self) -> tuple[Vector, Vector]:
+        return self.workspace_low, self.workspace_high
+
+    def _achieved(self) -> Vector:
+        return self.world.tool_position
+
+    def _at_rest(self, goal: ArrayLike) -> mujoco.MjData:
+        return self.world.at_rest(self._solve(HOME, self._position(goal)))
 
     def _info(self) -> dict[str, Any]:
         distance = float(np.linalg.norm(self.world.tool_position - self._goal))

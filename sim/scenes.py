@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rig_robot.common.scene_names import STILL, SceneName
 from rig_sim.sensor import Sensor
 from rig_sim.textures import Texture
-from rig_sim.world import VIEWS
+from rig_sim.world import PUSH_VIEW, VIEWS
 
 Vector = NDArray[np.float64]
 
@@ -29,6 +29,7 @@ DIMMED = 0.65
 """Share of the light that is left in the shifted scene."""
 
 
+CAMERAS = (*VIEWS.values(), PUSH_VIEW)
 GEOMS = {
     "box": mujoco.mjtGeom.mjGEOM_BOX,
     "cylinder": mujoco.mjtGeom.mjGEOM_CYLINDER,
@@ -75,7 +76,7 @@ class Look(NamedTuple):
     ambient: Vector
     """RGB [3] of the light from everywhere"""
     cameras: Vector
-    """how the robot's cameras (`VIEWS`) are turned, quaternions w x y z [2, 4]"""
+    """how the robot's cameras (`CAMERAS`) are turned, quaternions w x y z [3, 4]"""
     cloth: Texture | None = None
     """of the table; None: no cloth"""
     carpet: Texture | None = None
@@ -106,7 +107,7 @@ def look_of(model: mujoco.MjModel) -> Look:
         model.light("lamp").diffuse.astype(float),
         model.light("lamp").dir.copy(),
         model.vis.headlight.ambient.astype(float),
-        np.array([model.camera(name).quat for name in VIEWS.values()]),
+        np.array([model.camera(name).quat for name in CAMERAS]),
     )
 
 
@@ -122,10 +123,11 @@ def apply_look(model: mujoco.MjModel, look: Look) -> bool:
     model.light("lamp").diffuse = look.lamp
     model.light("lamp").dir = look.direction / np.linalg.norm(look.direction)
     model.vis.headlight.ambient = look.ambient
-    for name, quaternion in zip(VIEWS.values(), look.cameras, strict=True):
+    for name, quaternion in zip(CAMERAS, look.cameras, strict=True):
         model.camera(name).quat = quaternion
-    model.material("tool").rgba[3] = not look.gripper
-    model.material("gripper").rgba[3] = look.gripper
+    if not model.material("peg").rgba[3]:  # a peg is always the tool where things are pushed
+        model.material("tool").rgba[3] = not look.gripper
+        model.material("gripper").rgba[3] = look.gripper
     for number in range(MOST_THINGS):
         _apply_thing(model, f"thing{number}", look.things[number] if number < len(look.things) else None)
     uploads = [_apply_texture(model, name, getattr(look, name)) for name in TEXTURES]

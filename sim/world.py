@@ -33,6 +33,8 @@ CAMERA_SIZE = (640, 480)
 """Width and height of a camera frame (pixels)."""
 VIEWS = {"xy": "camera", "xyz": "camera_xyz"}
 """The camera that watches a task: in the plane or in space."""
+PUSH_VIEW = "camera_push"
+"""The camera that watches a task in which things are pushed."""
 WHOLE = Crop(0.0, 0.0, 1.0, 1.0)
 
 
@@ -131,8 +133,9 @@ class World:
         timestep: of the physics (s).
     """
 
-    def __init__(self) -> None:
-        self.model = mujoco.MjModel.from_xml_path(str(SCENE))
+    def __init__(self, model: mujoco.MjModel | None = None) -> None:
+        """model: a scene whose first joints and actuators are the arm's; None: the reaching scene."""
+        self.model = mujoco.MjModel.from_xml_path(str(SCENE)) if model is None else model
         self.data = mujoco.MjData(self.model)
         self._shown = mujoco.MjData(self.model)
         self.timestep = float(self.model.opt.timestep)
@@ -146,13 +149,13 @@ class World:
     def place(self, q: ArrayLike) -> None:
         """Put the arm at rest at joint position q [7] (rad), at once."""
         mujoco.mj_resetData(self.model, self.data)
-        self.data.qpos[:] = q
+        self.data.qpos[: len(JOINTS)] = q
         self.data.ctrl[:] = q
         mujoco.mj_forward(self.model, self.data)
 
     def at_rest(self, q: ArrayLike) -> mujoco.MjData:
         """Return a state for rendering, with the arm at joint position q [7] (rad); the physics does not change."""
-        self._shown.qpos[:] = q
+        self._shown.qpos[: len(JOINTS)] = q
         mujoco.mj_kinematics(self.model, self._shown)
         mujoco.mj_camlight(self.model, self._shown)
         return self._shown
@@ -167,12 +170,12 @@ class World:
     @property
     def joint_positions(self) -> Vector:
         """Joint positions [7] (rad)."""
-        return self.data.qpos.copy()
+        return self.data.qpos[: len(JOINTS)].copy()
 
     @property
     def joint_velocities(self) -> Vector:
         """Joint velocities [7] (rad/s)."""
-        return self.data.qvel.copy()
+        return self.data.qvel[: len(JOINTS)].copy()
 
     @property
     def tool_position(self) -> Vector:

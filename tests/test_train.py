@@ -316,6 +316,12 @@ def test_an_environment_that_is_none_is_named(tmp_path: Path, wrong: str) -> Non
         train(TrainArgs(out=tmp_path, env=wrong), environment)
 
 
+def test_an_environment_that_is_not_learned_yet_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"RigSawyerPushXY-v0 has an `observation` of shape \(4,\), expected \(3,\)"):
+        train(TrainArgs(out=tmp_path / "run", env="RigSawyerPushXY-v0"), gymnasium.make)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_checkpoint_is_evaluated_by_its_package_and_not_in_another_space() -> None:
     shipped = "package://rig_robot/models/sawyer_reach_xy"
     assert evaluate(EvalArgs(shipped, goals=1), gymnasium.make)["goals"] == 1

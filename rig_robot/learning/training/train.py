@@ -302,8 +302,12 @@ class _Run:
 
 def _horizon(env: gymnasium.Env) -> int:
     horizon = env.spec.max_episode_steps if env.spec else None
-    if not horizon:
+    if env.spec is None or not horizon:
         raise ValueError(f"{env} has no max_episode_steps: RIG learns from episodes of a known length")
+    known = getattr(env.observation_space, "spaces", {}).get("observation")
+    if known is None or known.shape != (3,):
+        has = "none" if known is None else f"of shape {known.shape}"
+        raise ValueError(f"env: {env.spec.id} has an `observation` {has}, expected (3,): only reaching is learned")
     return horizon
 
 
