@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from rig_robot.checkpoints.checkpoint import Tensors
 from rig_robot.inference.vae_architecture import (
+    DECODER_HIDDEN,
+    DECODER_KERNELS,
+    DECODER_PADDINGS,
+    DECODER_STRIDES,
     KERNELS,
     STRIDES,
-    UP_HIDDEN,
-    UP_KERNELS,
-    UP_PADDINGS,
-    UP_STRIDES,
     first_side,
     sides,
 )
@@ -55,7 +55,7 @@ class ConvolutionalDecoder:
         self._tail_bias = tensors["decoder.0.bias"].reshape(flat).transpose(1, 2, 0)
         names = [f"decoder.{3 + 2 * i}" for i in range(len(KERNELS))]
         sizes = self._sides[-2::-1]
-        self._up = [Upwards(tensors, *layer) for layer in zip(names, STRIDES[::-1], sizes, strict=True)]
+        self._up = [TransposedConvolution(tensors, *layer) for layer in zip(names, STRIDES[::-1], sizes, strict=True)]
 
     def __call__(self, numbers: Array) -> Array:
         """Return the image, float32 [S, S, 3], without the mean image, of numbers [N]."""
@@ -65,8 +65,8 @@ class ConvolutionalDecoder:
         return x
 
 
-class Painter:
-    """From numbers to an image [S, S, 3]: the decoder of a split VAE, `split_vae.painter`."""
+class SplitDecoder:
+    """From numbers to an image [S, S, 3]: the decoder of a split VAE, `split_vae.split_decoder`."""
 
     def __init__(self, tensors: Tensors, image_size: int, channels: tuple[int, ...]) -> None:
         self._image_size = image_size
@@ -74,9 +74,9 @@ class Painter:
         side = first_side(image_size)
         self._first = (channels[-1], side, side)
         self._up = []
-        for i, (stride, padding) in enumerate(zip(UP_STRIDES, UP_PADDINGS, strict=True)):
+        for i, (stride, padding) in enumerate(zip(DECODER_STRIDES, DECODER_PADDINGS, strict=True)):
             side *= stride
-            self._up.append(Upwards(tensors, f"decoder.{5 + 2 * i}", stride, side, padding))
+            self._up.append(TransposedConvolution(tensors, f"decoder.{5 + 2 * i}", stride, side, padding))
 
     def __call__(self, numbers: Array) -> Array:
         """Return the image, float32 [S, S, 3], without the mean image, of numbers [N]."""
@@ -104,7 +104,7 @@ class Convolution:
         return _patches(x, self._kernel, self._stride, self._dilation) @ self._weight + self._bias
 
 
-class Upwards:
+class TransposedConvolution:
     """A transposed convolution, to a picture of a given side; what is beyond that is cut off all around."""
 
     def __init__(self, tensors: Tensors, name: str, stride: int, side: int, padding: int = 0) -> None:
@@ -123,19 +123,19 @@ class Upwards:
         return drawn[inside, inside]
 
 
-def painter_shapes(image_size: int, channels: tuple[int, ...], numbers: int) -> Shapes:
-    """Return name and shape of every tensor of `split_vae.painter`."""
+def split_decoder_shapes(image_size: int, channels: tuple[int, ...], numbers: int) -> Shapes:
+    """Return name and shape of every tensor of `split_vae.split_decoder`."""
     features = channels[-1] * first_side(image_size) ** 2
     shapes: Shapes = {
-        "decoder.0.weight": (UP_HIDDEN, numbers),
-        "decoder.0.bias": (UP_HIDDEN,),
-        "decoder.2.weight": (features, UP_HIDDEN),
+        "decoder.0.weight": (DECODER_HIDDEN, numbers),
+        "decoder.0.bias": (DECODER_HIDDEN,),
+        "decoder.2.weight": (features, DECODER_HIDDEN),
         "decoder.2.bias": (features,),
     }
-    return shapes | _upwards_shapes(channels, UP_KERNELS, 5)
+    return shapes | _transposed_shapes(channels, DECODER_KERNELS, 5)
 
 
-def _upwards_shapes(channels: tuple[int, ...], kernels: tuple[int, ...], first: int) -> Shapes:
+def _transposed_shapes(channels: tuple[int, ...], kernels: tuple[int, ...], first: int) -> Shapes:
     """Return name and shape of the transposed convolutions of a decoder, of which the first has this number."""
     shapes: Shapes = {}
     for i, ((inner, outer), kernel) in enumerate(zip(pairwise((*reversed(channels), 3)), kernels, strict=True)):
@@ -158,7 +158,7 @@ def decoder_shapes(image_size: int, channels: tuple[int, ...], numbers: int) -> 
     """Return name and shape of every tensor of the decoder of `vae.halves`."""
     features = channels[-1] * sides(image_size)[-1] ** 2
     shapes: Shapes = {"decoder.0.weight": (features, numbers), "decoder.0.bias": (features,)}
-    return shapes | _upwards_shapes(channels, KERNELS[::-1], 3)
+    return shapes | _transposed_shapes(channels, KERNELS[::-1], 3)
 
 
 def _patches(x: Array, kernel: int, stride: int, dilation: int) -> Array:

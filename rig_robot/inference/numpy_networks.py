@@ -22,11 +22,11 @@ from rig_robot.inference.convolutions import (
     Array,
     ConvolutionalDecoder,
     ConvolutionalEncoder,
-    Painter,
     Shapes,
+    SplitDecoder,
     decoder_shapes,
     encoder_shapes,
-    painter_shapes,
+    split_decoder_shapes,
 )
 from rig_robot.inference.keypoint_network import KeypointNetwork, keypoint_shapes
 from rig_robot.inference.vae_architecture import KERNELS, LOG_VARIANCE_RANGE, sides
@@ -53,7 +53,7 @@ class Encoder:
         if entry.scene_size:
             decoded = entry.latent_size + entry.scene_size
             shapes |= encoder_shapes(size, entry.channels, 2 * entry.scene_size)
-            shapes |= painter_shapes(size, entry.channels, decoded)
+            shapes |= split_decoder_shapes(size, entry.channels, decoded)
             shapes |= keypoint_shapes(entry.latent_size) | {"reach": (entry.latent_size,)}
         else:
             shapes |= encoder_shapes(size, entry.channels, 2 * entry.latent_size)
@@ -62,7 +62,7 @@ class Encoder:
 
         self.mean_image = np.ascontiguousarray(tensors["mean_image"].transpose(1, 2, 0))
         self._encoder = ConvolutionalEncoder(tensors, size, entry.channels)
-        decoder = Painter if entry.scene_size else ConvolutionalDecoder
+        decoder = SplitDecoder if entry.scene_size else ConvolutionalDecoder
         self._decoder = decoder(tensors, size, entry.channels)
         self._keypoints = KeypointNetwork(tensors, size) if entry.scene_size else None
         self._reach = tensors.get("reach", np.ones(entry.latent_size, np.float32))  # only a split VAE has it

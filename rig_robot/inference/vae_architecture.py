@@ -4,10 +4,10 @@ from math import prod
 
 KERNELS = (5, 3, 3)
 STRIDES = (3, 2, 2)
-UP_KERNELS, UP_STRIDES, UP_PADDINGS = (4, 4, 7), (2, 2, 3), (1, 1, 2)
+DECODER_KERNELS, DECODER_STRIDES, DECODER_PADDINGS = (4, 4, 7), (2, 2, 3), (1, 1, 2)
 """Of a split VAE's decoder: each pixel gets as much from a transposed convolution as its neighbours. With kernels that
 their strides do not divide, and 3 at the end, pictures had a chequered pattern."""
-UP_HIDDEN = 256
+DECODER_HIDDEN = 256
 """Width of a split VAE's decoder before its transposed convolutions"""
 LOG_VARIANCE_RANGE = (-8.0, 4.0)
 """Bounds that keep exp(log-variance) finite for any image; latents of training images stay well inside."""
@@ -26,4 +26,4 @@ def first_side(image_size: int) -> int:
 
     Its last pictures are as large or larger; they are cut on the right and below.
     """
-    return -(-image_size // prod(UP_STRIDES))
+    return -(-image_size // prod(DECODER_STRIDES))

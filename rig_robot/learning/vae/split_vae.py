@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from rig_robot.inference.vae_architecture import (
+    DECODER_HIDDEN,
+    DECODER_KERNELS,
+    DECODER_PADDINGS,
+    DECODER_STRIDES,
     LOG_VARIANCE_RANGE,
-    UP_HIDDEN,
-    UP_KERNELS,
-    UP_PADDINGS,
-    UP_STRIDES,
     first_side,
 )
 from rig_robot.learning.vae.familiarity import Familiarity
@@ -52,7 +52,7 @@ class SplitVae(nn.Module):
         self.controllable = KeypointEncoder(image_size, reach)
         self.familiarity = Familiarity()
         self.encoder = halves(image_size, channels, 2 * scene_size, 1)[0]
-        self.decoder = painter(image_size, channels, len(reach) + scene_size)
+        self.decoder = split_decoder(image_size, channels, len(reach) + scene_size)
         self.register_buffer("mean_image", torch.full((3, image_size, image_size), 0.5))
         self.register_buffer("reach", torch.as_tensor(reach, dtype=torch.float32))
 
@@ -81,15 +81,15 @@ class SplitVae(nn.Module):
         return residual + channels_last(self.mean_image)
 
 
-def painter(image_size: int, channels: Sequence[int], numbers: int) -> nn.Sequential:
+def split_decoder(image_size: int, channels: Sequence[int], numbers: int) -> nn.Sequential:
     """Return a decoder from `numbers` numbers to pictures of `image_size` pixels or a few more."""
     first, planes = first_side(image_size), [*reversed(channels), 3]
     layers: list[nn.Module] = [
-        nn.Linear(numbers, UP_HIDDEN),
+        nn.Linear(numbers, DECODER_HIDDEN),
         nn.ReLU(inplace=True),
-        nn.Linear(UP_HIDDEN, planes[0] * first**2),
+        nn.Linear(DECODER_HIDDEN, planes[0] * first**2),
         Unflatten(1, (planes[0], first, first)),
     ]
-    for i, layer in enumerate(zip(UP_KERNELS, UP_STRIDES, UP_PADDINGS, strict=True)):
+    for i, layer in enumerate(zip(DECODER_KERNELS, DECODER_STRIDES, DECODER_PADDINGS, strict=True)):
         layers += [nn.ReLU(inplace=True), Upwards(planes[i], planes[i + 1], *layer)]
     return nn.Sequential(*layers)
