@@ -47,7 +47,7 @@ class EstopListener:
         listener.node.create_timer(estop.LOOK_EVERY, self.topic.look)
 
     def until(self, stops: int) -> None:
-        self.listener.until(lambda: len(self.stops) >= stops, f"{stops} stops, of {self.stops}", 10.0)
+        self.listener.until(lambda: len(self.stops) >= stops, f"{stops} stops, of {self.stops}", 30.0)
         assert len(self.at_once) == len(self.stops), "the stop does not wait for the name"
 
 

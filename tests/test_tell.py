@@ -127,13 +127,13 @@ def test_a_lost_answer_is_asked_for_again_unless_the_arm_might_move_by_it() -> N
     executor.add_node(node)
     serving = threading.Thread(target=executor.spin)
     serving.start()
-    there = ("--namespace", "deaf", "--timeout", "4")
+    there = ("--namespace", "deaf", "--timeout", "8")
     try:
         assert tell("stop", *there)[0] == 0 and node.asked == ["/deaf/arm/estop"] * 2
         for word, service in [("arm", "/deaf/arm/arm"), ("practice", "/deaf/policy/set_parameters")]:
             node.asked.clear()
             status, text = tell(word, *there)
-            assert status == 1 and text == f"{service} did not answer within 4 s; it may have done it all the same\n"
+            assert status == 1 and text == f"{service} did not answer within 8 s; it may have done it all the same\n"
             assert node.asked == [service]
         assert tell("idle", *there) == (0, "mode idle\n") and tell("disarm", *there)[0] == 0
     finally:
