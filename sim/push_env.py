@@ -26,8 +26,8 @@ class SawyerPushEnv(SawyerEnv):
     `observation`, `achieved_goal` and `desired_goal` are float64 [4]: x and y of the tool, x and y of the puck (m, base
     frame). The reward is minus the puck's distance and minus the tool's (m).
 
-    Nobody puts the puck anywhere between episodes, as in a lab at night: it stays where it was pushed. Only where it is
-    not in `PUCK_AREA` at the end of a step, it is put back at random; a person would have had to.
+    Nobody puts the puck anywhere between episodes: it stays where it was pushed. Only where it is not in
+    `PUCK_AREA` at the end of a step, it is put back at random; a person would have had to.
 
     Args:
         image_size, action_delay, scene, render_mode: see `SawyerEnv`.
@@ -87,12 +87,7 @@ class SawyerPushEnv(SawyerEnv):
         if PUCK_AREA.has(self.world.puck_position):
             return result
         self.put_back += 1
-        tool = self.world.tool_position[:2]
-        while True:
-            place = self.np_random.uniform(*PUCK_AREA)
-            if np.linalg.norm(place - tool) >= APART:
-                break
-        self.world.put(place)
+        self.world.put(self._beside(self.world.tool_position[:2], *PUCK_AREA))
         observation, info = self._observe(), self._info() | {"put_back": True}
         reward = float(self.compute_reward(observation["achieved_goal"], observation["desired_goal"], info))
         return observation, reward, False, False, info
@@ -123,11 +118,11 @@ class SawyerPushEnv(SawyerEnv):
             "put_back": False,
         }
 
-    def _beside(self, puck: Vector, low: Vector, high: Vector) -> Vector:
-        """Return a random place of the tool [3] (m) between two corners that is not on the puck."""
+    def _beside(self, other: Vector, low: Vector, high: Vector) -> Vector:
+        """Return a random place (m), of as many numbers as its two corners have, at least `APART` from another [2]."""
         while True:
             place = self.np_random.uniform(low, high)
-            if np.linalg.norm(place[:2] - puck) >= APART:
+            if np.linalg.norm(place[:2] - other) >= APART:
                 return place
 
     def _flat(self, name: str, place: ArrayLike, size: int) -> Vector:

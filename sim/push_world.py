@@ -70,9 +70,8 @@ class PushWorld(World):
         """Put the arm at rest at joint position q [7] (rad), at once; the puck stays where it is."""
         stands = self.data.qpos[len(JOINTS) :].copy()
         super().place(q)
-        if stands.any():  # before the first physics, all of it is 0
-            self.data.qpos[len(JOINTS) :] = stands
-            mujoco.mj_forward(self.model, self.data)
+        self.data.qpos[len(JOINTS) :] = stands
+        mujoco.mj_forward(self.model, self.data)
 
     def _stand(self, data: mujoco.MjData, place: ArrayLike) -> None:
         data.qpos[self._at : self._at + 7] = (*np.asarray(place, dtype=float), PUCK_HEIGHT, 1.0, 0.0, 0.0, 0.0)

@@ -21,8 +21,8 @@ from rig_robot.learning.vae.vae import to_pixels
 APART = 5
 """Steps between the two frames of a pair on which a VAE is measured"""
 NEARLY_ALL = 0.9
-"""Share of an episode's frames that must be familiar. Where a camera was turned, a quarter to a half is not; where only
-the room changes, one in a hundred."""
+"""Share of an episode's frames that must be familiar. Of pictures all over the box, a quarter to a half is not where
+the camera was turned, and none where only the room changes."""
 FAMILIAR = 1_000
 """Most frames from which it is noted what familiar pictures look like"""
 
