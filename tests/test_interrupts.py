@@ -151,7 +151,18 @@ def test_a_node_ends_while_it_is_built_and_despite_slow_destructors(stage: str) 
     assert time.monotonic() - begun < 20
 
 
+LOADING = """
+import runpy, sys, time
+class SlowDisk:
+    def find_spec(self, name, *_):
+        if name == "rig_robot.ros.node":
+            print("loading", flush=True)
+            time.sleep(60)
+sys.meta_path.insert(0, SlowDisk())
+runpy.run_module("rig_robot.nodes.arm", run_name="__main__")
+"""
+
+
 def test_a_node_that_is_still_loading_ends_silently() -> None:
-    begun = "print('begun', flush=True); import runpy; runpy.run_module('rig_robot.nodes.arm', run_name='__main__')"
-    status, output, left = interrupt(["-c", begun, "--ros-args"], "begun", 0.4)
+    status, output, left = interrupt(["-c", LOADING, "--ros-args"], "loading", 0.2)
     assert status == 0 and not left and not any(noise in output for noise in NOISE), output
