@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import psutil
 import tyro
+from standin.chain import Chain
 from standin.operator import NotReady, Operator
 from standin.system import Process
 
@@ -103,6 +104,7 @@ class Soak:
         os.environ.update(dds_profile("camera", os.environ))  # after the system's start: each node gets its own
         self.operator = Operator(args.checkpoint)
         node = self.operator.node
+        self.chain = Chain(node)
         self.poses: deque[tuple[float, np.ndarray]] = deque(maxlen=1000)
         self.answers: Counter[str] = Counter()
         node.create_subscription(PoseStamped, "sim/tool_pose", self._take_pose, STATE)
@@ -147,6 +149,7 @@ class Soak:
             if when >= since and (state == "disarmed" or "stale" in reason or "joint state" in reason):
                 self.false_stops.append(reason)
                 print(f"{(when - self.begin) / 60.0:6.2f} min  FALSE STOP: {state}, {reason}", flush=True)
+                print(" " * 11 + self.chain.before(when), flush=True)
 
     def spend(self, seconds: float) -> None:
         """Let time pass; goals and looks at the memory go on."""
