@@ -38,6 +38,7 @@ from rig_robot.common.output_paths import os_error_text
 from rig_robot.doctor.options import DoctorOptions
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
 from rig_robot.learning.experiments.compare import CompareArgs, compare
+from rig_robot.learning.push_arguments import PushArgs
 
 
 def main() -> None:
@@ -51,7 +52,7 @@ def main() -> None:
         | Annotated[WatchOptions, tyro.conf.subcommand("watch")]
         | Annotated[BagsOptions, tyro.conf.subcommand("bags")]
         | Annotated[CheckpointsOptions, tyro.conf.subcommand("checkpoints")]
-        | Annotated[TrainArgs, tyro.conf.subcommand("train", default=_defaults(sys.argv[1:]))]
+        | _train_command(sys.argv[1:])
         | Annotated[ExploreArgs, tyro.conf.subcommand("explore")]
         | Annotated[CompareArgs, tyro.conf.subcommand("compare")]
         | Annotated[EvalArgs, tyro.conf.subcommand("eval"), tyro.conf.PositionalRequiredArgs],
@@ -71,12 +72,19 @@ def main() -> None:
     sys.exit(status)
 
 
-def _defaults(arguments: list[str]) -> TrainArgs:
-    """Return the defaults of `rig train`, which depend on the value of --method in `arguments`."""
-    named = [after for before, after in pairwise([*arguments, ""]) if before == "--method"]
-    named += [argument.removeprefix("--method=") for argument in arguments if argument.startswith("--method=")]
-    method = named[-1] if named and named[-1] in METHODS else "rig"
-    return preset(typing.cast(Method, method), out=tyro.MISSING)
+def _train_command(arguments: list[str]) -> Any:
+    """Return what `rig train` is: its arguments depend on the value of --task in `arguments`, defaults on --method."""
+    if "push" in _given("--task", arguments):
+        return Annotated[PushArgs, tyro.conf.subcommand("train")]
+    named = [method for method in _given("--method", arguments) if method in METHODS]
+    default = preset(typing.cast(Method, named[-1] if named else "rig"), out=tyro.MISSING)
+    return Annotated[TrainArgs, tyro.conf.subcommand("train", default=default)]
+
+
+def _given(option: str, arguments: list[str]) -> list[str]:
+    """Return the values that an option is given among the arguments."""
+    apart = [after for before, after in pairwise([*arguments, ""]) if before == option]
+    return apart + [text.removeprefix(f"{option}=") for text in arguments if text.startswith(f"{option}=")]
 
 
 def _sim(options: SimOptions) -> int:
@@ -228,6 +236,15 @@ def _train(args: TrainArgs) -> int:
     return 0
 
 
+def _train_push(args: PushArgs) -> int:
+    interrupts.end_at_once("rig train: stopped; the same command goes on from there")
+    from rig_robot.learning.training.push import train_push
+
+    with interrupts.orderly("rig train: stopped; the same command goes on from there"):
+        train_push(args, _environment)
+    return 0
+
+
 def _explore(args: ExploreArgs) -> int:
     interrupts.end_at_once("rig explore: stopped; nothing was recorded, the same command starts again")
     from rig_robot.learning.training.train import record
@@ -259,6 +276,7 @@ _COMMANDS: dict[type, Callable[[Any], int]] = {
     BagsOptions: _bags,
     CheckpointsOptions: _checkpoints,
     TrainArgs: _train,
+    PushArgs: _train_push,
     ExploreArgs: _explore,
     CompareArgs: _compare,
     EvalArgs: _eval,

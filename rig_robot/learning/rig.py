@@ -6,6 +6,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
+from torch import nn
 
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import TrainArgs
@@ -33,6 +34,8 @@ class Rig:
     on ends as it would have ended otherwise.
     """
 
+    progress = ("explored", "seen", "rehearsed", "episodes")
+
     def __init__(self, args: TrainArgs, box: ActionBox, horizon: int, images: np.ndarray) -> None:
         """Make new networks and an empty replay buffer.
 
@@ -52,6 +55,19 @@ class Rig:
         self.shares = Shares(args.future, args.imagined, args.replayed, args.hindsight)
         self.explored = self.seen = self.rehearsed = self.episodes = 0
         """units done so far: episodes of exploration, of learning to see, of rehearsal, episodes of practice"""
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """All networks, by the names that a saved training state has for them."""
+        return {"representation": self.representation, "td3": self.td3}
+
+    @property
+    def optimisers(self) -> dict[str, torch.optim.Adam]:
+        """All optimisers, by the names that a saved training state has for them."""
+        vae = (
+            {"vae_optimiser": self.representation.trainer.optimiser} if isinstance(self.representation, Latent) else {}
+        )
+        return self.td3.optimisers | vae
 
     def run(self, env: gymnasium.Env, report: Callable[[Log], None]) -> None:
         """Run Algorithm 1; call `report` with the losses after every unit of work, when the state is whole."""

@@ -25,15 +25,18 @@ from typing import Any
 
 from rig_robot.common.output_paths import check_folder
 from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.training.run_arguments import check_arguments, keep_arguments
 
 RESTARTS = 3
 """How often a run is started again after its worker was killed"""
 HISTORY, LOG, LOCK = "history.json", "log.txt", "lock"
 
+RunArgs = TrainArgs | PushArgs
+"""Arguments of a training, to reach or to push"""
 MakeEnv = Callable[..., Any]
 """As `train` takes it: a function that workers can import by its name"""
-Ends = Iterator[tuple[TrainArgs, str]]
+Ends = Iterator[tuple[RunArgs, str]]
 """Runs in the order in which they end, each with its error; empty: no error"""
 
 
@@ -41,14 +44,14 @@ Ends = Iterator[tuple[TrainArgs, str]]
 class Ended:
     """The outcome of one run."""
 
-    args: TrainArgs
+    args: RunArgs
     history: list[dict]
     """Evaluations in order, as `train` wrote them; empty where the run failed"""
     error: str = ""
     """why it failed; empty where it did not"""
 
 
-def sweep(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int = 0, ray: str | None = None) -> list[Ended]:
+def sweep(runs: Sequence[RunArgs], make_env: MakeEnv, jobs: int = 0, ray: str | None = None) -> list[Ended]:
     """Bring every run to its end, also where others fail; return the outcomes in the order of `runs`.
 
     Args:
@@ -78,12 +81,12 @@ def sweep(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int = 0, ray: str 
     return [Ended(args, [] if errors.get(args.out) else _history(args), errors.get(args.out, "")) for args in runs]
 
 
-def _here(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int, root: Path) -> Ends:
+def _here(runs: Sequence[RunArgs], make_env: MakeEnv, jobs: int, root: Path) -> Ends:
     """Run in processes of this machine."""
     cores = len(os.sched_getaffinity(0))
     context = multiprocessing.get_context("spawn")
     waiting = deque((args, 0) for args in runs)
-    alive: dict[int, tuple[Any, Connection, TrainArgs, int]] = {}  # by what becomes ready when the process ends
+    alive: dict[int, tuple[Any, Connection, RunArgs, int]] = {}  # by what becomes ready when the process ends
     with _one_thread():
         try:
             while waiting or alive:
@@ -115,7 +118,7 @@ def _here(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int, root: Path) -
                 process.join()
 
 
-def _work_here(args: TrainArgs, make_env: MakeEnv, errors: Connection) -> None:
+def _work_here(args: RunArgs, make_env: MakeEnv, errors: Connection) -> None:
     """Train in a process that `_here` has started; send an error through the pipe."""
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -133,7 +136,7 @@ def _work_here(args: TrainArgs, make_env: MakeEnv, errors: Connection) -> None:
         raise SystemExit(1) from None
 
 
-def _on_ray(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int, address: str, root: Path) -> Ends:
+def _on_ray(runs: Sequence[RunArgs], make_env: MakeEnv, jobs: int, address: str, root: Path) -> Ends:
     """Run as Ray tasks of one core each; Ray starts the task of a killed worker or a lost machine again, elsewhere."""
     try:
         import ray
@@ -146,7 +149,7 @@ def _on_ray(runs: Sequence[TrainArgs], make_env: MakeEnv, jobs: int, address: st
         # max_calls: a process for each run, as in `_here`.
         task = ray.remote(num_cpus=1, max_retries=RESTARTS, max_calls=1)(_work)
         waiting = deque(runs)
-        flying: dict[Any, TrainArgs] = {}
+        flying: dict[Any, RunArgs] = {}
         while waiting or flying:
             while waiting and len(flying) < (jobs or len(runs)):
                 args = waiting.popleft()
@@ -180,7 +183,7 @@ def _check_path(root: Path) -> None:
         raise ValueError(f"{root} is not seen by {', '.join(blind)}: the runs need a directory that all machines share")
 
 
-def _work(args: TrainArgs, make_env: MakeEnv) -> None:
+def _work(args: RunArgs, make_env: MakeEnv) -> None:
     """Train, in a worker; output goes to `log.txt` in the run's directory."""
     with (args.out / LOCK).open("a") as lock, (args.out / LOG).open("a", buffering=1) as log:
         # Two workers would spoil a run: the second waits for the first, and then finds nothing left to do.
@@ -189,17 +192,23 @@ def _work(args: TrainArgs, make_env: MakeEnv) -> None:
             now = datetime.now(UTC).isoformat(timespec="seconds")
             print(f"{now} {socket.gethostname()}, process {os.getpid()}")
             try:
+                from rig_robot.learning.training.push import train_push
                 from rig_robot.learning.training.train import train
 
-                train(args, make_env)
+                if isinstance(args, PushArgs):
+                    train_push(args, make_env)
+                else:
+                    train(args, make_env)
             except Exception:
                 traceback.print_exc()
                 raise
 
 
-def _absolute(args: TrainArgs) -> TrainArgs:
+def _absolute(args: RunArgs) -> RunArgs:
     """Return the arguments with absolute paths: workers may have another working directory."""
-    return dataclasses.replace(args, out=args.out.resolve(), offline=args.offline and args.offline.resolve())
+    if isinstance(args, TrainArgs):
+        args = dataclasses.replace(args, offline=args.offline and args.offline.resolve())
+    return dataclasses.replace(args, out=args.out.resolve())
 
 
 @contextlib.contextmanager
@@ -229,11 +238,11 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _history(args: TrainArgs) -> list[dict]:
+def _history(args: RunArgs) -> list[dict]:
     return json.loads((args.out / HISTORY).read_text())
 
 
-def _name(args: TrainArgs, root: Path) -> str:
+def _name(args: RunArgs, root: Path) -> str:
     return str(args.out.relative_to(root))
 
 

@@ -38,3 +38,21 @@ def reward_gradient(achieved: Tensor, goal: Tensor, found: Tensor, per: float = 
     """
     # d -||v|| / dv = -v / ||v||; at the goal itself, where the norm has a kink, the gradient is (nearly) 0.
     return (achieved - goal) / (per * found).clamp(max=-1e-12).unsqueeze(1)
+
+
+def weighted_reward(achieved: Tensor, goal: Tensor, axes: int, tool_weight: float) -> Tensor:
+    """Return minus the distances of the objects, added, and of the tool, weighted: float32 [...].
+
+    In one norm of tool and objects, policies soon care for the tool alone, which is where it should be without touching
+    anything ("arm matching").
+
+    Args:
+        achieved: z', [tool, object, object ...] of `axes` numbers each: float32 [..., L].
+        goal: z_g: float32 [..., L].
+        axes: Numbers of each thing.
+        tool_weight: How much the tool's distance counts; where there are no objects, it counts alone.
+    """
+    ways = (achieved - goal).unflatten(-1, (-1, axes)).norm(dim=-1)
+    if ways.shape[-1] == 1:
+        return -ways[..., 0]
+    return -(ways[..., 1:].sum(dim=-1) + tool_weight * ways[..., 0])

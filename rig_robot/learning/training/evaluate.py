@@ -31,7 +31,10 @@ class Rollout:
     end: np.ndarray
     """uint8 [S, S, 3]"""
     distances: np.ndarray
-    """float64 [T + 1], true distance of tool and goal before each step and at the end [m]"""
+    """float64 [T + 1], true distance to the goal before each step and at the end [m]: of the tool, or of the object
+    where there is one"""
+    tool_distances: np.ndarray
+    """float64 [T + 1], true distance of the tool to its goal [m]"""
 
 
 def roll_out(
@@ -56,13 +59,17 @@ def roll_out(
         observation, info = env.reset(seed=int(episode_seed), options={"held_out": True})
         start, goal_image = observation["image"], world.render_goal(observation["desired_goal"])
         goal = encode({"image": goal_image, "observation": observation["desired_goal"]}, start)
-        distances, over = [info["distance"]], False
+        distances, over = [_distances(info)], False
         while not over:
             observation, _, terminated, truncated, info = env.step(act(encode(observation, start), goal))
-            distances.append(info["distance"])
+            distances.append(_distances(info))
             over = terminated or truncated
-        rollouts.append(Rollout(start, goal_image, observation["image"], np.array(distances)))
+        rollouts.append(Rollout(start, goal_image, observation["image"], *np.array(distances).T))
     return rollouts
+
+
+def _distances(info: dict[str, Any]) -> tuple[float, float]:
+    return info["distance"], info.get("tool_distance", info["distance"])
 
 
 def figures(rollouts: list[Rollout], period: float) -> dict:

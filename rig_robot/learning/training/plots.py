@@ -53,8 +53,15 @@ def learning_curve(path: Path, history: Sequence[dict], steps_of: str = "practic
     figure.savefig(path, dpi=120)
 
 
-def rollouts(path: Path, episodes: Sequence[Rollout], period: float) -> None:
-    """Plot start, goal and end of episodes, and the distance over time; period: duration of a step [s]."""
+def rollouts(path: Path, episodes: Sequence[Rollout], period: float, of: str = "tool") -> None:
+    """Plot start, goal and end of episodes, and the distance over time.
+
+    Args:
+        path: Of the picture.
+        episodes: A row each.
+        period: Duration of a step [s].
+        of: What the distance is of.
+    """
     figure = Figure(figsize=(10, 1.9 * len(episodes)), layout="constrained")
     grid = figure.subplots(len(episodes), 4, squeeze=False, width_ratios=(1, 1, 1, 2))
     for row, episode in zip(grid, episodes, strict=True):
@@ -66,7 +73,7 @@ def rollouts(path: Path, episodes: Sequence[Rollout], period: float) -> None:
         row[3].plot(np.arange(len(distances)) * period, distances)
         row[3].set(ylim=(0, max(150, distances.max())), ylabel="distance [mm]")
         row[3].grid(alpha=0.3)
-    for axes, title in zip(grid[0], ("start", "goal image", "end", "true distance of the tool"), strict=True):
+    for axes, title in zip(grid[0], ("start", "goal image", "end", f"true distance of the {of}"), strict=True):
         axes.set_title(title)
     grid[-1][3].set_xlabel("time [s]")
     figure.savefig(path, dpi=110)

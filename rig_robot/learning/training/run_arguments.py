@@ -7,12 +7,13 @@ from typing import Any
 
 from rig_robot.checkpoints.checkpoint import CONFIG_FILE, CURRENT
 from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.push_arguments import PushArgs
 
 ARGUMENTS = "args.json"
 CHECKPOINTS = "checkpoints"
 
 
-def check_arguments(args: TrainArgs) -> None:
+def check_arguments(args: TrainArgs | PushArgs) -> None:
     """Check that a directory holds no run with other arguments, finished or not.
 
     Raises:
@@ -29,7 +30,7 @@ def check_arguments(args: TrainArgs) -> None:
         raise ValueError(f"{args.out} holds a run with {changed}: give the same, or another directory")
 
 
-def keep_arguments(args: TrainArgs) -> None:
+def keep_arguments(args: TrainArgs | PushArgs) -> None:
     """Write the arguments to the run's directory, and make the directory where there is none.
 
     Raises:
@@ -45,10 +46,12 @@ def keep_arguments(args: TrainArgs) -> None:
     temporary.rename(file)
 
 
-def _values(args: TrainArgs) -> dict[str, Any]:
+def _values(args: TrainArgs | PushArgs) -> dict[str, Any]:
     """Return the arguments as JSON gives them back, without the directory."""
     values = {name: value for name, value in dataclasses.asdict(args).items() if name != "out"}
-    return _json(values | {"offline": args.offline and args.offline.resolve()})
+    if isinstance(args, TrainArgs):
+        values["offline"] = args.offline and args.offline.resolve()
+    return _json(values)
 
 
 def _json(value: Any) -> Any:

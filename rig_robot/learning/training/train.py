@@ -3,8 +3,6 @@
 import dataclasses
 import json
 import shutil
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +34,7 @@ from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer, load_recor
 from rig_robot.learning.training import plots
 from rig_robot.learning.training.evaluate import EnvFactory, Rollout, figures, roll_out, sentence
 from rig_robot.learning.training.run_arguments import CHECKPOINTS, check_arguments, keep_arguments
+from rig_robot.learning.training.run_meter import RunMeter
 from rig_robot.learning.training.training_state import load_notes, load_state, save_state
 
 STATE, PICTURES, LOGS = "state", "pictures", "tensorboard"
@@ -45,10 +44,6 @@ EVALUATION_SEED = 0
 PICTURED_ROLLOUTS = 6
 VALUE_CELLS = (15, 20)
 """cells of the picture of values, along x and y"""
-
-# Each process draws one bar. The lock that tqdm shares between processes is a semaphore of the system, which a killed
-# worker leaves behind; a lock of this process is enough.
-tqdm.set_lock(threading.RLock())
 
 
 def train(args: TrainArgs, make_env: EnvFactory) -> Path:
@@ -80,8 +75,8 @@ def record(args: ExploreArgs, make_env: EnvFactory) -> None:
         raise ValueError(f"out is {args.out}, which exists already: name a new directory for the buffer")
     check_folder("out", args.out)
     env = make_env(args.env, image_size=args.image_size, action_delay=args.action_delay, scene=args.scene)
-    horizon, (action_size,) = _horizon(env), env.action_space.shape or ()
-    _check_whole("steps", args.steps, horizon, "episode", "steps")
+    horizon, (action_size,) = _reaching_horizon(env), env.action_space.shape or ()
+    check_whole("steps", args.steps, horizon, "episode", "steps")
     episodes = args.steps // horizon
     room = episodes * (horizon + 1)
     images = np.zeros((room, args.image_size, args.image_size, 3), np.uint8)
@@ -98,7 +93,7 @@ class _Run:
 
     def __init__(self, args: TrainArgs, env: gymnasium.Env) -> None:
         given = args
-        self.horizon = horizon = _horizon(env)
+        self.horizon = horizon = _reaching_horizon(env)
         (action_size,) = env.action_space.shape or ()
         recorded = load_recorded(args.offline)[0] if args.offline else None
         if recorded:
@@ -108,10 +103,10 @@ class _Run:
                     raise ValueError(f"{args.offline}: {name} are {recorded[name].shape[1:]}, expected {shape}")
             args = dataclasses.replace(args, exploration_steps=steps)
         for name in ("online_steps",) if recorded else ("online_steps", "exploration_steps"):
-            _check_whole(name, getattr(args, name), horizon, "episode", "steps")
-        _check_whole("rehearsal_updates", args.rehearsal_updates, REHEARSAL_UNIT, "unit", "updates")
+            check_whole(name, getattr(args, name), horizon, "episode", "steps")
+        check_whole("rehearsal_updates", args.rehearsal_updates, REHEARSAL_UNIT, "unit", "updates")
         if REPRESENTATIONS[args.representation].has_vae:
-            _check_whole("vae_updates", args.vae_updates, UNIT, "unit", "updates")
+            check_whole("vae_updates", args.vae_updates, UNIT, "unit", "updates")
         self.args, self.env = args, env
         self.world: Any = env.unwrapped
         # The clocks go on from where a kill stopped them.
@@ -141,14 +136,12 @@ class _Run:
     def finish(self) -> None:
         """Do all that is left of the run."""
         args = self.args
-        self.clocks = time.perf_counter(), time.process_time()
+        self.meter = RunMeter(self.notes)
         self.log = SummaryWriter(args.out / LOGS, purge_step=self.steps())
-        self.bar: tqdm | None = None
         try:
             self.rig.run(self.env, self.report)
         finally:
-            if self.bar is not None:
-                self.bar.close()  # what is printed from here on has a line of its own
+            self.meter.close()
             self.log.close()
         (args.out / f".{HISTORY}").write_text(json.dumps(self.notes["history"], indent=1) + "\n")
         (args.out / f".{HISTORY}").rename(args.out / HISTORY)
@@ -174,7 +167,7 @@ class _Run:
             ("explore", rig.explored, args.exploration_steps // horizon, "episode"),
         )
         stage, done, total, unit = next(entry for entry in stages if entry[1])
-        self.advance(stage, done, total, unit)
+        self.meter.advance(stage, done, total, unit)
         for name, value in log.items():
             self.log.add_scalar(name if stage == "practise" else f"{stage}/{name}", value, self.steps() or done)
 
@@ -185,7 +178,7 @@ class _Run:
             before = now = 0
         if last or now > before:
             self.evaluate(args.final_goals if last else args.evaluation_goals, last)
-        self.tick()
+        self.meter.tick()
         save_state(args.out / STATE, rig, self.notes)
 
     def evaluate(self, goals: int, last: bool) -> None:
@@ -194,7 +187,7 @@ class _Run:
         rollouts = roll_out(self.env, rig.encode, rig.act, goals, EVALUATION_SEED)
         result = {key: value for key, value in figures(rollouts, self.world.period).items() if key != "each"}
         samples = len(rig.replay)
-        self.tick()
+        self.meter.tick()
         spent = {key: round(self.notes[key], 1) for key in ("seconds", "cpu_seconds")}
         self.notes["history"].append({"step": self.steps(), "samples": samples, **result, **spent})
         for key, value in result.items():
@@ -214,7 +207,7 @@ class _Run:
                 config = dataclasses.replace(self.config(result), pictures=known)
                 save(directory, config, *parts, export.scene(rig.replay))
             activate(directory)
-        self.tick()
+        self.meter.tick()
 
     def draw(self, rollouts: list[Rollout]) -> None:
         """Plot how the policy improved and where it ends, and what the VAE reconstructs and imagines."""
@@ -282,36 +275,26 @@ class _Run:
             result,
         )
 
-    def advance(self, stage: str, done: int, total: int, unit: str) -> None:
-        """Move the progress bar of a stage, and make it where the stage is new."""
-        if self.bar is None or self.bar.desc != stage:
-            if self.bar is not None:
-                self.bar.close()
-            self.bar = tqdm(desc=stage, total=total, initial=done - 1, unit=unit)
-        self.bar.update(done - self.bar.n)
-        if self.notes["history"]:
-            self.bar.set_postfix_str(f"{self.notes['history'][-1]['mean_mm']:.0f} mm")
 
-    def tick(self) -> None:
-        """Add the time since the last call to the run's seconds."""
-        now = time.perf_counter(), time.process_time()
-        for key, before, after in zip(("seconds", "cpu_seconds"), self.clocks, now, strict=True):
-            self.notes[key] += after - before
-        self.clocks = now
-
-
-def _horizon(env: gymnasium.Env) -> int:
+def horizon_of(env: gymnasium.Env) -> int:
     horizon = env.spec.max_episode_steps if env.spec else None
     if env.spec is None or not horizon:
         raise ValueError(f"{env} has no max_episode_steps: RIG learns from episodes of a known length")
-    known = getattr(env.observation_space, "spaces", {}).get("observation")
-    if known is None or known.shape != (3,):
-        has = "none" if known is None else f"of shape {known.shape}"
-        raise ValueError(f"env: {env.spec.id} has an `observation` {has}, expected (3,): only reaching is learned")
     return horizon
 
 
-def _check_whole(name: str, value: int, unit: int, what: str, of: str) -> None:
+def _reaching_horizon(env: gymnasium.Env) -> int:
+    horizon = horizon_of(env)
+    known = getattr(env.observation_space, "spaces", {}).get("observation")
+    if known is None or known.shape != (3,):
+        has = "none" if known is None else f"of shape {known.shape}"
+        raise ValueError(
+            f"env: {env.spec and env.spec.id} has an `observation` {has}, expected (3,); to push, give --task push"
+        )
+    return horizon
+
+
+def check_whole(name: str, value: int, unit: int, what: str, of: str) -> None:
     """Reject a number of steps or updates that is not a multiple of `unit`: a part of it would not be done."""
     if 0 < value < unit:
         raise ValueError(f"{name} is {value}, expected at least one {what} of {unit} {of}")

@@ -2,12 +2,13 @@
 
 Images are written to mapped files as they come and never change; everything else (networks, optimisers, the rest of
 the replay buffer, how far the run is) is one small safetensors file that is replaced by rename after every unit of
-work. No random state needs to be kept: see `Rig`.
+work. No random state needs to be kept: see `Rig` and `PushLearner`.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import safetensors
@@ -15,32 +16,49 @@ import torch
 from safetensors.numpy import save_file
 from torch import nn
 
-from rig_robot.learning.representations.latent import Latent
-from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 
 STATE_FILE = "state.safetensors"
-PROGRESS = ("explored", "seen", "rehearsed", "episodes")
+
+
+class Learner(Protocol):
+    """What is saved of a learner, whatever it learns."""
+
+    replay: ReplayBuffer
+    prior: Prior
+    """of the goals"""
+
+    @property
+    def progress(self) -> Sequence[str]:
+        """Names of the attributes that count its units of work."""
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """Its networks, by name."""
+
+    @property
+    def optimisers(self) -> Mapping[str, torch.optim.Adam]:
+        """Their optimisers, by name."""
 
 
 def save_state(
-    directory: Path, rig: Rig, notes: dict, more: Mapping[str, np.ndarray] | None = None, name: str = STATE_FILE
+    directory: Path, learner: Learner, notes: dict, more: Mapping[str, np.ndarray] | None = None, name: str = STATE_FILE
 ) -> None:
-    """Replace the saved state of `rig`.
+    """Replace the saved state of `learner`.
 
     Args:
         directory: Where.
-        rig: Its networks, optimisers, replay buffer but for the images, and prior are saved.
+        learner: Its networks, optimisers, replay buffer but for the images, and prior are saved.
         notes: Anything that JSON can hold; `load_notes` returns it.
         more: Further arrays; `load_state` returns them.
         name: Of the file.
     """
-    tensors = {name: tensor.detach().numpy() for name, tensor in _tensors(rig)}
-    tensors |= replay_arrays(rig.replay, "replay")
-    tensors |= {"prior.mean": rig.prior.mean, "prior.covariance": rig.prior.covariance}
+    tensors = {name: tensor.detach().numpy() for name, tensor in _tensors(learner)}
+    tensors |= replay_arrays(learner.replay, "replay")
+    tensors |= {"prior.mean": learner.prior.mean, "prior.covariance": learner.prior.covariance}
     tensors |= more or {}
-    progress = {name: getattr(rig, name) for name in PROGRESS}
+    progress = {name: getattr(learner, name) for name in learner.progress}
     temporary = directory / f".{name}"
     contiguous = {name: np.asarray(value, order="C") for name, value in tensors.items()}
     save_file(contiguous, temporary, {"progress": json.dumps(progress), "notes": json.dumps(notes)})
@@ -56,23 +74,23 @@ def load_notes(directory: Path) -> dict | None:
         return json.loads(file.metadata()["notes"])
 
 
-def load_state(directory: Path, rig: Rig) -> dict[str, np.ndarray]:
-    """Bring `rig`, made with the same arguments, to its saved state; return all arrays that were saved."""
+def load_state(directory: Path, learner: Learner) -> dict[str, np.ndarray]:
+    """Bring `learner`, made with the same arguments, to its saved state; return all arrays that were saved."""
     with safetensors.safe_open(directory / STATE_FILE, framework="np") as file:
         progress = json.loads(file.metadata()["progress"])
         saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    for name in PROGRESS:
-        setattr(rig, name, progress[name])
-    fill_replay(rig.replay, "replay", saved)
-    _fill_learnt(rig, saved)
+    for name in learner.progress:
+        setattr(learner, name, progress[name])
+    fill_replay(learner.replay, "replay", saved)
+    _fill_learnt(learner, saved)
     return saved
 
 
-def load_learnt(path: Path, rig: Rig) -> None:
+def load_learnt(path: Path, learner: Learner) -> None:
     """Restore networks, optimisers and prior, but not the replay buffer, from the state at `path`."""
     with safetensors.safe_open(path, framework="np") as file:
         names = [name for name in file.keys() if not name.startswith("replay.")]  # noqa: SIM118 (not a mapping)
-        _fill_learnt(rig, {name: file.get_tensor(name) for name in names})
+        _fill_learnt(learner, {name: file.get_tensor(name) for name in names})
 
 
 def replay_arrays(replay: ReplayBuffer, name: str) -> dict[str, np.ndarray]:
@@ -98,33 +116,22 @@ def fill_replay(replay: ReplayBuffer, name: str, saved: Mapping[str, np.ndarray]
     replay.episode[:size] = saved[f"{name}.episode"]
 
 
-def _fill_learnt(rig: Rig, saved: Mapping[str, np.ndarray]) -> None:
-    rig.prior = Prior(saved["prior.mean"], saved["prior.covariance"])
-    for name, optimiser in _optimisers(rig):
+def _fill_learnt(learner: Learner, saved: Mapping[str, np.ndarray]) -> None:
+    learner.prior = Prior(saved["prior.mean"], saved["prior.covariance"])
+    for name, optimiser in learner.optimisers.items():
         optimiser.state.clear()
         _begin(optimiser, {int(key.split(".")[1]) for key in saved if key.startswith(f"{name}.")})
     with torch.no_grad():
-        for name, tensor in _tensors(rig):
+        for name, tensor in _tensors(learner):
             tensor.copy_(torch.from_numpy(saved[name]))
 
 
-def _modules(rig: Rig) -> list[tuple[str, nn.Module]]:
-    return [("representation", rig.representation), ("td3", rig.td3)]
-
-
-def _optimisers(rig: Rig) -> list[tuple[str, torch.optim.Adam]]:
-    optimisers = list(rig.td3.optimisers.items())
-    if isinstance(rig.representation, Latent):
-        optimisers.append(("vae_optimiser", rig.representation.trainer.optimiser))
-    return optimisers
-
-
-def _tensors(rig: Rig) -> Iterator[tuple[str, torch.Tensor]]:
+def _tensors(learner: Learner) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield every tensor that training changes, with a name."""
-    for prefix, module in _modules(rig):
+    for prefix, module in learner.modules.items():
         for name, tensor in module.state_dict().items():
             yield f"{prefix}.{name}", tensor
-    for prefix, optimiser in _optimisers(rig):
+    for prefix, optimiser in learner.optimisers.items():
         for number, parameter in enumerate(_parameters(optimiser)):
             for name, tensor in optimiser.state.get(parameter, {}).items():
                 yield f"{prefix}.{number}.{name}", tensor

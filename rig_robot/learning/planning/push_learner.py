@@ -1,0 +1,207 @@
+"""RIG's loop around a model of the dynamics: explore, model, rehearse in the model, practise imagined goals.
+
+The lines of Algorithm 1 (Nair, Pong et al. 2018, arXiv 1807.04742) are all there, but the policy is improved in the
+model's imagination instead of on recorded transitions (lines 10 to 14): an object is touched in few of the steps that a
+robot can take, and in as many imagined ones as one likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+
+from rig_robot.learning.action_box import ActionBox
+from rig_robot.learning.planning.contact_seeking import ContactSeeking
+from rig_robot.learning.planning.dynamics import Dynamics, DynamicsTrainer
+from rig_robot.learning.planning.places import Places
+from rig_robot.learning.planning.rollouts import WANDERING, Rollouts, imagine, moments
+from rig_robot.learning.planning.value_gradients import Moment, ValueGradients
+from rig_robot.learning.push_arguments import PushArgs
+from rig_robot.learning.representations.base import Log
+from rig_robot.learning.representations.positions import Positions
+from rig_robot.learning.rig import HELD_OUT_SEEDS
+from rig_robot.learning.rl.goal_prior import Prior
+from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
+
+EXPLORE, MODEL, REHEARSE, PRACTISE, FINISH = range(5)
+UNIT = 100
+"""Updates in a unit of modelling, rehearsing and finishing"""
+SETS, EPISODES = 4, 256
+"""Sets of imagined episodes that a unit's moments are drawn from, each in one network of the model; their size"""
+FALLEN, LAST = 0.3, 0.05
+"""The learning rate falls to these shares of its start: over the practice, and at the end of the run"""
+
+
+class PushLearner:
+    """Representation, model, policy and replay buffer of one run.
+
+    The randomness of a unit of work is drawn from the seed and the unit's number alone, so that a killed run that goes
+    on ends as it would have ended otherwise.
+    """
+
+    progress = ("explored", "modelled", "rehearsed", "episodes", "finished")
+
+    def __init__(self, args: PushArgs, box: ActionBox, objects: int, horizon: int, images: np.ndarray) -> None:
+        """Make new networks and an empty replay buffer.
+
+        Args:
+            args: Of the run.
+            box: What the tool moves in.
+            objects: How many objects there are.
+            horizon: Steps of an episode.
+            images: uint8 [frames(args, horizon), S, S, 3], room for all images.
+        """
+        torch.manual_seed(args.seed)
+        self.args, self.horizon, self.reach = args, horizon, box.reach
+        self.representation = Positions(box, objects)
+        size = self.representation.size
+        self.dynamics = Dynamics(box.reach.tolist(), objects, args.members, args.model_hidden)
+        self.modelling = DynamicsTrainer(self.dynamics, args.model_learning_rate)
+        self.agent = ValueGradients(
+            self.dynamics, args.hidden, args.horizon, args.gamma, args.tool_weight, args.learning_rate
+        )
+        self.prior = Prior(np.zeros(size), np.eye(size))
+        self.replay = ReplayBuffer(len(images), size, box.size, images, state_size=size)
+        self.explored = self.modelled = self.rehearsed = self.episodes = self.finished = 0
+        """units done so far"""
+        self.modules = {"dynamics": self.dynamics, "agent": self.agent}
+        self.optimisers = {"dynamics_optimiser": self.modelling.optimiser} | self.agent.optimisers
+
+    @property
+    def stages(self) -> list[tuple[str, int, int, str]]:
+        """The stages in their order: name, units done, units in all, what a unit is."""
+        args = self.args
+        return [
+            ("explore", self.explored, args.exploration_steps // self.horizon, "episode"),
+            ("model", self.modelled, args.model_updates // UNIT, "unit"),
+            ("rehearse", self.rehearsed, args.rehearsal_updates // UNIT, "unit"),
+            ("practise", self.episodes, args.online_steps // self.horizon, "episode"),
+            ("finish", self.finished, args.finishing_updates // UNIT, "unit"),
+        ]
+
+    def run(self, env: gymnasium.Env, report: Callable[[Log], None]) -> None:
+        """Do all that is left; call `report` with the losses after every unit of work, when the state is whole."""
+        explored, modelled, rehearsed, episodes, finished = (total for _, _, total, _ in self.stages)
+        while self.explored < explored:  # line 1
+            self.explore(env, self.rng(EXPLORE, self.explored))
+            self.explored += 1
+            report({})
+        while self.modelled < modelled:
+            log = self.model(self.rng(MODEL, self.modelled), UNIT)
+            self.modelled += 1
+            report(log)
+        while self.rehearsed < rehearsed:
+            log = self.improve(self.rng(REHEARSE, self.rehearsed), UNIT, 1.0, anything=self.rehearsed == 0)
+            self.rehearsed += 1
+            report(log)
+        while self.episodes < episodes:  # line 3
+            rng = self.rng(PRACTISE, self.episodes)
+            self.practise(env, rng)
+            log = self.model(rng, self.args.episode_model_updates)
+            progress = self.episodes / episodes
+            log |= self.improve(rng, self.args.updates, 1.0 + (FALLEN - 1.0) * progress)
+            self.episodes += 1
+            report(log)
+        while self.finished < finished:
+            share = 1.0 + (LAST - 1.0) * self.finished / finished
+            log = self.improve(self.rng(FINISH, self.finished), UNIT, share)
+            self.finished += 1
+            report(log)
+
+    def explore(self, env: gymnasium.Env, rng: np.random.Generator) -> None:
+        """Record an episode of straight motions, many of them at an object (line 1)."""
+        observation = self._begin(env, rng)
+        seeking = ContactSeeking(self.places() if self.explored else self._box(), self.args.aimed)
+        latent = self.encode(observation)
+        self.replay.start(latent, observation["image"], observation["observation"])
+        for _ in range(self.horizon):
+            action = seeking.action(latent, rng)
+            observation, latent = self._step(env, action)
+
+    def practise(self, env: gymnasium.Env, rng: np.random.Generator) -> None:
+        """Record an episode towards an imagined goal (lines 4 to 9)."""
+        places = self.places()
+        goal = places.sample(rng, 1)[0]
+        seeking = ContactSeeking(places, self.args.aimed)
+        observation = self._begin(env, rng)
+        latent = self.encode(observation)
+        self.replay.start(latent, observation["image"], observation["observation"], goal)
+        for _ in range(self.horizon):
+            if not seeking.left and rng.random() < self.args.epsilon:
+                seeking.begin(latent, rng, aimed=True)
+            action = self.act(latent, goal) + rng.normal(0, self.args.noise, self.representation.axes)
+            action = seeking.action(latent, rng) if seeking.left else np.clip(action, -1, 1).astype(np.float32)
+            observation, latent = self._step(env, action)
+
+    def model(self, rng: np.random.Generator, updates: int) -> Log:
+        """Fit the model to all that was recorded."""
+        return self.modelling.fit(self.replay, updates, self.args.model_batch, rng) if updates else {}
+
+    def improve(self, rng: np.random.Generator, updates: int, rate: float, anything: bool = False) -> Log:
+        """Update policy and value in the model; rate: share of the learning rate.
+
+        anything: Imagine random episodes instead of the policy's.
+        """
+        if not updates:
+            return {}
+        args, places = self.args, self.places()
+        self.agent.set_rate(rate * args.learning_rate)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        sets = self._imagine(places, rng, anything)
+        log: dict[str, torch.Tensor] = {}
+        for _ in range(updates):
+            drawn = [moments(rollouts, args.batch // SETS, args.hindsight, rng) for rollouts in sets]
+            start = Moment(*map(torch.cat, zip(*drawn, strict=True)))
+            member = int(rng.integers(self.dynamics.members))
+            log = self.agent.update(self.dynamics, start, member, generator)
+        return {f"agent/{name}": float(value) for name, value in log.items()}
+
+    def _imagine(self, places: Places, rng: np.random.Generator, anything: bool) -> list[Rollouts]:
+        wandering = 1.0 if anything else WANDERING
+        given = (self.agent, self.dynamics, self.replay, places, EPISODES, rng, wandering)
+        return [imagine(*given) for _ in range(SETS)]
+
+    def places(self) -> Places:
+        """Return where tool and objects were seen so far."""
+        return Places.fit(self.replay.latents[: self.replay.size], self.reach)
+
+    def encode(self, observation: dict[str, np.ndarray], context: np.ndarray | None = None) -> np.ndarray:
+        """Return e(s) of an environment's observation: float32 [L]."""
+        state, image = observation["observation"].astype(np.float32)[None], observation["image"][None]
+        return self.representation.encode(Frames(image, state, image))[0]
+
+    @torch.inference_mode()
+    def act(self, latent: np.ndarray, goal: np.ndarray) -> np.ndarray:
+        """Return pi(z, g): float32 [A] in [-1, 1]."""
+        return self.agent.actor(torch.from_numpy(latent[None]), torch.from_numpy(goal[None]))[0].numpy()
+
+    def rng(self, stage: int, unit: int) -> np.random.Generator:
+        """Return the randomness of one unit of work."""
+        return np.random.default_rng((self.args.seed, stage, unit))
+
+    def _box(self) -> Places:
+        """Return the places before anything was seen: the tool's box, for objects, too."""
+        wide = np.tile(self.reach, 1 + self.representation.objects)
+        return Places(-wide, wide, 0.0, self.representation.axes)
+
+    def _begin(self, env: gymnasium.Env, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Begin an episode; objects stay where the one before left them, as on a robot."""
+        options: dict[str, Any] = {}
+        if self.replay.size:
+            options["puck"] = self.replay.states[self.replay.size - 1, self.representation.axes :]
+        return env.reset(seed=int(rng.integers(HELD_OUT_SEEDS)), options=options)[0]
+
+    def _step(self, env: gymnasium.Env, action: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        observation = env.step(action)[0]
+        latent = self.encode(observation)
+        self.replay.append(action, latent, observation["image"], observation["observation"])
+        return observation, latent
+
+
+def frames(args: PushArgs, horizon: int) -> int:
+    """Return the number of frames of a whole run; horizon: steps of an episode."""
+    return (args.exploration_steps // horizon + args.online_steps // horizon) * (horizon + 1)

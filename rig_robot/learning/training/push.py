@@ -1,0 +1,148 @@
+"""Runs `rig train --task push`: learns to push in an environment, with progress, logs, evaluations and plots."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from rig_robot.common.malloc_tuning import keep_large_blocks
+from rig_robot.common.output_paths import check_folder
+from rig_robot.learning.action_box import ActionBox
+from rig_robot.learning.planning.push_learner import UNIT, PushLearner, frames
+from rig_robot.learning.push_arguments import PushArgs
+from rig_robot.learning.representations.base import Log
+from rig_robot.learning.rl.replay_buffer import map_array
+from rig_robot.learning.training import plots
+from rig_robot.learning.training.evaluate import EnvFactory, roll_out
+from rig_robot.learning.training.metrics import push_sentence, push_summary
+from rig_robot.learning.training.run_arguments import check_arguments, keep_arguments
+from rig_robot.learning.training.run_meter import RunMeter
+from rig_robot.learning.training.train import (
+    EVALUATION_SEED,
+    HISTORY,
+    LOGS,
+    PICTURED_ROLLOUTS,
+    PICTURES,
+    STATE,
+    check_whole,
+    horizon_of,
+)
+from rig_robot.learning.training.training_state import load_notes, load_state, save_state
+
+
+def train_push(args: PushArgs, make_env: EnvFactory) -> Path:
+    """Run to the end, from the start or from where a killed run stopped; return the file of its history.
+
+    `args.out/history.json` is a list of evaluations, the last one last: `step` (of practice), `samples` (environment
+    steps so far, exploration included), `put_back` (how often the object had to be put back until then) and the
+    figures of `metrics.push_summary`. It is written when the run is finished.
+    """
+    history = args.out / HISTORY
+    check_arguments(args)
+    if history.exists():
+        print(f"finished already: {history}")
+        return history
+    for name in ("", STATE, PICTURES, LOGS):
+        check_folder("out", args.out / name)
+    torch.set_num_threads(args.threads)
+    keep_large_blocks()
+    env = make_env(args.env, image_size=args.image_size, action_delay=args.action_delay, scene=args.scene)
+    try:
+        _Run(args, env).finish()
+    finally:
+        env.close()
+    return history
+
+
+class _Run:
+    """One run of `rig train --task push` and its directory."""
+
+    def __init__(self, args: PushArgs, env: gymnasium.Env) -> None:
+        self.args, self.env = args, env
+        self.world: Any = env.unwrapped
+        self.horizon = horizon = horizon_of(env)
+        for name in ("exploration_steps", "online_steps"):
+            check_whole(name, getattr(args, name), horizon, "episode", "steps")
+        for name in ("model_updates", "rehearsal_updates", "finishing_updates"):
+            check_whole(name, getattr(args, name), UNIT, "unit", "updates")
+        box, objects = ActionBox.of_environment(self.world), _objects(env)
+        fresh: dict[str, Any] = {"history": [], "seconds": 0.0, "cpu_seconds": 0.0, "put_back": 0}
+        saved = load_notes(args.out / STATE)
+        self.notes = saved or fresh
+        keep_arguments(args)
+        for name in (STATE, PICTURES):
+            (args.out / name).mkdir(parents=True, exist_ok=True)
+        shape = (frames(args, horizon), args.image_size, args.image_size, 3)
+        self.learner = PushLearner(args, box, objects, horizon, map_array(args.out / STATE / "images.npy", shape))
+        if saved:
+            load_state(args.out / STATE, self.learner)
+
+    def finish(self) -> None:
+        """Do all that is left of the run."""
+        args = self.args
+        self.meter = RunMeter(self.notes)
+        self.log = SummaryWriter(args.out / LOGS, purge_step=self.steps())
+        self.put_back = self.world.put_back
+        try:
+            self.learner.run(self.env, self.report)
+        finally:
+            self.meter.close()
+            self.log.close()
+        (args.out / f".{HISTORY}").write_text(json.dumps(self.notes["history"], indent=1) + "\n")
+        (args.out / f".{HISTORY}").rename(args.out / HISTORY)
+        shutil.rmtree(args.out / STATE)
+        print(push_sentence(self.notes["history"][-1]))
+        print(f"history: {args.out / HISTORY}")
+
+    def steps(self) -> int:
+        """Return the number of practice steps done."""
+        return self.learner.episodes * self.horizon
+
+    def report(self, log: Log) -> None:
+        """Report a unit of work: progress bar, logs, an evaluation where it is due; then save the state."""
+        self.notes["put_back"] += self.world.put_back - self.put_back
+        stages = self.learner.stages
+        stage, done, total, unit = next(entry for entry in reversed(stages) if entry[1])
+        self.meter.advance(stage, done, total, unit)
+        for name, value in log.items():
+            self.log.add_scalar(name if stage == "practise" else f"{stage}/{name}", value, self.steps() or done)
+        last = all(done >= total for _, done, total, _ in stages)
+        before, now = (steps // self.args.evaluate_every for steps in (self.steps() - self.horizon, self.steps()))
+        if last or (stage == "practise" and now > before):
+            self.evaluate(self.args.final_goals if last else self.args.evaluation_goals, last)
+        self.meter.tick()
+        self.put_back = self.world.put_back  # those of the evaluation do not count
+        save_state(self.args.out / STATE, self.learner, self.notes)
+
+    def evaluate(self, goals: int, last: bool) -> None:
+        """Measure the policy on held-out goals; the last time with plots, which take long."""
+        learner = self.learner
+        rollouts = roll_out(self.env, learner.encode, learner.act, goals, EVALUATION_SEED)
+        ends = np.array([(rollout.distances[-1], rollout.tool_distances[-1]) for rollout in rollouts])
+        result = push_summary(*(1000 * ends.T))
+        self.meter.tick()
+        spent = {key: round(self.notes[key], 1) for key in ("seconds", "cpu_seconds")}
+        about = {"step": self.steps(), "samples": len(learner.replay), "put_back": self.notes["put_back"]}
+        self.notes["history"].append(about | result | spent)
+        for key, value in result.items():
+            self.log.add_scalar(f"evaluation/{key}", value, self.steps())
+        if last:
+            shown, file = rollouts[:PICTURED_ROLLOUTS], self.args.out / PICTURES / "rollouts.png"
+            plots.rollouts(file, shown, self.world.period, of="object")
+
+
+def _objects(env: gymnasium.Env) -> int:
+    """Return how many objects an environment has; its goals are places, two numbers each, of the tool and of them."""
+    goal = getattr(env.observation_space, "spaces", {}).get("desired_goal")
+    size = goal.shape[0] if goal is not None and len(goal.shape) == 1 else 0
+    if size < 4 or size % 2 or not hasattr(env.unwrapped, "put_back"):
+        has = "none" if goal is None else f"of shape {goal.shape}"
+        raise ValueError(f"env: its goals are {has}, expected places of tool and objects, as RigSawyerPushXY-v0 has")
+    return size // 2 - 1
