@@ -73,6 +73,7 @@ def runs(args: Args) -> Iterator[tuple[int, PushArgs]]:
                 PushArgs(
                     out=args.out / f"state-{budget}-{seed}",
                     seed=seed,
+                    representation="positions",
                     exploration_steps=explore,
                     online_steps=budget - explore,
                     evaluate_every=budget - explore,

@@ -30,6 +30,7 @@ from rig_robot.learning.training.push import train_push
 
 REACH = [9.0, 12.0]
 TINY: dict[str, Any] = {
+    "representation": "positions",
     "exploration_steps": 200,
     "online_steps": 200,
     "members": 2,

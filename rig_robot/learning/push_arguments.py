@@ -15,6 +15,10 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "exploration_steps": (100, 10**9),
     "online_steps": (0, 10**9),
     "aimed": (0, 1),
+    "seeking_steps": (0, 10**9),
+    "vae_updates": (25, 10**9),
+    "slots": (1, 100),
+    "slot_updates": (25, 10**9),
     "members": (1, 100),
     "model_hidden": (1, 4096),
     "model_updates": (1, 10**6),
@@ -60,13 +64,23 @@ class PushArgs:
     action_delay: tuple[float, float] = (0.02, 0.09)
     """Range of the delay between an observation and the motion that it leads to, drawn anew for each step [s]."""
 
-    representation: Literal["positions"] = "positions"
-    """What states and goals are made of. positions: the true positions of tool and objects."""
-    exploration_steps: int = 2_000
-    """Steps of exploration before anything is learned: straight motions, many of them at an object."""
+    representation: Literal["objects", "positions"] = "objects"
+    """What states and goals are made of. objects: of where images show the tool and what it can push; positions: the
+    true positions of both (the oracle)."""
+    exploration_steps: int = 2_500
+    """Steps of exploration before anything is learned: straight motions over the table. With true positions, `aimed`
+    of them are at the object already."""
+    seeking_steps: int = 1_500
+    """Steps of exploration with many motions aimed at what was found to be the object; not with true positions."""
     aimed: float = 0.5
-    """Share of exploring motions that are aimed at an object: of random steps, one in twenty touches it."""
-    online_steps: int = 8_000
+    """Share of motions that are aimed at an object: of random steps, one in twenty touches it."""
+    vae_updates: int = 1_400
+    """Gradient steps of the split VAE, of which the tool's latent is; on each of the two explorations."""
+    slots: int = 6
+    """Things that are looked for in pictures besides arm and room; contact tells which of them is the object."""
+    slot_updates: int = 1_000
+    """Gradient steps of the slots; on each of the two explorations."""
+    online_steps: int = 6_000
     """Steps of practice towards imagined goals."""
 
     members: int = 5

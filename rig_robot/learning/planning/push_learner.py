@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
+from torch import nn
 
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.planning.contact_seeking import ContactSeeking
@@ -22,12 +23,13 @@ from rig_robot.learning.planning.rollouts import WANDERING, Rollouts, imagine, m
 from rig_robot.learning.planning.value_gradients import Moment, ValueGradients
 from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.representations.base import Log
+from rig_robot.learning.representations.objects import ObjectLatent
 from rig_robot.learning.representations.positions import Positions
 from rig_robot.learning.rig import HELD_OUT_SEEDS
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
 
-EXPLORE, MODEL, REHEARSE, PRACTISE, FINISH = range(5)
+EXPLORE, SEE, SEEK, SEE_AGAIN, MODEL, REHEARSE, PRACTISE, FINISH = range(8)
 UNIT = 100
 """Updates in a unit of modelling, rehearsing and finishing"""
 SETS, EPISODES = 4, 256
@@ -43,7 +45,16 @@ class PushLearner:
     on ends as it would have ended otherwise.
     """
 
-    progress = ("explored", "modelled", "rehearsed", "episodes", "finished")
+    explored: int
+    seen: int
+    sought: int
+    seen_again: int
+    modelled: int
+    rehearsed: int
+    episodes: int
+    finished: int
+    progress = ("explored", "seen", "sought", "seen_again", "modelled", "rehearsed", "episodes", "finished")
+    """Units done so far"""
 
     def __init__(self, args: PushArgs, box: ActionBox, objects: int, horizon: int, images: np.ndarray) -> None:
         """Make new networks and an empty replay buffer.
@@ -56,8 +67,14 @@ class PushLearner:
             images: uint8 [frames(args, horizon), S, S, 3], room for all images.
         """
         torch.manual_seed(args.seed)
-        self.args, self.horizon, self.reach = args, horizon, box.reach
-        self.representation = Positions(box, objects)
+        self.args, self.horizon, self.box = args, horizon, box
+        self.representation: ObjectLatent | Positions
+        if args.representation == "positions":
+            self.representation = Positions(box, objects)
+        elif objects == 1:
+            self.representation = ObjectLatent(args, box)
+        else:
+            raise ValueError(f"representation is objects, which finds one object; there are {objects}")
         size = self.representation.size
         self.dynamics = Dynamics(box.reach.tolist(), objects, args.members, args.model_hidden)
         self.modelling = DynamicsTrainer(self.dynamics, args.model_learning_rate)
@@ -66,17 +83,29 @@ class PushLearner:
         )
         self.prior = Prior(np.zeros(size), np.eye(size))
         self.replay = ReplayBuffer(len(images), size, box.size, images, state_size=size)
-        self.explored = self.modelled = self.rehearsed = self.episodes = self.finished = 0
-        """units done so far"""
-        self.modules = {"dynamics": self.dynamics, "agent": self.agent}
-        self.optimisers = {"dynamics_optimiser": self.modelling.optimiser} | self.agent.optimisers
+        for name in self.progress:
+            setattr(self, name, 0)
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        """All networks, by the names that a saved training state has for them."""
+        return {"representation": self.representation, "dynamics": self.dynamics, "agent": self.agent}
+
+    @property
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """All optimisers, by the names that a saved training state has for them."""
+        own: dict[str, torch.optim.Optimizer] = {"dynamics_optimiser": self.modelling.optimiser}
+        return own | self.agent.optimisers | self.representation.optimisers
 
     @property
     def stages(self) -> list[tuple[str, int, int, str]]:
         """The stages in their order: name, units done, units in all, what a unit is."""
-        args = self.args
+        args, units = self.args, self.representation.units
         return [
             ("explore", self.explored, args.exploration_steps // self.horizon, "episode"),
+            ("learn to see", self.seen, units, "unit"),
+            ("seek contact", self.sought, args.seeking_steps // self.horizon if units else 0, "episode"),
+            ("learn to see again", self.seen_again, units if args.seeking_steps else 0, "unit"),
             ("model", self.modelled, args.model_updates // UNIT, "unit"),
             ("rehearse", self.rehearsed, args.rehearsal_updates // UNIT, "unit"),
             ("practise", self.episodes, args.online_steps // self.horizon, "episode"),
@@ -85,11 +114,31 @@ class PushLearner:
 
     def run(self, env: gymnasium.Env, report: Callable[[Log], None]) -> None:
         """Do all that is left; call `report` with the losses after every unit of work, when the state is whole."""
-        explored, modelled, rehearsed, episodes, finished = (total for _, _, total, _ in self.stages)
+        explored, seen, sought, seen_again, modelled, rehearsed, episodes, finished = (
+            total for _, _, total, _ in self.stages
+        )
         while self.explored < explored:  # line 1
-            self.explore(env, self.rng(EXPLORE, self.explored))
+            aimed = self.args.aimed if self.args.representation == "positions" else 0.0
+            self.explore(env, self.rng(EXPLORE, self.explored), aimed)
             self.explored += 1
             report({})
+        while self.seen < seen:  # line 2
+            log = self.see(self.seen, self.rng(SEE, self.seen))
+            self.seen += 1
+            report(log)
+        while self.sought < sought:
+            self.explore(env, self.rng(SEEK, self.sought), self.args.aimed if self.representation.found else 0.0)
+            self.sought += 1
+            report({})
+        while self.seen_again < seen_again:
+            log = self.see(self.seen_again, self.rng(SEE_AGAIN, self.seen_again))
+            self.seen_again += 1
+            report(log)
+        if not self.representation.found:
+            raise ValueError(
+                f"nothing in {self.replay.size} pictures moves where the tool pushes it: give more exploration_steps, "
+                "or look whether the camera sees the object"
+            )
         while self.modelled < modelled:
             log = self.model(self.rng(MODEL, self.modelled), UNIT)
             self.modelled += 1
@@ -112,15 +161,23 @@ class PushLearner:
             self.finished += 1
             report(log)
 
-    def explore(self, env: gymnasium.Env, rng: np.random.Generator) -> None:
-        """Record an episode of straight motions, many of them at an object (line 1)."""
+    def see(self, unit: int, rng: np.random.Generator) -> Log:
+        """Do a unit of learning to see (line 2); after the last one, encode all that was recorded."""
+        log = self.representation.fit(self.replay, unit, rng)
+        if unit + 1 == self.representation.units:
+            self.replay.latents[: self.replay.size] = self.representation.encode_all(self.replay)
+        return log
+
+    def explore(self, env: gymnasium.Env, rng: np.random.Generator, aimed: float) -> None:
+        """Record an episode of straight motions, a share of them aimed at an object (line 1)."""
         observation = self._begin(env, rng)
-        seeking = ContactSeeking(self.places() if self.explored else self._box(), self.args.aimed)
+        seeking = ContactSeeking(self.places() if aimed and self.explored else self._box(), aimed)
         latent = self.encode(observation)
         self.replay.start(latent, observation["image"], observation["observation"])
         for _ in range(self.horizon):
-            action = seeking.action(latent, rng)
-            observation, latent = self._step(env, action)
+            # Until images tell more, only the tool's place is known, as any robot knows it from its joints.
+            known = latent if aimed else self._measured(observation)
+            observation, latent = self._step(env, seeking.action(known, rng))
 
     def practise(self, env: gymnasium.Env, rng: np.random.Generator) -> None:
         """Record an episode towards an imagined goal (lines 4 to 9)."""
@@ -167,10 +224,12 @@ class PushLearner:
 
     def places(self) -> Places:
         """Return where tool and objects were seen so far."""
-        return Places.fit(self.replay.latents[: self.replay.size], self.reach)
+        return Places.fit(self.replay.latents[: self.replay.size], self.box.reach)
 
     def encode(self, observation: dict[str, np.ndarray], context: np.ndarray | None = None) -> np.ndarray:
         """Return e(s) of an environment's observation: float32 [L]."""
+        if not self.representation.found:
+            return np.zeros(self.representation.size, np.float32)
         state, image = observation["observation"].astype(np.float32)[None], observation["image"][None]
         return self.representation.encode(Frames(image, state, image))[0]
 
@@ -185,8 +244,15 @@ class PushLearner:
 
     def _box(self) -> Places:
         """Return the places before anything was seen: the tool's box, for objects, too."""
-        wide = np.tile(self.reach, 1 + self.representation.objects)
+        wide = np.tile(self.box.reach, 1 + self.representation.objects)
         return Places(-wide, wide, 0.0, self.representation.axes)
+
+    def _measured(self, observation: dict[str, np.ndarray]) -> np.ndarray:
+        """Return a latent [L] that has only the tool's measured place right."""
+        latent = np.zeros(self.representation.size, np.float32)
+        place = observation["observation"][: self.representation.axes]
+        latent[: self.representation.axes] = (place - (self.box.low + self.box.high) / 2) / self.box.action_m
+        return latent
 
     def _begin(self, env: gymnasium.Env, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Begin an episode; objects stay where the one before left them, as on a robot."""
@@ -204,4 +270,5 @@ class PushLearner:
 
 def frames(args: PushArgs, horizon: int) -> int:
     """Return the number of frames of a whole run; horizon: steps of an episode."""
-    return (args.exploration_steps // horizon + args.online_steps // horizon) * (horizon + 1)
+    seeking = args.seeking_steps if args.representation == "objects" else 0
+    return sum(steps // horizon for steps in (args.exploration_steps, seeking, args.online_steps)) * (horizon + 1)

@@ -18,6 +18,7 @@ from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.planning.push_learner import UNIT, PushLearner, frames
 from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.representations.base import Log
+from rig_robot.learning.representations.latent import UNIT as SEEING_UNIT
 from rig_robot.learning.rl.replay_buffer import map_array
 from rig_robot.learning.training import plots
 from rig_robot.learning.training.evaluate import EnvFactory, roll_out
@@ -68,10 +69,11 @@ class _Run:
         self.args, self.env = args, env
         self.world: Any = env.unwrapped
         self.horizon = horizon = horizon_of(env)
-        for name in ("exploration_steps", "online_steps"):
+        for name in ("exploration_steps", "seeking_steps", "online_steps"):
             check_whole(name, getattr(args, name), horizon, "episode", "steps")
-        for name in ("model_updates", "rehearsal_updates", "finishing_updates"):
-            check_whole(name, getattr(args, name), UNIT, "unit", "updates")
+        units = {"model_updates": UNIT, "rehearsal_updates": UNIT, "finishing_updates": UNIT}
+        for name, unit in (units | {"vae_updates": SEEING_UNIT, "slot_updates": SEEING_UNIT}).items():
+            check_whole(name, getattr(args, name), unit, "unit", "updates")
         box, objects = ActionBox.of_environment(self.world), _objects(env)
         fresh: dict[str, Any] = {"history": [], "seconds": 0.0, "cpu_seconds": 0.0, "put_back": 0}
         saved = load_notes(args.out / STATE)

@@ -38,7 +38,7 @@ class Learner(Protocol):
         """Its networks, by name."""
 
     @property
-    def optimisers(self) -> Mapping[str, torch.optim.Adam]:
+    def optimisers(self) -> Mapping[str, torch.optim.Optimizer]:
         """Their optimisers, by name."""
 
 
@@ -137,7 +137,7 @@ def _tensors(learner: Learner) -> Iterator[tuple[str, torch.Tensor]]:
                 yield f"{prefix}.{number}.{name}", tensor
 
 
-def _begin(optimiser: torch.optim.Adam, stepped: set[int]) -> None:
+def _begin(optimiser: torch.optim.Optimizer, stepped: set[int]) -> None:
     """Give an Adam empty state tensors for the parameters (by number) that were stepped; the caller fills them."""
     for number, parameter in enumerate(_parameters(optimiser)):
         if number in stepped:
@@ -148,5 +148,5 @@ def _begin(optimiser: torch.optim.Adam, stepped: set[int]) -> None:
             }
 
 
-def _parameters(optimiser: torch.optim.Adam) -> list[torch.Tensor]:
+def _parameters(optimiser: torch.optim.Optimizer) -> list[torch.Tensor]:
     return [parameter for group in optimiser.param_groups for parameter in group["params"]]

@@ -8,6 +8,7 @@ the same maps sum over all pixels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -41,12 +42,7 @@ class KeypointEncoder(nn.Module):
     def __init__(self, image_size: int, reach: Sequence[float]) -> None:
         """reach: half the sides of the tool's box, in actions; it sets the scale of the output."""
         super().__init__()
-        layers: list[nn.Module] = []
-        planes = 3
-        for kernel, stride, padding, dilation in zip(KERNELS, STRIDES, paddings(), DILATIONS, strict=True):
-            layers += [nn.Conv2d(planes, MAPS, kernel, stride, padding, dilation), nn.ReLU(inplace=True)]
-            planes = MAPS
-        self.convolutions = nn.Sequential(*layers[:-1])  # the last maps are logits
+        self.convolutions = convolutions(MAPS)
         self.sharpness = nn.Parameter(torch.full((MAPS,), SHARPNESS))
         """[maps], logarithm of the inverse temperature of each soft maximum"""
         self.head = nn.Sequential(nn.Linear(2 * MAPS, HIDDEN), nn.ReLU(inplace=True), nn.Linear(HIDDEN, len(reach)))
@@ -72,6 +68,16 @@ class KeypointEncoder(nn.Module):
         """Return the soft maximum of each map: float32 [B, maps, pixels], each map's sum 1."""
         maps = self.smoothing @ self.convolutions(normalise(pixels)) @ self.smoothing.T
         return (maps.flatten(2) * self.sharpness.exp()[:, None]).softmax(dim=2)
+
+
+def convolutions(maps: int) -> nn.Sequential:
+    """Return the convolutions, [B, 3, S, S] to [B, maps, side, side]; what the last one gives are logits."""
+    layers: list[nn.Module] = []
+    widths = [3, *[MAPS] * (len(KERNELS) - 1), maps]
+    shapes = zip(pairwise(widths), KERNELS, STRIDES, paddings(), DILATIONS, strict=True)
+    for planes, kernel, stride, padding, dilation in shapes:
+        layers += [nn.Conv2d(*planes, kernel, stride, padding, dilation), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers[:-1])
 
 
 def normalise(pixels: Tensor) -> Tensor:

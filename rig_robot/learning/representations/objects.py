@@ -1,0 +1,123 @@
+"""The representation for pushing, from images alone: where the tool is, and where the thing is that it can push."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rig_robot.learning.action_box import ActionBox
+from rig_robot.learning.arguments import preset
+from rig_robot.learning.push_arguments import PushArgs
+from rig_robot.learning.representations.base import Log
+from rig_robot.learning.representations.contact_map import ContactMap, fit
+from rig_robot.learning.representations.controllable import ControllableLatent
+from rig_robot.learning.representations.latent import UNIT
+from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
+from rig_robot.learning.vae.augmentation import strength
+from rig_robot.learning.vae.object_slots import ObjectSlots, SlotTrainer
+from rig_robot.learning.vae.vae import to_pixels
+
+LEARNING_RATE, BATCH = 2e-3, 64
+"""Of the slots: the greatest learning rate, and pictures per update"""
+COLOURED = 600
+"""Pictures of which the slots' first colours are taken"""
+CHUNK = 500
+"""Pictures that are encoded at a time"""
+
+
+class ObjectLatent(nn.Module):
+    """(c, o): the controllable latent of a split VAE, and an object's place, both in actions from the box's middle.
+
+    c is learned first. Then slots look for things that arm and room do not explain, and contact tells which of them is
+    the object and where it is.
+    """
+
+    matrix: Tensor
+    chosen: Tensor
+
+    def __init__(self, args: PushArgs, box: ActionBox) -> None:
+        super().__init__()
+        if box.size != 2:
+            raise ValueError(f"the tool moves along {box.size} axes, expected 2: objects are pushed over a table")
+        self.axes, self.objects, self.size = box.size, 1, 2 * box.size
+        kept = {"out": args.out, "seed": args.seed, "image_size": args.image_size, "vae_updates": args.vae_updates}
+        self.controllable = ControllableLatent(preset("rig", **kept), box)
+        scene_size = self.controllable.vae.scene_size
+        self.slots = ObjectSlots(args.image_size, args.slots, scene_size)
+        self.trainer = SlotTrainer(self.slots, self.controllable.vae)
+        self._slot_units = args.slot_updates // UNIT
+        self.units = self.controllable.units + self._slot_units
+        self.register_buffer("matrix", torch.zeros(6, box.size))
+        """of the `ContactMap` that was chosen"""
+        self.register_buffer("chosen", torch.full((), -1))
+        """number of the slot that is the object; -1: none yet"""
+
+    @property
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        """All optimisers, by the names that a saved training state has for them."""
+        return {"vae_optimiser": self.controllable.trainer.optimiser, "slots_optimiser": self.trainer.optimiser}
+
+    @property
+    def found(self) -> bool:
+        """Whether an object was found."""
+        return bool(self.chosen >= 0)
+
+    def fit(self, replay: ReplayBuffer, unit: int, rng: np.random.Generator) -> Log:
+        """Do one unit of learning on everything in the buffer; the last one chooses the object."""
+        if unit < self.controllable.units:
+            return self.controllable.fit(replay, unit, rng)
+        unit -= self.controllable.units
+        if unit == 0 and not self.found:
+            self.trainer.begin(*self._pictures(replay, COLOURED, rng), rng)
+        for number in range(UNIT):
+            progress = (unit + number / UNIT) / self._slot_units
+            rate = LEARNING_RATE * max(min(1.0, 10 * progress) * (1 - progress), 0.005)
+            pictures = self._pictures(replay, BATCH, rng)
+            entropy = max(0.0, 2 * progress - 1)
+            log = self.trainer.update(*pictures, rate, strength(progress), entropy, rng)
+        if unit + 1 == self._slot_units:
+            self.choose(replay)
+        return {name: float(value) for name, value in log.items()}
+
+    def choose(self, replay: ReplayBuffer) -> ContactMap | None:
+        """Take the slot whose motion contact explains best for the object; return its map, None if there is none."""
+        self.controllable.finish(replay)
+        tool, points = map(np.concatenate, zip(*self._encode_all(replay), strict=True))
+        maps = {slot: fit(points[:, slot], tool, replay) for slot in range(self.slots.slots)}
+        best = min(
+            ((found.unexplained, slot, found) for slot, found in maps.items() if found is not None), default=None
+        )
+        if best is None:
+            return None
+        self.chosen.fill_(best[1])
+        self.matrix.copy_(torch.from_numpy(best[2].matrix))
+        return best[2]
+
+    def encode(self, frames: Frames) -> np.ndarray:
+        """Return the vectors of frames: float32 [B, L]."""
+        return self._places(*self._seen(frames.images))
+
+    def encode_all(self, replay: ReplayBuffer) -> np.ndarray:
+        """Return the vectors of all frames of the buffer: float32 [size, L]."""
+        return np.concatenate([self._places(*part) for part in self._encode_all(replay)])
+
+    def _places(self, tool: np.ndarray, points: np.ndarray) -> np.ndarray:
+        found = ContactMap(self.matrix.numpy(), 0, 0.0)
+        return np.concatenate((tool, found.places(points[:, max(0, int(self.chosen))])), axis=1)
+
+    def _encode_all(self, replay: ReplayBuffer) -> list[tuple[np.ndarray, np.ndarray]]:
+        return [self._seen(replay.images[i : min(i + CHUNK, replay.size)]) for i in range(0, replay.size, CHUNK)]
+
+    @torch.inference_mode()
+    def _seen(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return c, float32 [B, A], and each slot's point, float32 [B, K, 2], of images uint8 [B, S, S, 3]."""
+        pixels = to_pixels(images)
+        return self.controllable.vae.controllable(pixels).numpy(), self.slots(pixels).numpy()
+
+    @staticmethod
+    def _pictures(replay: ReplayBuffer, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw pictures, and another one of the episode of each: uint8 [count, S, S, 3] each."""
+        frames = rng.integers(replay.size, size=count)
+        contexts = rng.integers(replay.first[replay.episode[frames]], replay.last(frames) + 1)
+        return replay.images[frames], replay.images[contexts]

@@ -1,0 +1,165 @@
+"""Finds things in pictures that the arm's latent does not explain: each slot looks for one thing of one look.
+
+A slot is a map of where its thing is, and a small template of how it looks, which is drawn over the split VAE's picture
+of arm and room wherever the map says; map and template learn by redrawing pictures. It is convolutional sparse coding
+(Zeiler et al. 2010, doi 10.1109/CVPR.2010.5539957) with one place for each thing; drawn at the mean of the map instead
+of all over it, as keypoints are (Jakab et al. 2018, arXiv 1806.07823), templates found nothing: far from the thing, no
+gradient leads to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rig_robot.inference.keypoint_architecture import grid, smoothing
+from rig_robot.learning.vae.augmentation import augment
+from rig_robot.learning.vae.keypoints import convolutions, normalise
+from rig_robot.learning.vae.split_vae import SplitVae
+from rig_robot.learning.vae.vae import to_pixels
+from rig_robot.learning.vae.vae_trainer import kl_divergence, reparametrise
+
+SHARPNESS = 2.5
+"""Logarithm of the inverse temperature of the maps at first"""
+TEMPLATE = 4
+"""The side of a template is this part of the picture's"""
+ROUND = 4.0
+"""How sharply a template's opacity, a disc at first, falls at its edge"""
+PRECISION = 4.0
+"""Weight of a pixel's squared error against the KL term of u and the maps' entropy"""
+COLOUR_ROUNDS, COLOUR_STARTS, COLOUR_PIXELS = 50, 5, 4_000
+"""of k-means over the colours that arm and room do not explain"""
+DARKEST, BRIGHTEST = 0.02, 0.98
+"""Of a template's colour"""
+
+
+class ObjectSlots(nn.Module):
+    """Maps and templates of K slots."""
+
+    places: Tensor
+    smoothing: Tensor
+
+    def __init__(self, image_size: int, slots: int, scene_size: int) -> None:
+        """scene_size: numbers of the split VAE's u, by which the light on the templates follows that of the room."""
+        super().__init__()
+        self.image_size, self.slots = image_size, slots
+        self.convolutions = convolutions(slots)
+        self.sharpness = nn.Parameter(torch.full((slots,), SHARPNESS))
+        side = 2 * round(image_size / TEMPLATE / 2)
+        away = np.hypot(*(np.mgrid[:side, :side] - (side - 1) / 2))
+        disc = torch.from_numpy((ROUND / 2 - ROUND * away / (side / 2)).astype(np.float32))
+        self.opacity = nn.Parameter(disc.expand(slots, 1, side, side).clone())
+        self.colour = nn.Parameter(torch.zeros(slots, 3, side, side))
+        self.light = nn.Linear(scene_size, 3)
+        nn.init.zeros_(self.light.weight)
+        nn.init.zeros_(self.light.bias)
+        self.register_buffer("places", torch.from_numpy(grid(image_size)), persistent=False)
+        self.register_buffer("smoothing", torch.from_numpy(smoothing(image_size)), persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return where each slot's thing is, float32 [B, K, 2], right and down in [-1, 1]; pixels: [B, 3, S, S]."""
+        return self.maps(pixels).flatten(2) @ self.places
+
+    def maps(self, pixels: Tensor) -> Tensor:
+        """Return the soft maximum of each slot's map: float32 [B, K, side, side], each map's sum 1."""
+        logits = self.smoothing @ self.convolutions(normalise(pixels)) @ self.smoothing.T
+        return (logits.flatten(2) * self.sharpness.exp()[:, None]).softmax(dim=2).unflatten(2, logits.shape[2:])
+
+    def draw(self, background: Tensor, maps: Tensor, scene: Tensor) -> Tensor:
+        """Return pictures with the things drawn over them: float32 [B, 3, S, S].
+
+        Args:
+            background: The split VAE's pictures, [B, 3, S, S].
+            maps: As `maps` gives them.
+            scene: The u of each picture [B, U].
+        """
+        opacity = torch.sigmoid(self.opacity)
+        templates = torch.cat((torch.sigmoid(self.colour) * opacity, opacity), dim=1)
+        padding = templates.shape[-1] // 2 - 1
+        drawn = functional.conv_transpose2d(maps, templates, stride=2, padding=padding)
+        drawn = drawn[..., : self.image_size, : self.image_size]
+        covered = drawn[:, 3:].clamp(min=1)  # where templates lie over each other
+        light = self.light(scene).exp()[:, :, None, None]
+        return background * (1 - drawn[:, 3:] / covered) + drawn[:, :3] / covered * light
+
+
+class SlotTrainer:
+    """Trains slots, and the split VAE's picture of the room behind them; its controllable latent stays as it is."""
+
+    def __init__(self, slots: ObjectSlots, vae: SplitVae) -> None:
+        self.slots, self.vae = slots, vae
+        behind = [*vae.encoder.parameters(), *vae.decoder.parameters()]
+        groups: list[dict[str, Any]] = [{"params": slots.parameters()}, {"params": behind}]
+        self.optimiser = torch.optim.AdamW(groups, fused=True)
+
+    @torch.no_grad()
+    def begin(self, images: np.ndarray, contexts: np.ndarray, rng: np.random.Generator) -> None:
+        """Give each slot one of the colours that arm and room do not explain: uint8 [N, S, S, 3] each.
+
+        From colours at random, slots often find nothing.
+        """
+        vae, pixels = self.vae, to_pixels(images)
+        background = vae.decode(vae.controllable(pixels), to_pixels(contexts))
+        missed = functional.avg_pool2d((pixels - background).square().sum(dim=1, keepdim=True), 3, 1, 1)
+        weights = missed.flatten().double().numpy()
+        colours = pixels.permute(0, 2, 3, 1).reshape(-1, 3).numpy()
+        chosen = colours[rng.choice(len(colours), COLOUR_PIXELS, p=weights / weights.sum())]
+        found = torch.from_numpy(k_means(chosen, self.slots.slots, rng)).clamp(DARKEST, BRIGHTEST)
+        self.slots.colour.copy_(torch.logit(found)[:, :, None, None].expand_as(self.slots.colour))
+
+    def update(
+        self,
+        images: np.ndarray,
+        contexts: np.ndarray,
+        rate: float,
+        strength: float,
+        entropy_weight: float,
+        rng: np.random.Generator,
+    ) -> dict[str, Tensor]:
+        """Take one gradient step, and return what to log.
+
+        Args:
+            images: uint8 [B, S, S, 3].
+            contexts: uint8 [B, S, S, 3], another frame of the episode of each.
+            rate: Learning rate.
+            strength: Of the augmentation, 0 to 1.
+            entropy_weight: Of the maps' entropy: things are at one place, but not before they are found.
+            rng: Of augmentation and samples.
+        """
+        for group, factor in zip(self.optimiser.param_groups, (1.0, 0.5), strict=True):
+            group["lr"] = factor * rate
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        pixels = to_pixels(images)
+        maps = self.slots.maps(augment(pixels, pixels, strength, generator))
+        with torch.no_grad():
+            controllable = self.vae.controllable(pixels)
+        mean, log_variance = self.vae.encode_scene(to_pixels(contexts))
+        scene = reparametrise(mean, log_variance, torch.empty_like(mean).normal_(generator=generator))
+        redrawn = self.slots.draw(self.vae.decode_in(controllable, scene), maps, scene)
+        squared_error = (redrawn - pixels).square().sum(dim=(1, 2, 3)).mean()
+        entropy = -(maps * (maps + 1e-8).log()).sum(dim=(2, 3)).mean()
+        divergence = kl_divergence(mean, log_variance).mean()
+        loss = PRECISION * squared_error + divergence + entropy_weight * entropy
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return {"slots/squared_error": squared_error.detach(), "slots/entropy": entropy.detach()}
+
+
+def k_means(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return `count` centres of points [N, D], the best of a few starts: float32 [count, D]."""
+    best, least = points[:count], np.inf
+    for _ in range(COLOUR_STARTS):
+        centres = points[rng.choice(len(points), count, replace=False)]
+        for _ in range(COLOUR_ROUNDS):
+            distances = ((points[:, None] - centres) ** 2).sum(axis=2)
+            nearest = distances.argmin(axis=1)
+            members = [points[nearest == number] for number in range(count)]
+            centres = np.array([own.mean(axis=0) if len(own) else points[rng.integers(len(points))] for own in members])
+        if (error := distances.min(axis=1).mean()) < least:
+            best, least = centres, error
+    return best.astype(np.float32)

@@ -1,0 +1,137 @@
+"""Seeing what can be pushed: slots find things in pictures, and contact tells which of them is the object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+import rig_sim  # noqa: F401  (registers the environments)
+from rig_robot.learning.action_box import ActionBox
+from rig_robot.learning.planning.push_learner import PushLearner, frames
+from rig_robot.learning.push_arguments import PushArgs
+from rig_robot.learning.representations.contact_map import RADIUS, fit, quadratic, smooth
+from rig_robot.learning.rl.replay_buffer import ReplayBuffer
+from rig_robot.learning.training.push import train_push
+from rig_robot.learning.vae.object_slots import ObjectSlots, SlotTrainer, k_means
+from rig_robot.learning.vae.split_vae import SplitVae
+from rig_robot.learning.vae.vae import to_pixels
+
+REACH = np.array([9.0, 12.0], np.float32)
+SIDE = 32
+
+
+def pushed(episodes: int = 20, steps: int = 100) -> tuple[ReplayBuffer, np.ndarray]:
+    """Return a buffer of the places of a tool on straight ways, and the places [size, 2] of the disc that it pushes."""
+    rng = np.random.default_rng(0)
+    replay = ReplayBuffer(episodes * (steps + 1), 2, 2)
+    tool, disc, way, places = np.zeros(2), np.array([3.0, 3.0]), np.zeros(2), []
+    for _ in range(episodes):
+        replay.start(tool)
+        places.append(disc)
+        for step in range(steps):
+            if step % 20 == 0:
+                aim = disc + rng.normal(0, 1, 2) if rng.random() < 0.5 else rng.uniform(-REACH, REACH)
+                way = (aim - tool) / np.abs(aim - tool).max()
+            tool = np.clip(tool + way, -REACH, REACH)
+            away = disc - tool
+            distance = max(float(np.linalg.norm(away)), 1e-6)
+            disc = disc + max(0.0, RADIUS - distance) * away / distance
+            if (np.abs(disc) > [6, 9]).any():  # somebody puts it back
+                disc = rng.uniform([-5, -8], [5, 8])
+            replay.append(way, tool)
+            places.append(disc)
+    return replay, np.array(places)
+
+
+def in_picture(places: np.ndarray) -> np.ndarray:
+    """Where a camera in front of the table sees places: right is y, down is x, what is far is smaller."""
+    depth = 40.0 - places[:, 0]
+    return np.stack((places[:, 1] / depth * 2, 20 / depth - 0.5), axis=1)
+
+
+def test_contact_tells_the_pushed_thing_from_what_moves_by_itself_and_what_never_moves() -> None:
+    replay, disc = pushed()
+    tool, rng = replay.latents[: replay.size], np.random.default_rng(1)
+    noise = rng.normal(0, 0.004, (3, replay.size, 2))
+    wanders = np.cumsum(rng.normal(0, 0.03, (replay.size, 2)).clip(-0.05, 0.05), axis=0)
+    wanders = 0.6 * np.sin(wanders)
+    found = fit(in_picture(disc) + noise[0], tool, replay)
+    assert found is not None and found.contacts > 100
+    errors = np.linalg.norm(found.places(in_picture(disc)) - disc, axis=1)
+    assert np.median(errors) < 1.0  # of 18 by 24
+    itself = fit(wanders + noise[1], tool, replay)
+    assert itself is None or itself.unexplained > found.unexplained + 0.1
+    assert fit(np.full((replay.size, 2), 0.3) + noise[2], tool, replay) is None, "it never moves"
+    assert fit(in_picture(tool) + noise[2], tool, replay) is None, "it is the arm"
+
+
+def test_a_thing_that_is_hidden_for_a_moment_has_not_moved() -> None:
+    points = np.zeros((50, 2))
+    points[20:22] = 0.7
+    assert (smooth(points) == 0).all()
+
+
+def test_the_map_is_quadratic() -> None:
+    assert quadratic(np.array([[2.0, 3.0]])).tolist() == [[1, 2, 3, 4, 6, 9]]
+
+
+def test_k_means_finds_colours() -> None:
+    rng = np.random.default_rng(0)
+    colours = np.array([[0.9, 0.1, 0.8], [0.1, 0.1, 0.1], [0.2, 0.8, 0.3]])
+    points = np.repeat(colours, 200, axis=0) + rng.normal(0, 0.02, (600, 3))
+    centres = k_means(points, 3, rng)
+    assert all(np.linalg.norm(centres - colour, axis=1).min() < 0.05 for colour in colours)
+
+
+def discs(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures of a magenta disc before a grey room that is darker or lighter, and where the disc is."""
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-0.7, 0.7, (count, 2))
+    rows, columns = np.mgrid[:SIDE, :SIDE] / (SIDE - 1) * 2 - 1
+    inside = np.hypot(columns - points[:, 0, None, None], rows - points[:, 1, None, None]) < 0.2
+    room = rng.uniform(0.4, 0.7, (count, 1, 1, 1)) * np.ones((1, SIDE, SIDE, 3))
+    pictures = np.where(inside[..., None], np.array([0.9, 0.1, 0.8]), room)
+    return (255 * pictures).astype(np.uint8), points
+
+
+def test_a_slot_finds_a_thing_that_nobody_has_named() -> None:
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    images, points = discs(400)
+    vae = SplitVae(SIDE, REACH.tolist(), 4)
+    slots = ObjectSlots(SIDE, 2, 4)
+    trainer = SlotTrainer(slots, vae)
+    trainer.begin(images, images, rng)
+    for number in range(250):
+        chosen = rng.integers(len(images), size=32)
+        trainer.update(images[chosen], images[rng.permutation(chosen)], 2e-3, 0.0, 0.1 * (number > 150), rng)
+    with torch.no_grad():
+        found = slots(to_pixels(images)).numpy()
+    errors = [float(np.median(np.linalg.norm(found[:, slot] - points, axis=1))) for slot in range(2)]
+    assert min(errors) < 0.1, errors  # of a picture from -1 to 1; at random: about 0.5
+
+
+def test_where_nothing_can_be_pushed_the_run_ends_with_a_sentence(tmp_path: Path) -> None:
+    tiny = {"exploration_steps": 100, "seeking_steps": 100, "online_steps": 100, "vae_updates": 25, "slot_updates": 25}
+    with pytest.raises(ValueError, match="nothing in 202 pictures moves where the tool pushes it: give more explo"):
+        train_push(PushArgs(out=tmp_path / "run", slots=2, **tiny), gymnasium.make)
+
+
+def test_a_slot_that_was_chosen_gives_the_object_s_place(tmp_path: Path) -> None:
+    env = gymnasium.make("RigSawyerPushXY-v0")
+    args = PushArgs(out=tmp_path, slots=2)
+    box = ActionBox.of_environment(env.unwrapped)
+    learner = PushLearner(args, box, 1, 100, np.zeros((frames(args, 100), 48, 48, 3), np.uint8))
+    observation, _ = env.reset(seed=0)
+    env.close()
+    representation = learner.representation
+    assert not representation.found and (learner.encode(observation) == 0).all()
+    representation.get_buffer("chosen").fill_(1)
+    representation.get_buffer("matrix")[1, 0] = 5.0  # the first axis is five times what is right in the picture
+    with torch.no_grad():
+        point = representation.get_submodule("slots")(to_pixels(observation["image"][None]))[0, 1]
+    assert learner.encode(observation)[2:] == pytest.approx([5 * float(point[0]), 0.0], abs=1e-5)
