@@ -165,7 +165,10 @@ class PushLearner:
         """Do a unit of learning to see (line 2); after the last one, encode all that was recorded."""
         log = self.representation.fit(self.replay, unit, rng)
         if unit + 1 == self.representation.units:
-            self.replay.latents[: self.replay.size] = self.representation.encode_all(self.replay)
+            latents = self.representation.encode_all(self.replay)
+            episodes = np.split(latents, self.replay.first[1:])
+            settled = np.concatenate([self.representation.settled(episode) for episode in episodes])
+            self.replay.latents[: self.replay.size] = settled
         return log
 
     def explore(self, env: gymnasium.Env, rng: np.random.Generator, aimed: float) -> None:
@@ -178,6 +181,7 @@ class PushLearner:
             # Until images tell more, only the tool's place is known, as any robot knows it from its joints.
             known = latent if aimed else self._measured(observation)
             observation, latent = self._step(env, seeking.action(known, rng))
+        self._settle()
 
     def practise(self, env: gymnasium.Env, rng: np.random.Generator) -> None:
         """Record an episode towards an imagined goal (lines 4 to 9)."""
@@ -193,6 +197,7 @@ class PushLearner:
             action = self.act(latent, goal) + rng.normal(0, self.args.noise, self.representation.axes)
             action = seeking.action(latent, rng) if seeking.left else np.clip(action, -1, 1).astype(np.float32)
             observation, latent = self._step(env, action)
+        self._settle()
 
     def model(self, rng: np.random.Generator, updates: int) -> Log:
         """Fit the model to all that was recorded."""
@@ -260,6 +265,11 @@ class PushLearner:
         if self.replay.size:
             options["puck"] = self.replay.states[self.replay.size - 1, self.representation.axes :]
         return env.reset(seed=int(rng.integers(HELD_OUT_SEEDS)), options=options)[0]
+
+    def _settle(self) -> None:
+        """Replace the newest episode's latents by what the whole of it tells of each moment."""
+        newest = slice(self.replay.first[-1], self.replay.size)
+        self.replay.latents[newest] = self.representation.settled(self.replay.latents[newest])
 
     def _step(self, env: gymnasium.Env, action: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         observation = env.step(action)[0]

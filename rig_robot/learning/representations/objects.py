@@ -10,7 +10,7 @@ from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import preset
 from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.representations.base import Log
-from rig_robot.learning.representations.contact_map import ContactMap, fit
+from rig_robot.learning.representations.contact_map import ContactMap, fit, smooth
 from rig_robot.learning.representations.controllable import ControllableLatent
 from rig_robot.learning.representations.latent import UNIT
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
@@ -101,6 +101,14 @@ class ObjectLatent(nn.Module):
     def encode_all(self, replay: ReplayBuffer) -> np.ndarray:
         """Return the vectors of all frames of the buffer: float32 [size, L]."""
         return np.concatenate([self._places(*part) for part in self._encode_all(replay)])
+
+    def settled(self, latents: np.ndarray) -> np.ndarray:
+        """Return the latents of an episode, [T, L], with the object's noise taken out by the frames before and after.
+
+        That is for the model, which would take the trembling of what stands still for its motion.
+        """
+        calm = smooth(latents[:, self.axes :]).astype(np.float32)
+        return np.concatenate((latents[:, : self.axes], calm), axis=1)
 
     def _places(self, tool: np.ndarray, points: np.ndarray) -> np.ndarray:
         found = ContactMap(self.matrix.numpy(), 0, 0.0)

@@ -37,6 +37,10 @@ class Positions(nn.Module):
         """Return the vectors of all frames of the buffer: float32 [size, L]."""
         return self.encode(replay.frames(np.arange(replay.size)))
 
+    def settled(self, latents: np.ndarray) -> np.ndarray:
+        """Return the latents of an episode, [T, L]: they have no noise."""
+        return latents
+
     @torch.inference_mode()
     def encode(self, frames: Frames) -> np.ndarray:
         """Return the vectors of frames, float32 [B, L]; their states are places, [B, L] m."""
