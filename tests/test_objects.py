@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -10,12 +12,20 @@ import pytest
 import torch
 
 import rig_sim  # noqa: F401  (registers the environments)
+from rig_robot.checkpoints.checkpoint import CheckpointError, read_config, read_entries, save
+from rig_robot.inference.keypoint_architecture import quadratic
+from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.action_box import ActionBox
+from rig_robot.learning.arguments import EvalArgs
+from rig_robot.learning.checkpoint_io.restore import arguments
 from rig_robot.learning.planning.push_learner import PushLearner, frames
 from rig_robot.learning.push_arguments import PushArgs
-from rig_robot.learning.representations.contact_map import RADIUS, fit, quadratic, smooth
+from rig_robot.learning.representations.contact_map import RADIUS, fit, smooth
+from rig_robot.learning.representations.objects import ObjectLatent
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
-from rig_robot.learning.training.push import train_push
+from rig_robot.learning.training.evaluate import evaluate
+from rig_robot.learning.training.push import push_config, train_push
+from rig_robot.learning.training.train import robot_entries
 from rig_robot.learning.vae.object_slots import ObjectSlots, SlotTrainer, k_means
 from rig_robot.learning.vae.split_vae import SplitVae
 from rig_robot.learning.vae.vae import to_pixels
@@ -135,3 +145,69 @@ def test_a_slot_that_was_chosen_gives_the_object_s_place(tmp_path: Path) -> None
     with torch.no_grad():
         point = representation.get_submodule("slots")(to_pixels(observation["image"][None]))[0, 1]
     assert learner.encode(observation)[2:] == pytest.approx([5 * float(point[0]), 0.0], abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def learner(tmp_path_factory: pytest.TempPathFactory) -> tuple[PushLearner, Any, Path]:
+    """A learner that has seen hardly anything but has a slot and a map, and its checkpoint."""
+    env: Any = gymnasium.make("RigSawyerPushXY-v0").unwrapped
+    out = tmp_path_factory.mktemp("objects")
+    args = PushArgs(out=out, slots=3, hidden=(16,))
+    images = np.zeros((frames(args, 100), 48, 48, 3), np.uint8)
+    learner = PushLearner(args, ActionBox.of_environment(env), 1, 100, images)
+    for number in range(20):
+        seen = env.reset(seed=number)[0]
+        learner.replay.start(np.random.default_rng(number).normal(size=4), seen["image"], seen["observation"])
+    representation = learner.representation
+    assert isinstance(representation, ObjectLatent)
+    representation.chosen.fill_(1)
+    for matrix in (representation.matrix, representation.back):
+        matrix.copy_(torch.randn(6, 2))
+    representation.controllable.finish(learner.replay)
+    config = push_config(learner, args, *robot_entries(env, 48), {}, {})
+    actor = {f"actor.{name}": tensor.numpy() for name, tensor in learner.agent.actor.folded().items()}
+    save(out / "checkpoint", config, representation.tensors(), actor)
+    env.close()
+    return learner, env, out / "checkpoint"
+
+
+def test_the_robot_sees_and_does_what_was_learned(learner: tuple[PushLearner, Any, Path]) -> None:
+    trained, _, checkpoint = learner
+    encoder, policy = Encoder(checkpoint), Policy(checkpoint)
+    assert encoder.config.format == 3 and encoder.config.vae.objects == 1
+    for number in range(5):
+        image = trained.replay.images[number]
+        seen = trained.encode({"image": image, "observation": np.zeros(4)})
+        assert encoder.encode(image)[0] == pytest.approx(seen, abs=1e-3)
+        goal = np.random.default_rng(number).normal(size=4).astype(np.float32)
+        assert policy.act(seen, goal) == pytest.approx(trained.act(seen, goal), abs=1e-4)
+
+
+def test_an_object_is_drawn_where_its_place_is(learner: tuple[PushLearner, Any, Path]) -> None:
+    trained, _, checkpoint = learner
+    encoder, image = Encoder(checkpoint), trained.replay.images[0]
+    pictures = [encoder.decode(np.array([0.0, 0.0, x, 0.0], np.float32), image).astype(int) for x in (0.0, 0.1, 1e3)]
+    changed = np.abs(pictures[0] - pictures[2]).sum(axis=2) > 0
+    assert 0 < changed.sum() <= 12 * 12 or (pictures[0] == pictures[2]).all()
+
+
+def test_a_checkpoint_that_pushes_is_evaluated_and_not_practised(
+    learner: tuple[PushLearner, Any, Path], tmp_path: Path
+) -> None:
+    _, _, checkpoint = learner
+    result = evaluate(EvalArgs(str(checkpoint), goals=1), gymnasium.make)
+    assert result["goals"] == 1 and "both_50mm" in result
+    with pytest.raises(CheckpointError, match="was trained to push, expected one to reach"):
+        arguments(read_config(checkpoint), tmp_path)
+
+
+def test_a_latent_without_room_for_the_object_is_refused(
+    learner: tuple[PushLearner, Any, Path], tmp_path: Path
+) -> None:
+    _, _, checkpoint = learner
+    config = json.loads((checkpoint / "config.json").read_text())
+    for objects in (2, -1):
+        config["vae"]["objects"] = objects
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        with pytest.raises(CheckpointError, match=rf"vae.objects is {objects}, expected 0, or 1"):
+            read_entries(tmp_path / "config.json")

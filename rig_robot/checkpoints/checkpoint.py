@@ -31,8 +31,9 @@ from rig_robot.common.durable_files import sync_directory, write_synced
 from rig_robot.common.json_reader import read_json
 from rig_robot.common.one_line import one_line
 
-FORMAT = 2
-"""Version that is written; versions before it are read, too. 2: VAEs can be split (`VaeEntry.scene_size`)."""
+FORMAT, WITHOUT_OBJECTS = 3, 2
+"""Versions that are written, with and without objects in the latent; versions before them are read, too. 2: VAEs can be
+split (`VaeEntry.scene_size`). 3: latents can hold objects (`VaeEntry.objects`)."""
 CONFIG_FILE = "config.json"
 VAE_FILE = "vae.safetensors"
 POLICY_FILE = "policy.safetensors"
@@ -70,6 +71,8 @@ class VaeEntry:
     """of a pixel given the latent: "gaussian" or "bernoulli" (see `vae.Vae`)"""
     scene_size: int = 0
     """numbers of a split VAE's exogenous latent (see `split_vae.SplitVae`); 0: a plain VAE"""
+    objects: int = 0
+    """objects whose places follow that of the tool in the latent (see `objects.ObjectLatent`): 0 or 1"""
 
 
 @dataclass(frozen=True)
@@ -215,7 +218,7 @@ def save(
     vae_sha256 = hashlib.sha256(vae_bytes).hexdigest()
     config = dataclasses.replace(
         config,
-        format=FORMAT,
+        format=FORMAT if config.vae.objects else WITHOUT_OBJECTS,
         vae=dataclasses.replace(config.vae, sha256=vae_sha256),
         policy=dataclasses.replace(
             config.policy, sha256=hashlib.sha256(policy_bytes).hexdigest(), vae_sha256=vae_sha256
@@ -325,6 +328,10 @@ def _check(config: CheckpointConfig, where: Path) -> None:
     problems = {
         "vae.latent_size": (0 < size <= LARGEST_LAYER, f"above 0, at most {LARGEST_LAYER}"),
         "vae.scene_size": (0 <= config.vae.scene_size <= LARGEST_LAYER, f"0 to {LARGEST_LAYER}"),
+        "vae.objects": (
+            config.vae.objects in (0, 1) and (not config.vae.objects or _is_split(config)),
+            "0, or 1 with a scene_size and two numbers of the latent for each axis of the actions",
+        ),
         "vae.channels": (_are_widths(config.vae.channels), f"numbers above 0, at most {LARGEST_LAYER}"),
         "policy.hidden": (_are_widths(config.policy.hidden), f"numbers above 0, at most {LARGEST_LAYER}"),
         "training": (
@@ -353,6 +360,12 @@ def _check(config: CheckpointConfig, where: Path) -> None:
             raise CheckpointError(f"{where}: {name} is {repr(value)[:200]}, expected {expected}")
     _check_prior(config.latent_prior, where)
     check_robot(where, config.camera, config.action, config.workspace)
+
+
+def _is_split(config: CheckpointConfig) -> bool:
+    """Return whether a latent is of a split VAE and has as many numbers as tool and objects need."""
+    size = (1 + config.vae.objects) * len(config.action.axes)
+    return config.vae.scene_size > 0 and config.vae.latent_size == size
 
 
 def _are_widths(numbers: tuple[int, ...]) -> bool:
@@ -405,7 +418,7 @@ def check_robot(where: Path, camera: CameraEntry, action: ActionEntry, workspace
             raise CheckpointError(f"{where}: {name} is {str(value)[:200]}, expected {expected}")
 
 
-_LATER = frozenset({"likelihood", "scene", "pictures", "parent", "scene_size"})
+_LATER = frozenset({"likelihood", "scene", "pictures", "parent", "scene_size", "objects"})
 """Fields that older checkpoints lack, with the values that applied then."""
 
 

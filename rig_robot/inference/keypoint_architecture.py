@@ -29,6 +29,9 @@ FEATURES = 3 * MAPS
 LEAST_VARIANCE = 1e-6
 """Of a point; sharper ones count as this sharp."""
 
+TEMPLATE = 4
+"""The side of the template of an object's look is this part of the picture's."""
+
 UNFAMILIAR = 2.0
 """A picture is unknown where its features are more than so many times as far off as is usual."""
 
@@ -56,3 +59,14 @@ def smoothing(image_size: int) -> NDArray[np.float32]:
     padded = np.pad(np.eye(count), ((1, 1), (0, 0)), mode="edge")
     once = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
     return np.linalg.matrix_power(once, SMOOTHING).astype(np.float32)
+
+
+def template_side(image_size: int) -> int:
+    """Return the side of the template of an object's look [pixels]; it is even."""
+    return 2 * round(image_size / TEMPLATE / 2)
+
+
+def quadratic(points: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return 1, x, y, x^2, xy, y^2 of points [N, 2]: [N, 6]. A camera's perspective across a table is nearly that."""
+    x, y = points.T
+    return np.stack((np.ones_like(x), x, y, x * x, x * y, y * y), axis=1)

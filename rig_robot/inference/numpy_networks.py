@@ -29,6 +29,7 @@ from rig_robot.inference.convolutions import (
     split_decoder_shapes,
 )
 from rig_robot.inference.keypoint_network import KeypointNetwork, keypoint_shapes
+from rig_robot.inference.object_network import ObjectNetwork, object_shapes
 from rig_robot.inference.vae_architecture import KERNELS, LOG_VARIANCE_RANGE, sides
 
 
@@ -50,11 +51,13 @@ class Encoder:
                 "channels, and a size of which the convolutions leave something"
             )
         shapes: Shapes = {"mean_image": (3, size, size)}
+        controllable = entry.latent_size // (1 + entry.objects)
         if entry.scene_size:
-            decoded = entry.latent_size + entry.scene_size
+            decoded = controllable + entry.scene_size
             shapes |= encoder_shapes(size, entry.channels, 2 * entry.scene_size)
             shapes |= split_decoder_shapes(size, entry.channels, decoded)
-            shapes |= keypoint_shapes(entry.latent_size) | {"reach": (entry.latent_size,)}
+            shapes |= keypoint_shapes(controllable) | {"reach": (controllable,)}
+            shapes |= object_shapes(size, entry.scene_size, controllable) if entry.objects else {}
         else:
             shapes |= encoder_shapes(size, entry.channels, 2 * entry.latent_size)
             shapes |= decoder_shapes(size, entry.channels, entry.latent_size)
@@ -65,6 +68,7 @@ class Encoder:
         decoder = SplitDecoder if entry.scene_size else ConvolutionalDecoder
         self._decoder = decoder(tensors, size, entry.channels)
         self._keypoints = KeypointNetwork(tensors, size) if entry.scene_size else None
+        self._object = ObjectNetwork(tensors, size) if entry.objects else None
         self._reach = tensors.get("reach", np.ones(entry.latent_size, np.float32))  # only a split VAE has it
         self._image_shape = (size, size, 3)
         self._prior_mean = np.array(self.config.latent_prior.mean)
@@ -75,6 +79,8 @@ class Encoder:
         pixels = self._pixels(image)
         if self._keypoints is not None:
             mean = self._keypoints(pixels)
+            if self._object is not None:
+                mean = np.concatenate((mean, self._object(pixels)))
             return mean, np.full_like(mean, LOG_VARIANCE_RANGE[0])
         return self._distribution(pixels)
 
@@ -86,13 +92,15 @@ class Encoder:
         entry = self.config.vae
         _check_latent("latent", latent, entry.latent_size)
         numbers = latent.astype(np.float32)
+        scene = np.zeros(entry.scene_size, np.float32)
         if entry.scene_size:
-            scene = np.zeros(entry.scene_size, np.float32)
             if context is not None:
                 scene = self._distribution(self._pixels(context))[0]
-            numbers = np.concatenate((numbers / self._reach, scene))
+            numbers = np.concatenate((numbers[: len(self._reach)] / self._reach, scene))
         x = self._decoder(numbers)
         pixels = 1 / (1 + np.exp(-x)) if entry.likelihood == "bernoulli" else x + self.mean_image
+        if self._object is not None:
+            pixels = self._object.draw(pixels.astype(np.float32), latent[len(self._reach) :], scene)
         return (pixels.clip(0, 1) * 255).round().astype(np.uint8)
 
     def unfamiliarity(self, image: np.ndarray) -> float | None:

@@ -3,7 +3,7 @@
 import dataclasses
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.goal_prior import Prior
-from rig_robot.learning.rl.replay_buffer import ReplayBuffer
+from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
 from rig_robot.learning.rl.td3 import Td3
 from rig_robot.vision.goal_check import pictures_entry
 from rig_robot.vision.view_check import Reference
@@ -33,6 +33,13 @@ POLICY_PARTS = ("actor.", "critics.", "predictor.", "value.")
 
 CALIBRATION = "calibration."
 """Beginning of the names of the tensors of policy.safetensors that only checkpoints made on a robot have"""
+
+
+class Redraws(Protocol):
+    """What can draw the pictures again that it encodes."""
+
+    def redraw(self, frames: Frames) -> np.ndarray:
+        """Encode frames and decode them again: uint8 [B, S, S, 3]."""
 
 
 def tensors(representation: Latent, td3: Td3) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -51,7 +58,7 @@ def scene(replay: ReplayBuffer, first: int = 0) -> dict[str, np.ndarray] | None:
     return reference.tensors() if reference.still else None
 
 
-def known_pictures(representation: Latent, replay: ReplayBuffer, first: int = 0) -> PicturesEntry:
+def known_pictures(representation: Redraws, replay: ReplayBuffer, first: int = 0) -> PicturesEntry:
     """Return which pictures the VAE knows, by observations spread over the replay buffer from frame `first` on."""
     frames = replay.frames(_spread(replay, first))
     return pictures_entry(frames.images, representation.redraw(frames))

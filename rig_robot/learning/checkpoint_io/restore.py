@@ -34,6 +34,8 @@ def arguments(config: CheckpointConfig, out: Path, name: str = "the checkpoint")
     Raises:
         CheckpointError: If they are missing or wrong, or a robot cannot learn on with them.
     """
+    if config.vae.objects:
+        raise CheckpointError(f"{name} was trained to push, expected one to reach: practice learns only that so far")
     known: dict[str, Any] = {}
     # A checkpoint from before there were split VAEs does not name its representation.
     training = {"representation": "controllable" if config.vae.scene_size else "latent"} | config.training

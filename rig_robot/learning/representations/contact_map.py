@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rig_robot.inference.keypoint_architecture import quadratic
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 
 FILTER = 2
@@ -53,12 +54,6 @@ class ContactMap(NamedTuple):
     def places(self, points: np.ndarray) -> np.ndarray:
         """Return the places of points [N, 2] of the picture: float32 [N, A], in actions from the box's middle."""
         return quadratic(points).astype(np.float32) @ self.matrix
-
-
-def quadratic(points: np.ndarray) -> np.ndarray:
-    """Return 1, x, y, x^2, xy, y^2 of points [N, 2]: [N, 6]. A camera's perspective across a table is nearly that."""
-    x, y = points.T
-    return np.stack((np.ones_like(x), x, y, x * x, x * y, y * y), axis=1)
 
 
 def fit(points: np.ndarray, tool: np.ndarray, replay: ReplayBuffer) -> ContactMap | None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rig_robot.checkpoints.checkpoint import VaeEntry
+from rig_robot.inference.keypoint_architecture import KERNELS, quadratic
+from rig_robot.inference.object_network import PREFIX
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import preset
 from rig_robot.learning.push_arguments import PushArgs
@@ -16,7 +21,7 @@ from rig_robot.learning.representations.latent import UNIT
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
 from rig_robot.learning.vae.augmentation import strength
 from rig_robot.learning.vae.object_slots import ObjectSlots, SlotTrainer
-from rig_robot.learning.vae.vae import to_pixels
+from rig_robot.learning.vae.vae import to_images, to_pixels
 
 LEARNING_RATE, BATCH = 2e-3, 64
 """Of the slots: the greatest learning rate, and pictures per update"""
@@ -34,6 +39,7 @@ class ObjectLatent(nn.Module):
     """
 
     matrix: Tensor
+    back: Tensor
     chosen: Tensor
 
     def __init__(self, args: PushArgs, box: ActionBox) -> None:
@@ -50,6 +56,8 @@ class ObjectLatent(nn.Module):
         self.units = self.controllable.units + self._slot_units
         self.register_buffer("matrix", torch.zeros(6, box.size))
         """of the `ContactMap` that was chosen"""
+        self.register_buffer("back", torch.zeros(6, 2))
+        """the map from places to points of the picture, also on `quadratic`"""
         self.register_buffer("chosen", torch.full((), -1))
         """number of the slot that is the object; -1: none yet"""
 
@@ -92,7 +100,32 @@ class ObjectLatent(nn.Module):
             return None
         self.chosen.fill_(best[1])
         self.matrix.copy_(torch.from_numpy(best[2].matrix))
+        seen = points[:, best[1]]
+        self.back.copy_(torch.from_numpy(np.linalg.lstsq(quadratic(best[2].places(seen)), seen, rcond=None)[0]))
         return best[2]
+
+    def entry(self) -> VaeEntry:
+        """Return the VAE's entry of a checkpoint."""
+        return dataclasses.replace(self.controllable.entry(), latent_size=self.size, objects=self.objects)
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Return the tensors of vae.safetensors: the split VAE's, and those of the slot that is the object."""
+        kept = {name: tensor.numpy() for name, tensor in self.controllable.vae.state_dict().items()}
+        chosen, last = int(self.chosen), f"convolutions.{2 * len(KERNELS) - 2}."
+        for name, tensor in self.slots.state_dict().items():
+            of_slots = name.startswith((last, "sharpness", "opacity", "colour"))
+            kept[PREFIX + name] = (tensor[chosen : chosen + 1] if of_slots else tensor).numpy()
+        return kept | {f"{PREFIX}to_places": self.matrix.numpy(), f"{PREFIX}to_points": self.back.numpy()}
+
+    @torch.inference_mode()
+    def redraw(self, frames: Frames) -> np.ndarray:
+        """Encode frames and draw them again, object and all: uint8 [B, S, S, 3]."""
+        vae, pixels = self.controllable.vae, to_pixels(frames.images)
+        scene = vae.encode_scene(pixels)[0]
+        maps = self.slots.maps(pixels)
+        others = torch.arange(self.slots.slots) != self.chosen
+        maps[:, others] = 0.0
+        return to_images(self.slots.draw(vae.decode_in(vae.controllable(pixels), scene), maps, scene))
 
     def encode(self, frames: Frames) -> np.ndarray:
         """Return the vectors of frames: float32 [B, L]."""

@@ -14,7 +14,7 @@ from rig_robot.common.package_files import locate
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.arguments import EvalArgs
 from rig_robot.learning.rig import HELD_OUT_SEEDS
-from rig_robot.learning.training.metrics import sentence, summary
+from rig_robot.learning.training.metrics import push_sentence, push_summary, sentence, summary
 
 EnvFactory = Callable[..., gymnasium.Env]
 """`gymnasium.make` or a function with the same arguments: learning imports no simulation"""
@@ -78,6 +78,12 @@ def figures(rollouts: list[Rollout], period: float) -> dict:
     return summary(seconds, [rollout.distances[-1] * 1000 for rollout in rollouts])
 
 
+def push_figures(rollouts: list[Rollout]) -> dict:
+    """Return the figures of an evaluation with an object (see `push_summary`)."""
+    ends = 1000 * np.array([(rollout.distances[-1], rollout.tool_distances[-1]) for rollout in rollouts])
+    return push_summary(*ends.T)
+
+
 def evaluate(args: EvalArgs, make_env: EnvFactory) -> dict:
     """Evaluate a checkpoint (`rig eval`): print the figures, write them to `args.json`, return them."""
     check_file("json", args.json)
@@ -97,8 +103,12 @@ def evaluate(args: EvalArgs, make_env: EnvFactory) -> dict:
         )
     rollouts = roll_out(env, lambda seen, _: encoder.encode(seen["image"])[0], policy.act, args.goals, args.seed)
     env.close()
-    result = figures(rollouts, policy.config.action.period_s)
-    print(sentence(result))
+    if policy.config.vae.objects:
+        result = push_figures(rollouts)
+        print(push_sentence(result))
+    else:
+        result = figures(rollouts, policy.config.action.period_s)
+        print(sentence(result))
     if args.json:
         args.json.write_text(json.dumps(result) + "\n")
     return result

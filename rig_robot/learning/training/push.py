@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import gymnasium
-import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from rig_robot.checkpoints.checkpoint import (
+    ActionEntry,
+    CameraEntry,
+    CheckpointConfig,
+    PolicyEntry,
+    PriorEntry,
+    WorkspaceEntry,
+    activate,
+    save,
+)
 from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.common.output_paths import check_folder
 from rig_robot.learning.action_box import ActionBox
+from rig_robot.learning.checkpoint_io import export
 from rig_robot.learning.planning.push_learner import UNIT, PushLearner, frames
 from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.representations.base import Log
 from rig_robot.learning.representations.latent import UNIT as SEEING_UNIT
+from rig_robot.learning.representations.objects import ObjectLatent
+from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import map_array
 from rig_robot.learning.training import plots
-from rig_robot.learning.training.evaluate import EnvFactory, roll_out
-from rig_robot.learning.training.metrics import push_sentence, push_summary
-from rig_robot.learning.training.run_arguments import check_arguments, keep_arguments
+from rig_robot.learning.training.evaluate import EnvFactory, push_figures, roll_out
+from rig_robot.learning.training.metrics import push_sentence
+from rig_robot.learning.training.run_arguments import CHECKPOINTS, check_arguments, keep_arguments
 from rig_robot.learning.training.run_meter import RunMeter
 from rig_robot.learning.training.train import (
     EVALUATION_SEED,
@@ -34,6 +47,7 @@ from rig_robot.learning.training.train import (
     STATE,
     check_whole,
     horizon_of,
+    robot_entries,
 )
 from rig_robot.learning.training.training_state import load_notes, load_state, save_state
 
@@ -50,7 +64,7 @@ def train_push(args: PushArgs, make_env: EnvFactory) -> Path:
     if history.exists():
         print(f"finished already: {history}")
         return history
-    for name in ("", STATE, PICTURES, LOGS):
+    for name in ("", CHECKPOINTS, STATE, PICTURES, LOGS):
         check_folder("out", args.out / name)
     torch.set_num_threads(args.threads)
     keep_large_blocks()
@@ -101,7 +115,29 @@ class _Run:
         (args.out / f".{HISTORY}").rename(args.out / HISTORY)
         shutil.rmtree(args.out / STATE)
         print(push_sentence(self.notes["history"][-1]))
-        print(f"history: {args.out / HISTORY}")
+        if isinstance(self.learner.representation, ObjectLatent):
+            print(f"checkpoint: {args.out / CHECKPOINTS / self.name()}; pictures: {args.out / PICTURES}")
+        else:
+            print(f"history: {args.out / HISTORY}; no checkpoint: no camera sees true positions")
+
+    def name(self) -> str:
+        """Return the name of the checkpoint of now; updates after the last step make another one of it."""
+        return f"step-{self.steps():06d}" + ("-finished" if self.learner.finished else "")
+
+    def write_checkpoint(self, result: dict) -> None:
+        """Write what was learned as a checkpoint, where images are what it was learned from; result: its figures."""
+        learner, directory = self.learner, self.args.out / CHECKPOINTS / self.name()
+        if not isinstance(learner.representation, ObjectLatent):
+            return
+        if directory.exists():  # the same: the run was killed before its state was saved
+            activate(directory)
+            return
+        training = {"step": self.steps(), "samples": len(learner.replay), "put_back": self.notes["put_back"]}
+        robot = robot_entries(self.world, self.args.image_size)
+        config = push_config(learner, self.args, *robot, training, result)
+        actor = {f"actor.{name}": tensor.numpy() for name, tensor in learner.agent.actor.folded().items()}
+        save(directory, config, learner.representation.tensors(), actor, export.scene(learner.replay))
+        activate(directory)
 
     def steps(self) -> int:
         """Return the number of practice steps done."""
@@ -127,17 +163,44 @@ class _Run:
         """Measure the policy on held-out goals; the last time with plots, which take long."""
         learner = self.learner
         rollouts = roll_out(self.env, learner.encode, learner.act, goals, EVALUATION_SEED)
-        ends = np.array([(rollout.distances[-1], rollout.tool_distances[-1]) for rollout in rollouts])
-        result = push_summary(*(1000 * ends.T))
+        result = push_figures(rollouts)
         self.meter.tick()
         spent = {key: round(self.notes[key], 1) for key in ("seconds", "cpu_seconds")}
         about = {"step": self.steps(), "samples": len(learner.replay), "put_back": self.notes["put_back"]}
         self.notes["history"].append(about | result | spent)
         for key, value in result.items():
             self.log.add_scalar(f"evaluation/{key}", value, self.steps())
+        self.write_checkpoint(result)
         if last:
             shown, file = rollouts[:PICTURED_ROLLOUTS], self.args.out / PICTURES / "rollouts.png"
             plots.rollouts(file, shown, self.world.period, of="object")
+
+
+def push_config(
+    learner: PushLearner,
+    args: PushArgs,
+    camera: CameraEntry,
+    action: ActionEntry,
+    workspace: WorkspaceEntry,
+    training: dict[str, Any],
+    figures: dict[str, Any],
+) -> CheckpointConfig:
+    """Return config.json but for the hashes; training: entries beside the run's arguments."""
+    assert isinstance(learner.representation, ObjectLatent)
+    prior = Prior.fit(learner.replay.latents[: learner.replay.size])
+    return CheckpointConfig(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seed=args.seed,
+        vae=learner.representation.entry(),
+        policy=PolicyEntry(args.hidden),
+        camera=camera,
+        action=action,
+        workspace=workspace,
+        latent_prior=PriorEntry(tuple(prior.mean.tolist()), tuple(tuple(row) for row in prior.covariance.tolist())),
+        training=args.plain() | training,
+        figures=figures,
+        pictures=export.known_pictures(learner.representation, learner.replay),
+    )
 
 
 def _objects(env: gymnasium.Env) -> int:

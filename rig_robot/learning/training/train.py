@@ -250,30 +250,33 @@ class _Run:
 
     def config(self, result: dict) -> CheckpointConfig:
         """Return the configuration of a checkpoint; result: its figures."""
-        world = self.world
-        low, high = world.workspace_low.tolist(), world.workspace_high.tolist()
-        width, height = world.camera_size
-        w, x, y, z = (float(part) for part in world.tool_orientation)
-        action = ActionEntry(
-            axes=tuple(world.axes),
-            scale_m=world.action_scale,
-            period_s=world.period,
-            fixed={axis: low["xyz".index(axis)] for axis in "xyz" if axis not in world.axes},
-            tool_orientation=(w, x, y, z),
-        )
         training = {"step": self.steps(), "samples": len(self.rig.replay)}
         training |= {key: round(self.notes[key], 1) for key in ("seconds", "cpu_seconds")}
         assert isinstance(self.rig.representation, Latent)  # no other is deployable
         return export.config(
             self.rig.representation,
             self.args,
-            CameraEntry(width, height, tuple(world.crop), self.args.image_size),
-            action,
-            WorkspaceEntry(tuple(low), tuple(high)),
+            *robot_entries(self.world, self.args.image_size),
             self.rig.prior,
             training,
             result,
         )
+
+
+def robot_entries(world: Any, image_size: int) -> tuple[CameraEntry, ActionEntry, WorkspaceEntry]:
+    """Return what a checkpoint says of the robot of an environment (`gymnasium.Env.unwrapped`)."""
+    low, high = world.workspace_low.tolist(), world.workspace_high.tolist()
+    width, height = world.camera_size
+    w, x, y, z = (float(part) for part in world.tool_orientation)
+    action = ActionEntry(
+        axes=tuple(world.axes),
+        scale_m=world.action_scale,
+        period_s=world.period,
+        fixed={axis: low["xyz".index(axis)] for axis in "xyz" if axis not in world.axes},
+        tool_orientation=(w, x, y, z),
+    )
+    camera = CameraEntry(width, height, tuple(world.crop), image_size)
+    return camera, action, WorkspaceEntry(tuple(low), tuple(high))
 
 
 def horizon_of(env: gymnasium.Env) -> int:

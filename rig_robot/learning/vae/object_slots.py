@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rig_robot.inference.keypoint_architecture import grid, smoothing
+from rig_robot.inference.keypoint_architecture import grid, smoothing, template_side
 from rig_robot.learning.vae.augmentation import augment
 from rig_robot.learning.vae.keypoints import convolutions, normalise
 from rig_robot.learning.vae.split_vae import SplitVae
@@ -25,8 +25,6 @@ from rig_robot.learning.vae.vae_trainer import kl_divergence, reparametrise
 
 SHARPNESS = 2.5
 """Logarithm of the inverse temperature of the maps at first"""
-TEMPLATE = 4
-"""The side of a template is this part of the picture's"""
 ROUND = 4.0
 """How sharply a template's opacity, a disc at first, falls at its edge"""
 PRECISION = 4.0
@@ -49,7 +47,7 @@ class ObjectSlots(nn.Module):
         self.image_size, self.slots = image_size, slots
         self.convolutions = convolutions(slots)
         self.sharpness = nn.Parameter(torch.full((slots,), SHARPNESS))
-        side = 2 * round(image_size / TEMPLATE / 2)
+        side = template_side(image_size)
         away = np.hypot(*(np.mgrid[:side, :side] - (side - 1) / 2))
         disc = torch.from_numpy((ROUND / 2 - ROUND * away / (side / 2)).astype(np.float32))
         self.opacity = nn.Parameter(disc.expand(slots, 1, side, side).clone())
