@@ -12,6 +12,8 @@ import pytest
 import torch
 
 import rig_sim  # noqa: F401  (registers the environments)
+from rig_robot.bringup.options import SimOptions
+from rig_robot.bringup.systems import BringupError, simulation
 from rig_robot.checkpoints.checkpoint import CheckpointError, read_config, read_entries, save
 from rig_robot.inference.keypoint_architecture import quadratic
 from rig_robot.inference.numpy_networks import Encoder, Policy
@@ -199,6 +201,8 @@ def test_a_checkpoint_that_pushes_is_evaluated_and_not_practised(
     assert result["goals"] == 1 and "both_50mm" in result
     with pytest.raises(CheckpointError, match="was trained to push, expected one to reach"):
         arguments(read_config(checkpoint), tmp_path)
+    with pytest.raises(BringupError, match="was trained to push; the nodes only reach so far"):
+        simulation(SimOptions(checkpoint=str(checkpoint)))
 
 
 def test_a_latent_without_room_for_the_object_is_refused(

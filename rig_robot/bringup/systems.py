@@ -226,9 +226,14 @@ def _checkpoint(options: SimOptions | RobotOptions) -> tuple[str, tuple[str, ...
     place = place.removesuffix("/").removesuffix(f"/{CURRENT}")
     try:
         directory = locate(place)
-        return str(directory), read_config(resolve(directory)).action.axes
+        config = read_config(resolve(directory))
     except (CheckpointError, ValueError) as error:
         raise BringupError(f"checkpoint: {error}") from None
+    if config.vae.objects:
+        raise BringupError(
+            f"checkpoint: {directory} was trained to push; the nodes only reach so far, and `rig eval` runs it"
+        )
+    return str(directory), config.action.axes
 
 
 def _maker(config: dict[str, Parameters], namespace: str) -> Callable[..., NodeSpec]:
