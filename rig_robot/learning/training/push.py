@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import gymnasium
-import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from rig_robot.checkpoints.checkpoint import (
@@ -22,8 +19,6 @@ from rig_robot.checkpoints.checkpoint import (
     activate,
     save,
 )
-from rig_robot.common.malloc_tuning import keep_large_blocks
-from rig_robot.common.output_paths import check_folder
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.checkpoint_io import export
 from rig_robot.learning.planning.push_learner import UNIT, PushLearner, frames
@@ -36,7 +31,7 @@ from rig_robot.learning.rl.replay_buffer import map_array
 from rig_robot.learning.training import plots
 from rig_robot.learning.training.evaluate import EnvFactory, push_figures, roll_out
 from rig_robot.learning.training.metrics import push_sentence
-from rig_robot.learning.training.run_arguments import CHECKPOINTS, check_arguments, keep_arguments
+from rig_robot.learning.training.run_arguments import CHECKPOINTS, keep_arguments
 from rig_robot.learning.training.run_meter import RunMeter
 from rig_robot.learning.training.train import (
     EVALUATION_SEED,
@@ -46,6 +41,8 @@ from rig_robot.learning.training.train import (
     PICTURES,
     STATE,
     check_whole,
+    close_run,
+    complete,
     horizon_of,
     robot_entries,
 )
@@ -59,21 +56,7 @@ def train_push(args: PushArgs, make_env: EnvFactory) -> Path:
     steps so far, exploration included), `put_back` (how often the object had to be put back until then) and the
     figures of `metrics.push_summary`. It is written when the run is finished.
     """
-    history = args.out / HISTORY
-    check_arguments(args)
-    if history.exists():
-        print(f"finished already: {history}")
-        return history
-    for name in ("", CHECKPOINTS, STATE, PICTURES, LOGS):
-        check_folder("out", args.out / name)
-    torch.set_num_threads(args.threads)
-    keep_large_blocks()
-    env = make_env(args.env, image_size=args.image_size, action_delay=args.action_delay, scene=args.scene)
-    try:
-        _Run(args, env).finish()
-    finally:
-        env.close()
-    return history
+    return complete(args, make_env, _Run)
 
 
 class _Run:
@@ -111,9 +94,7 @@ class _Run:
         finally:
             self.meter.close()
             self.log.close()
-        (args.out / f".{HISTORY}").write_text(json.dumps(self.notes["history"], indent=1) + "\n")
-        (args.out / f".{HISTORY}").rename(args.out / HISTORY)
-        shutil.rmtree(args.out / STATE)
+        close_run(args.out, self.notes["history"])
         print(push_sentence(self.notes["history"][-1]))
         if isinstance(self.learner.representation, ObjectLatent):
             print(f"checkpoint: {args.out / CHECKPOINTS / self.name()}; pictures: {args.out / PICTURES}")

@@ -3,8 +3,9 @@
 import dataclasses
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
@@ -52,7 +53,22 @@ def train(args: TrainArgs, make_env: EnvFactory) -> Path:
     `args.out/history.json` is a list of evaluations, the last one last: `step` (of practice), `samples` (environment
     steps so far, exploration included) and the figures of `figures.summary`. It is written when the run is finished.
     """
-    history = args.out / HISTORY
+    return complete(args, make_env, _Run)
+
+
+class Run(Protocol):
+    """A training in an environment and its directory."""
+
+    def finish(self) -> None:
+        """Do all that is left, and write the history."""
+
+
+def complete(args: Any, make_env: EnvFactory, begin: Callable[[Any, gymnasium.Env], Run]) -> Path:
+    """Finish a run unless it is finished already; return the file of its history.
+
+    begin: makes the run, from its arguments and the environment that they name.
+    """
+    history: Path = args.out / HISTORY
     check_arguments(args)
     if history.exists():
         print(f"finished already: {history}")
@@ -63,10 +79,17 @@ def train(args: TrainArgs, make_env: EnvFactory) -> Path:
     keep_large_blocks()
     env = make_env(args.env, image_size=args.image_size, action_delay=args.action_delay, scene=args.scene)
     try:
-        _Run(args, env).finish()
+        begin(args, env).finish()
     finally:
         env.close()
     return history
+
+
+def close_run(out: Path, history: list[dict]) -> None:
+    """Write the history of a run that has come to its end, and remove its state."""
+    (out / f".{HISTORY}").write_text(json.dumps(history, indent=1) + "\n")
+    (out / f".{HISTORY}").rename(out / HISTORY)
+    shutil.rmtree(out / STATE)
 
 
 def record(args: ExploreArgs, make_env: EnvFactory) -> None:
@@ -143,9 +166,7 @@ class _Run:
         finally:
             self.meter.close()
             self.log.close()
-        (args.out / f".{HISTORY}").write_text(json.dumps(self.notes["history"], indent=1) + "\n")
-        (args.out / f".{HISTORY}").rename(args.out / HISTORY)
-        shutil.rmtree(args.out / STATE)
+        close_run(args.out, self.notes["history"])
         print(sentence(self.notes["history"][-1]))
         if self.rig.representation.deployable:
             drawn = f"; pictures: {args.out / PICTURES}" if args.pictures else ""
