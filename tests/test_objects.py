@@ -22,7 +22,7 @@ from rig_robot.learning.arguments import EvalArgs
 from rig_robot.learning.checkpoint_io.restore import arguments
 from rig_robot.learning.planning.push_learner import PushLearner, frames
 from rig_robot.learning.push_arguments import PushArgs
-from rig_robot.learning.representations.contact_map import RADIUS, fit, smooth
+from rig_robot.learning.representations.object_choice import RADIUS, smooth, table_map, unexplained
 from rig_robot.learning.representations.objects import ObjectLatent
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 from rig_robot.learning.training.evaluate import evaluate
@@ -68,17 +68,24 @@ def in_picture(places: np.ndarray) -> np.ndarray:
 def test_contact_tells_the_pushed_thing_from_what_moves_by_itself_and_what_never_moves() -> None:
     replay, disc = pushed()
     tool, rng = replay.latents[: replay.size], np.random.default_rng(1)
-    noise = rng.normal(0, 0.004, (3, replay.size, 2))
-    wanders = np.cumsum(rng.normal(0, 0.03, (replay.size, 2)).clip(-0.05, 0.05), axis=0)
-    wanders = 0.6 * np.sin(wanders)
-    found = fit(in_picture(disc) + noise[0], tool, replay)
-    assert found is not None and found.contacts > 100
-    errors = np.linalg.norm(found.places(in_picture(disc)) - disc, axis=1)
-    assert np.median(errors) < 1.0  # of 18 by 24
-    itself = fit(wanders + noise[1], tool, replay)
-    assert itself is None or itself.unexplained > found.unexplained + 0.1
-    assert fit(np.full((replay.size, 2), 0.3) + noise[2], tool, replay) is None, "it never moves"
-    assert fit(in_picture(tool) + noise[2], tool, replay) is None, "it is the arm"
+    noise = rng.normal(0, 0.1, (4, replay.size, 2))
+    known = unexplained(disc + noise[0], tool, replay)
+    wanders = 6 * np.sin(np.cumsum(rng.normal(0, 0.03, (replay.size, 2)), axis=0))
+    itself = unexplained(wanders + noise[1], tool, replay)
+    assert known is not None and known < 0.5
+    assert itself is None or itself > known + 0.2
+    assert unexplained(np.full((replay.size, 2), 3.0) + noise[2], tool, replay) is None, "it never moves"
+    assert unexplained(tool + noise[3], tool, replay) is None, "it is the arm"
+
+
+def test_the_arm_s_own_points_tell_where_things_on_the_table_are() -> None:
+    replay, disc = pushed()
+    tool, rng = replay.latents[: replay.size], np.random.default_rng(1)
+    elbow = in_picture(0.3 * tool + rng.normal(0, 1, tool.shape))
+    points = np.stack((elbow, in_picture(tool) + rng.normal(0, 0.005, tool.shape)), axis=1)
+    matrix = table_map(points, tool)
+    errors = np.linalg.norm(quadratic(in_picture(disc)) @ matrix - disc, axis=1)
+    assert np.median(errors) < 0.5  # of 18 by 24 actions
 
 
 def test_a_thing_that_is_hidden_for_a_moment_has_not_moved() -> None:

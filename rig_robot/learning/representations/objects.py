@@ -15,9 +15,9 @@ from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import preset
 from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.representations.base import Log
-from rig_robot.learning.representations.contact_map import ContactMap, fit, smooth
 from rig_robot.learning.representations.controllable import ControllableLatent
 from rig_robot.learning.representations.latent import UNIT
+from rig_robot.learning.representations.object_choice import smooth, table_map, unexplained
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
 from rig_robot.learning.vae.augmentation import strength
 from rig_robot.learning.vae.object_slots import ObjectSlots, SlotTrainer
@@ -55,9 +55,9 @@ class ObjectLatent(nn.Module):
         self._slot_units = args.slot_updates // UNIT
         self.units = self.controllable.units + self._slot_units
         self.register_buffer("matrix", torch.zeros(6, box.size))
-        """of the `ContactMap` that was chosen"""
+        """the map from `quadratic` of a point of the picture to a place"""
         self.register_buffer("back", torch.zeros(6, 2))
-        """the map from places to points of the picture, also on `quadratic`"""
+        """the map from `quadratic` of a place to a point of the picture"""
         self.register_buffer("chosen", torch.full((), -1))
         """number of the slot that is the object; -1: none yet"""
 
@@ -88,21 +88,26 @@ class ObjectLatent(nn.Module):
             self.choose(replay)
         return {name: float(value) for name, value in log.items()}
 
-    def choose(self, replay: ReplayBuffer) -> ContactMap | None:
-        """Take the slot whose motion contact explains best for the object; return its map, None if there is none."""
+    def choose(self, replay: ReplayBuffer) -> dict[int, float]:
+        """Take the slot whose motion contact explains best for the object; return how badly it explains each slot's.
+
+        Slots that move too seldom or too often to be told are left out; without any, there is no object yet.
+        """
         self.controllable.finish(replay)
-        tool, points = map(np.concatenate, zip(*self._encode_all(replay), strict=True))
-        maps = {slot: fit(points[:, slot], tool, replay) for slot in range(self.slots.slots)}
-        best = min(
-            ((found.unexplained, slot, found) for slot, found in maps.items() if found is not None), default=None
-        )
-        if best is None:
-            return None
-        self.chosen.fill_(best[1])
-        self.matrix.copy_(torch.from_numpy(best[2].matrix))
-        seen = points[:, best[1]]
-        self.back.copy_(torch.from_numpy(np.linalg.lstsq(quadratic(best[2].places(seen)), seen, rcond=None)[0]))
-        return best[2]
+        tool, points, arm = map(np.concatenate, zip(*self._encode_all(replay), strict=True))
+        self.matrix.copy_(torch.from_numpy(table_map(arm, tool)))
+        found: dict[int, float] = {}
+        for slot in range(self.slots.slots):
+            share = unexplained(quadratic(points[:, slot]) @ self.matrix.numpy(), tool, replay)
+            if share is not None:
+                found[slot] = share
+        if not found:
+            return {}
+        self.chosen.fill_(min(found, key=lambda slot: found[slot]))
+        seen = points[:, int(self.chosen)]
+        back = np.linalg.lstsq(quadratic(quadratic(seen) @ self.matrix.numpy()), seen, rcond=None)[0]
+        self.back.copy_(torch.from_numpy(back))
+        return found
 
     def entry(self) -> VaeEntry:
         """Return the VAE's entry of a checkpoint."""
@@ -129,11 +134,11 @@ class ObjectLatent(nn.Module):
 
     def encode(self, frames: Frames) -> np.ndarray:
         """Return the vectors of frames: float32 [B, L]."""
-        return self._places(*self._seen(frames.images))
+        return self._places(*self._seen(frames.images)[:2])
 
     def encode_all(self, replay: ReplayBuffer) -> np.ndarray:
         """Return the vectors of all frames of the buffer: float32 [size, L]."""
-        return np.concatenate([self._places(*part) for part in self._encode_all(replay)])
+        return np.concatenate([self._places(*part[:2]) for part in self._encode_all(replay)])
 
     def settled(self, latents: np.ndarray) -> np.ndarray:
         """Return the latents of an episode, [T, L], with the object's noise taken out by the frames before and after.
@@ -144,17 +149,17 @@ class ObjectLatent(nn.Module):
         return np.concatenate((latents[:, : self.axes], calm), axis=1)
 
     def _places(self, tool: np.ndarray, points: np.ndarray) -> np.ndarray:
-        found = ContactMap(self.matrix.numpy(), 0, 0.0)
-        return np.concatenate((tool, found.places(points[:, max(0, int(self.chosen))])), axis=1)
+        seen = points[:, max(0, int(self.chosen))]
+        return np.concatenate((tool, quadratic(seen) @ self.matrix.numpy()), axis=1)
 
-    def _encode_all(self, replay: ReplayBuffer) -> list[tuple[np.ndarray, np.ndarray]]:
+    def _encode_all(self, replay: ReplayBuffer) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         return [self._seen(replay.images[i : min(i + CHUNK, replay.size)]) for i in range(0, replay.size, CHUNK)]
 
     @torch.inference_mode()
-    def _seen(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return c, float32 [B, A], and each slot's point, float32 [B, K, 2], of images uint8 [B, S, S, 3]."""
-        pixels = to_pixels(images)
-        return self.controllable.vae.controllable(pixels).numpy(), self.slots(pixels).numpy()
+    def _seen(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return c, the slots' points and the arm's, float32 [B, A], [B, K, 2], [B, M, 2], of images [B, S, S, 3]."""
+        pixels, encoder = to_pixels(images), self.controllable.vae.controllable
+        return encoder(pixels).numpy(), self.slots(pixels).numpy(), encoder.points(pixels).numpy()
 
     @staticmethod
     def _pictures(replay: ReplayBuffer, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

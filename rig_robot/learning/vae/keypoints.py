@@ -52,7 +52,11 @@ class KeypointEncoder(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return the latents, float32 [B, A], of pixels, float32 [B, 3, S, S] in [0, 1]."""
-        return self.head((self._weights(pixels) @ self.places).flatten(1)) * self.spread
+        return self.head(self.points(pixels).flatten(1)) * self.spread
+
+    def points(self, pixels: Tensor) -> Tensor:
+        """Return where each map is brightest, float32 [B, maps, 2], right and down in [-1, 1]."""
+        return self._weights(pixels) @ self.places
 
     def features(self, pixels: Tensor) -> Tensor:
         """Return where each map is brightest and how sharply, by which familiar pictures are told: float32 [B, F].
