@@ -55,11 +55,13 @@ class KeypointMaps:
     """From an image to the soft maxima of maps, in each of which a point is brightest."""
 
     def __init__(self, tensors: Tensors, prefix: str, image_size: int) -> None:
-        """prefix: of the names of the tensors of convolutions and sharpness."""
-        self._convolutions = [
-            Convolution(tensors, f"{prefix}convolutions.{2 * i}", *layer)
-            for i, layer in enumerate(zip(STRIDES, paddings(), DILATIONS, strict=True))
-        ]
+        """prefix: of the names of the tensors of convolutions and sharpness; a last convolution of one pixel may follow
+        those of the architecture."""
+        layers = list(zip(STRIDES, paddings(), DILATIONS, strict=True))
+        names = [f"{prefix}convolutions.{2 * i}" for i in range(len(layers) + 1)]
+        if f"{names[-1]}.weight" in tensors:
+            layers.append((1, 0, 1))
+        self._convolutions = [Convolution(tensors, name, *layer) for name, layer in zip(names, layers, strict=False)]
         self._sharpness = np.exp(tensors[f"{prefix}sharpness"])[:, None]
         self._smoothing = smoothing(image_size)
         self.places = grid(image_size)
@@ -79,7 +81,7 @@ class KeypointMaps:
 
 def keypoint_shapes(outputs: int) -> Shapes:
     """Return name and shape of every tensor of `keypoints.KeypointEncoder` and `familiarity.Familiarity`."""
-    shapes = map_shapes(MAPS) | {"spread": (outputs,)}
+    shapes = map_shapes() | {"spread": (outputs,)}
     shapes |= {"head.0.weight": (HIDDEN, 2 * MAPS), "head.0.bias": (HIDDEN,)}
     shapes |= {"head.2.weight": (outputs, HIDDEN), "head.2.bias": (outputs,)}
     familiarity: Shapes = {"mean": (FEATURES,), "whitening": (FEATURES, FEATURES), "usual": ()}
@@ -87,11 +89,12 @@ def keypoint_shapes(outputs: int) -> Shapes:
     return named | {f"familiarity.{name}": shape for name, shape in familiarity.items()}
 
 
-def map_shapes(maps: int) -> Shapes:
-    """Return name and shape of every tensor of `KeypointMaps`."""
+def map_shapes(maps: int = MAPS, mixed: bool = False) -> Shapes:
+    """Return name and shape of the tensors of `KeypointMaps`; mixed: a last convolution of one pixel makes the maps."""
     shapes: Shapes = {"sharpness": (maps,)}
-    widths = (3, *[MAPS] * (len(KERNELS) - 1), maps)
-    for i, ((planes, outputs), kernel) in enumerate(zip(pairwise(widths), KERNELS, strict=True)):
+    kernels = (*KERNELS, 1) if mixed else KERNELS
+    widths = (3, *[MAPS] * (len(kernels) - 1), maps)
+    for i, ((planes, outputs), kernel) in enumerate(zip(pairwise(widths), kernels, strict=True)):
         shapes[f"convolutions.{2 * i}.weight"] = (outputs, planes, kernel, kernel)
         shapes[f"convolutions.{2 * i}.bias"] = (outputs,)
     return shapes

@@ -56,7 +56,7 @@ class ObjectNetwork:
 def object_shapes(image_size: int, scene_size: int, axes: int) -> Shapes:
     """Return name and shape of every tensor of `ObjectNetwork`."""
     side = template_side(image_size)
-    shapes: Shapes = map_shapes(1)
+    shapes: Shapes = map_shapes(1, mixed=True)
     shapes |= {"to_places": (6, axes), "to_points": (6, 2), "opacity": (1, 1, side, side), "colour": (1, 3, side, side)}
     shapes |= {"light.weight": (3, scene_size), "light.bias": (3,)}
     return {PREFIX + name: shape for name, shape in shapes.items()}

@@ -42,7 +42,7 @@ class KeypointEncoder(nn.Module):
     def __init__(self, image_size: int, reach: Sequence[float]) -> None:
         """reach: half the sides of the tool's box, in actions; it sets the scale of the output."""
         super().__init__()
-        self.convolutions = convolutions(MAPS)
+        self.convolutions = convolutions()
         self.sharpness = nn.Parameter(torch.full((MAPS,), SHARPNESS))
         """[maps], logarithm of the inverse temperature of each soft maximum"""
         self.head = nn.Sequential(nn.Linear(2 * MAPS, HIDDEN), nn.ReLU(inplace=True), nn.Linear(HIDDEN, len(reach)))
@@ -74,11 +74,10 @@ class KeypointEncoder(nn.Module):
         return (maps.flatten(2) * self.sharpness.exp()[:, None]).softmax(dim=2)
 
 
-def convolutions(maps: int) -> nn.Sequential:
-    """Return the convolutions, [B, 3, S, S] to [B, maps, side, side]; what the last one gives are logits."""
+def convolutions() -> nn.Sequential:
+    """Return the convolutions, [B, 3, S, S] to [B, MAPS, side, side]; what the last one gives are logits."""
     layers: list[nn.Module] = []
-    widths = [3, *[MAPS] * (len(KERNELS) - 1), maps]
-    shapes = zip(pairwise(widths), KERNELS, STRIDES, paddings(), DILATIONS, strict=True)
+    shapes = zip(pairwise([3, *[MAPS] * len(KERNELS)]), KERNELS, STRIDES, paddings(), DILATIONS, strict=True)
     for planes, kernel, stride, padding, dilation in shapes:
         layers += [nn.Conv2d(*planes, kernel, stride, padding, dilation), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers[:-1])

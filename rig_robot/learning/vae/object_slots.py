@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rig_robot.inference.keypoint_architecture import grid, smoothing, template_side
+from rig_robot.inference.keypoint_architecture import MAPS, grid, smoothing, template_side
 from rig_robot.learning.vae.augmentation import augment
 from rig_robot.learning.vae.keypoints import convolutions, normalise
 from rig_robot.learning.vae.split_vae import SplitVae
@@ -45,7 +45,8 @@ class ObjectSlots(nn.Module):
         """scene_size: numbers of the split VAE's u, by which the light on the templates follows that of the room."""
         super().__init__()
         self.image_size, self.slots = image_size, slots
-        self.convolutions = convolutions(slots)
+        # With the dilated convolution as the last, a map has side lobes at its kernel's places.
+        self.convolutions = convolutions().extend((nn.ReLU(inplace=True), nn.Conv2d(MAPS, slots, 1)))
         self.sharpness = nn.Parameter(torch.full((slots,), SHARPNESS))
         side = template_side(image_size)
         away = np.hypot(*(np.mgrid[:side, :side] - (side - 1) / 2))
