@@ -323,6 +323,34 @@ def test_an_arm_whose_braking_would_lead_where_it_may_not_be_is_stopped_at_once(
     assert LIMITS.outside(ARM.forward(command.position)) == 0.0
 
 
+ELBOW_STRAIGHT = CENTRE.copy()
+ELBOW_STRAIGHT[3] = 0.02
+AT_THE_FACE = FREE.solve(HOME, [WORKSPACE_HIGH[0] - REST_MARGIN / 5, 0.0, 0.2], TOOL_DOWN)
+
+
+@pytest.mark.parametrize(
+    ("limits", "place", "why"),
+    [
+        (WIDE, FREE.solve(HOME, [0.6, 0.0, MARGIN.table], TOOL_DOWN), "links would have come closer"),
+        (WIDE, ELBOW_STRAIGHT, "too near to a singularity"),
+        (LIMITS, AT_THE_FACE, "come to rest too near to a face"),
+    ],
+)
+def test_an_arm_on_its_way_to_a_posture_stops_where_it_may_not_go_on(
+    limits: Limits, place: np.ndarray, why: str
+) -> None:
+    """Nothing slows an arm on a straight line of postures before what is forbidden: the last check alone stops it."""
+    safety, notes = started(limits), set()
+    for _ in range(600):
+        before, moving = safety.position, safety.velocity
+        command = safety.approach(place, DT, "on its way")
+        check(limits, CENTRE, before, moving, command, DT)
+        notes.add(command.note)
+    assert any(why in note for note in notes), notes
+    rest = FREE.forward(command.rest)
+    assert limits.outside(rest, 0.9 * REST_MARGIN) == 0.0
+
+
 def test_the_tools_acceleration_is_limited() -> None:
     gentle = dataclasses.replace(LIMITS, tool_acceleration=0.5)
     safety = started(gentle)
