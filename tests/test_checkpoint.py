@@ -121,7 +121,7 @@ def test_a_policy_of_another_vae_is_refused(checkpoint: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "named"),
     [
-        (("format",), 3, "format is 3, this version reads 1 to 2"),
+        (("format",), 4, "format is 4, this version reads 1 to 3"),
         (("action", "scale_m"), "fast", r"scale_m is 'fast', expected float"),
         (("action", "scale_m"), float("nan"), "scale_m is nan"),
         (("action", "axes"), ["x", "x"], r"action\.axes"),

@@ -175,7 +175,7 @@ class CheckpointConfig:
     pictures: PicturesEntry | None = None
     parent: str = ""
     """name of the checkpoint that it was trained from, in the same root; empty for one that began from scratch"""
-    format: int = FORMAT
+    format: int = WITHOUT_OBJECTS
 
     @property
     def vae_id(self) -> str:
