@@ -74,7 +74,7 @@ def main() -> None:
 
 def _train_command(arguments: list[str]) -> Any:
     """Return what `rig train` is: its arguments depend on the value of --task in `arguments`, defaults on --method."""
-    if "push" in _given("--task", arguments):
+    if any(task != "reach" for task in _given("--task", arguments)):
         return Annotated[PushArgs, tyro.conf.subcommand("train")]
     named = [method for method in _given("--method", arguments) if method in METHODS]
     default = preset(typing.cast(Method, named[-1] if named else "rig"), out=tyro.MISSING)

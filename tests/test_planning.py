@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -252,4 +254,20 @@ def test_a_bad_argument_is_named(tmp_path: Path, arguments: dict, named: str) ->
     with pytest.raises(ValueError) as error:
         train_push(PushArgs(out=tmp_path / "run", **(TINY | arguments)), gymnasium.make)
     assert named in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--task", "push", "--gamma", "3"], "gamma is 3.0, expected 0 to 1"),
+        (["--task=push", "--method", "rig"], "--method"),
+        (["--task", "pull"], "pull"),
+        (["--task", "reach", "--aimed", "0.5"], "--aimed"),
+    ],
+)
+def test_the_command_line_names_what_is_wrong_for_the_task(given: list[str], said: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rig_robot.cli", "train", "--out", str(tmp_path / "run"), *given]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and said in done.stderr + done.stdout and "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()

@@ -62,10 +62,12 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class TrainArgs:
-    """Learn to reach goal images in simulation, from nothing (RIG, Algorithm 1)."""
+    """Learn to reach goal images in simulation, from nothing (RIG, Algorithm 1), or to push (--task push)."""
 
     out: Path
     """Directory for checkpoints, pictures and logs. A killed run goes on where it stopped."""
+    task: Literal["reach"] = "reach"
+    """What is learned. With --task push, the other arguments are others: rig train --task push --help."""
     method: Method = "rig"
     """Which defaults the other arguments have (docs/learning.md). rig: this project's; rig-lecture: the same with the
     goals of the lecture's Algorithm 1; rig-vae: with a plain VAE; rig-2018: the original's; to compare, pixels: L2

@@ -50,7 +50,7 @@ class PushArgs:
     out: Path
     """Directory for figures, pictures and logs. A killed run goes on where it stopped."""
     task: Literal["push"] = "push"
-    """What is learned; without it, `rig train` learns to reach."""
+    """What is learned. With --task reach, which is the default, the other arguments are others: rig train --help."""
     env: str = "RigSawyerPushXY-v0"
     """Gymnasium environment."""
     scene: SceneName = "plain"
