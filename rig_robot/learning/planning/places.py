@@ -10,11 +10,6 @@ OUTLIERS = 0.5
 """Per cent of the places, at either end, that are taken for errors of measurement"""
 
 
-TOUCHING = 5
-"""Per cent of the moments at which tool and object are nearer to each other than is possible, or touch: errors of where
-the object is seen, which are greatest beside the tool, must not let imagined objects stand in it"""
-
-
 @dataclass(frozen=True)
 class Places:
     """The places that tool and objects were seen at, as boxes, and how near they come to each other.
@@ -38,7 +33,7 @@ class Places:
         axes = len(reach)
         low, high = np.percentile(latents, (OUTLIERS, 100 - OUTLIERS), axis=0).astype(np.float32)
         low[:axes], high[:axes] = -reach, reach
-        apart = float(np.percentile(_gaps(latents, axes), TOUCHING)) if latents.shape[1] > axes else 0.0
+        apart = float(np.percentile(_gaps(latents, axes), OUTLIERS)) if latents.shape[1] > axes else 0.0
         return cls(low, high, apart, axes)
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
