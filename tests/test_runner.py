@@ -146,7 +146,14 @@ def start(module: str) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
 
 
 def _nodes(runner: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    return [child for child in psutil.Process(runner.pid).children() if "--ros-args" in child.cmdline()]
+    return [child for child in psutil.Process(runner.pid).children() if _is_node(child)]
+
+
+def _is_node(process: psutil.Process) -> bool:
+    try:
+        return "--ros-args" in process.cmdline()
+    except psutil.NoSuchProcess:  # it has just ended, or waits to be reaped
+        return False
 
 
 @pytest.fixture

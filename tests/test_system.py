@@ -39,7 +39,10 @@ class System:
         """Return the running node processes by name."""
         nodes = {}
         for child in psutil.Process(self.process.pid).children():
-            name = re.search(r"__node:=(\w+)", " ".join(child.cmdline()))
+            try:
+                name = re.search(r"__node:=(\w+)", " ".join(child.cmdline()))
+            except psutil.NoSuchProcess:  # it has just ended, or waits to be reaped
+                continue
             nodes[name.group(1) if name else "guard"] = child
         self.family |= {f"{name} {child.pid}": child for name, child in nodes.items()}
         return nodes
