@@ -1,6 +1,5 @@
 """The arguments of `rig train --task push`. No torch, no simulation: the command line reads them at every start."""
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +47,7 @@ class PushArgs:
     """Learn to push an object to where a goal shows it, in simulation, from nothing (docs/pushing.md)."""
 
     out: Path
-    """Directory for figures, pictures and logs. A killed run goes on where it stopped."""
+    """Directory for checkpoints, pictures and logs. A killed run goes on where it stopped."""
     task: Literal["push"] = "push"
     """What is learned. With --task reach, which is the default, the other arguments are others: rig train --help."""
     env: str = "RigSawyerPushXY-v0"
@@ -136,8 +135,3 @@ class PushArgs:
             raise ValueError(f"action_delay is {self.action_delay}, expected (min, max) with 0 <= min <= max")
         if not self.hidden or min(self.hidden) < 1 or max(self.hidden) > 4096:
             raise ValueError(f"hidden is {self.hidden}, expected one or more widths above 0, at most 4096")
-
-    def plain(self) -> dict:
-        """Return the arguments as JSON gives them back, without the directory."""
-        fields = {name: value for name, value in dataclasses.asdict(self).items() if name != "out"}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}

@@ -14,10 +14,12 @@ from rig_robot.checkpoints.checkpoint import (
     PicturesEntry,
     PolicyEntry,
     PriorEntry,
+    VaeEntry,
     WorkspaceEntry,
     save,
 )
 from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.goal_prior import Prior
@@ -36,7 +38,10 @@ CALIBRATION = "calibration."
 
 
 class Redraws(Protocol):
-    """What can draw the pictures again that it encodes."""
+    """What checkpoints hold of a representation, and what can draw the pictures again that it encodes."""
+
+    def entry(self) -> VaeEntry:
+        """Return the VAE's entry of a checkpoint."""
 
     def redraw(self, frames: Frames) -> np.ndarray:
         """Encode frames and decode them again: uint8 [B, S, S, 3]."""
@@ -71,8 +76,8 @@ def _spread(replay: ReplayBuffer, first: int) -> np.ndarray:
 
 
 def config(
-    representation: Latent,
-    args: TrainArgs,
+    representation: Redraws,
+    args: TrainArgs | PushArgs,
     camera: CameraEntry,
     action: ActionEntry,
     workspace: WorkspaceEntry,
@@ -95,7 +100,7 @@ def config(
     )
 
 
-def plain(args: TrainArgs) -> dict[str, Any]:
+def plain(args: TrainArgs | PushArgs) -> dict[str, Any]:
     """Return the arguments as JSON holds them, without the directory."""
     fields = {name: value for name, value in dataclasses.asdict(args).items() if name != "out"}
     json_types = {tuple: list, type(args.out): str}

@@ -27,6 +27,9 @@ SELDOM = 0.002
 RADIUS = 3.25
 """Distance of the middles of tool and object when they touch [actions], about: 6.5 cm. It only serves to tell objects
 from other things; the model of the dynamics learns what it really is."""
+INDIFFERENT = 0.92
+"""Share of unexplained motion from which on a thing does not care for the tool: pucks were seen at 0.63 to 0.87, other
+things at 0.94 and more"""
 ELSEWHERE = 3.0
 """A thing that moves further in a step was put elsewhere [actions]"""
 

@@ -17,7 +17,7 @@ from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.representations.base import Log
 from rig_robot.learning.representations.controllable import ControllableLatent
 from rig_robot.learning.representations.latent import UNIT
-from rig_robot.learning.representations.object_choice import smooth, table_map, unexplained
+from rig_robot.learning.representations.object_choice import INDIFFERENT, smooth, table_map, unexplained
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
 from rig_robot.learning.vae.augmentation import strength
 from rig_robot.learning.vae.object_slots import ObjectSlots, SlotTrainer
@@ -91,7 +91,8 @@ class ObjectLatent(nn.Module):
     def choose(self, replay: ReplayBuffer) -> dict[int, float]:
         """Take the slot whose motion contact explains best for the object; return how badly it explains each slot's.
 
-        Slots that move too seldom or too often to be told are left out; without any, there is no object yet.
+        Slots that do not care for the tool, or move too seldom or too often to be told, are left out. Without any, there is
+        no object.
         """
         self.controllable.finish(replay)
         tool, points, arm = map(np.concatenate, zip(*self._encode_all(replay), strict=True))
@@ -99,8 +100,9 @@ class ObjectLatent(nn.Module):
         found: dict[int, float] = {}
         for slot in range(self.slots.slots):
             share = unexplained(quadratic(points[:, slot]) @ self.matrix.numpy(), tool, replay)
-            if share is not None:
+            if share is not None and share < INDIFFERENT:
                 found[slot] = share
+        self.chosen.fill_(-1)
         if not found:
             return {}
         self.chosen.fill_(min(found, key=lambda slot: found[slot]))

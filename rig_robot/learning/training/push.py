@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,6 @@ from rig_robot.checkpoints.checkpoint import (
     ActionEntry,
     CameraEntry,
     CheckpointConfig,
-    PolicyEntry,
-    PriorEntry,
     WorkspaceEntry,
     activate,
     save,
@@ -115,7 +113,7 @@ class _Run:
             return
         training = {"step": self.steps(), "samples": len(learner.replay), "put_back": self.notes["put_back"]}
         robot = robot_entries(self.world, self.args.image_size)
-        config = push_config(learner, self.args, *robot, training, result)
+        config = push_config(learner, robot, training, result)
         actor = {f"actor.{name}": tensor.numpy() for name, tensor in learner.agent.actor.folded().items()}
         save(directory, config, learner.representation.tensors(), actor, export.scene(learner.replay))
         activate(directory)
@@ -158,30 +156,13 @@ class _Run:
 
 
 def push_config(
-    learner: PushLearner,
-    args: PushArgs,
-    camera: CameraEntry,
-    action: ActionEntry,
-    workspace: WorkspaceEntry,
-    training: dict[str, Any],
-    figures: dict[str, Any],
+    learner: PushLearner, robot: tuple[CameraEntry, ActionEntry, WorkspaceEntry], training: dict, figures: dict
 ) -> CheckpointConfig:
     """Return config.json but for the hashes; training: entries beside the run's arguments."""
     assert isinstance(learner.representation, ObjectLatent)
     prior = Prior.fit(learner.replay.latents[: learner.replay.size])
-    return CheckpointConfig(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        seed=args.seed,
-        vae=learner.representation.entry(),
-        policy=PolicyEntry(args.hidden),
-        camera=camera,
-        action=action,
-        workspace=workspace,
-        latent_prior=PriorEntry(tuple(prior.mean.tolist()), tuple(tuple(row) for row in prior.covariance.tolist())),
-        training=args.plain() | training,
-        figures=figures,
-        pictures=export.known_pictures(learner.representation, learner.replay),
-    )
+    config = export.config(learner.representation, learner.args, *robot, prior, training, figures)
+    return dataclasses.replace(config, pictures=export.known_pictures(learner.representation, learner.replay))
 
 
 def _objects(env: gymnasium.Env) -> int:
