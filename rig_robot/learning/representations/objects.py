@@ -91,8 +91,8 @@ class ObjectLatent(nn.Module):
     def choose(self, replay: ReplayBuffer) -> dict[int, float]:
         """Take the slot whose motion contact explains best for the object; return how badly it explains each slot's.
 
-        Slots that do not care for the tool, or move too seldom or too often to be told, are left out. Without any, there is
-        no object.
+        Slots that do not care for the tool, or move too seldom or too often to be told, are left out. Without any,
+        there is no object.
         """
         self.controllable.finish(replay)
         tool, points, arm = map(np.concatenate, zip(*self._encode_all(replay), strict=True))
