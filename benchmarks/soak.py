@@ -8,8 +8,9 @@ object; the exit status is 1 where a stop was missed, the arm stopped without a 
 
 Missed stop: the tool's true position moved by more than 2 mm between 0.5 and 0.8 s after a fault that must stop the
 arm; not judged where no position was heard in that time. False stop: between faults, the arm waits or disarms because
-something is stale or not believed. Unnoticed: a killed node that the runner did not name and start anew, or a hung one
-of which neither /diagnostics nor the arm's status told.
+something is stale or not believed. Where a process that only sleeps was woken more than 0.08 s too late in the second
+before, the machine stood still: such stops are right, and counted apart. Unnoticed: a killed node that the runner did
+not name and start anew, or a hung one of which neither /diagnostics nor the arm's status told.
 
 Growth of memory: by how many percent the most resident memory (RSS) that a node took after the first ten minutes
 exceeds the most within them; the same within each process that lived for longer; the worst of all. A process may take
@@ -33,6 +34,7 @@ import psutil
 import tyro
 from standin.chain import Chain
 from standin.operator import NotReady, Operator
+from standin.stalls import Stalls
 from standin.system import Process
 
 from rig_robot.bringup.environment import dds_profile
@@ -104,7 +106,7 @@ class Soak:
         os.environ.update(dds_profile("camera", os.environ))  # after the system's start: each node gets its own
         self.operator = Operator(args.checkpoint)
         node = self.operator.node
-        self.chain = Chain(node)
+        self.chain, self.stalls = Chain(node), Stalls()
         self.poses: deque[tuple[float, np.ndarray]] = deque(maxlen=1000)
         self.answers: Counter[str] = Counter()
         node.create_subscription(PoseStamped, "sim/tool_pose", self._take_pose, STATE)
@@ -120,6 +122,7 @@ class Soak:
         self.lives: dict[int, Life] = {}
         self.goals = self.missed = self.unjudged = self.unnoticed = 0
         self.false_stops: list[str] = []
+        self.stood_still = 0
         self.hung: list[psutil.Process] = []
         self._next_goal = self._next_sample = 0.0
         self.begin = time.monotonic()
@@ -147,8 +150,13 @@ class Soak:
         """Count each time that the arm has stopped since then [s, steady clock], though nothing was wrong."""
         for when, state, reason in self.operator.arm_status:
             if when >= since and (state == "disarmed" or "stale" in reason or "joint state" in reason):
-                self.false_stops.append(reason)
-                print(f"{(when - self.begin) / 60.0:6.2f} min  FALSE STOP: {state}, {reason}", flush=True)
+                stall = self.stalls.longest(when - 1.0, when)
+                if stall:
+                    self.stood_still += 1
+                else:
+                    self.false_stops.append(reason)
+                what = f"stop, the machine stood still for {stall:.2f} s" if stall else "FALSE STOP"
+                print(f"{(when - self.begin) / 60.0:6.2f} min  {what}: {state}, {reason}", flush=True)
                 print(" " * 11 + self.chain.before(when), flush=True)
 
     def spend(self, seconds: float) -> None:
@@ -379,6 +387,7 @@ def main(args: Args) -> None:
     finally:
         soak.system.stop()
         soak.operator.close()
+        soak.stalls.close()
     warm_up = min(600.0, 20.0 * args.minutes)
     grown = growth(list(soak.lives.values()), warm_up)
     lives = Counter(life.node for life in soak.lives.values())
@@ -390,7 +399,8 @@ def main(args: Args) -> None:
     )
     print(f"shared memory: {soak.shared_at_first / 2**20:.0f} MiB at first, {shared / 2**20:.0f} MiB at the end")
     print(
-        f"missed stops: {soak.missed}, not judged: {soak.unjudged}; false stops: {len(soak.false_stops)}; "
+        f"missed stops: {soak.missed}, not judged: {soak.unjudged}; false stops: {len(soak.false_stops)}, "
+        f"stops while the machine stood still: {soak.stood_still}; "
         f"dead or hung nodes unnoticed: {soak.unnoticed}"
     )
     result = {
@@ -399,6 +409,7 @@ def main(args: Args) -> None:
         "faults": sum(made.values()),
         "missed_stops": soak.missed,
         "false_stops": len(soak.false_stops),
+        "stops_of_a_standing_machine": soak.stood_still,
         "rss_growth_percent": round(max(grown.values(), default=0.0), 2),
     }
     print(json.dumps(result))

@@ -21,11 +21,15 @@ LINKS: dict[str, tuple[Any, str, Any]] = {
 }
 
 
+KEPT = 3000
+"""Messages of each link: at 30 frames a second, those of 100 seconds"""
+
+
 class Chain:
     """Hears the links of the chain and remembers the last of each."""
 
     def __init__(self, node: Node) -> None:
-        self._heard: dict[str, deque[tuple[float, float]]] = {name: deque(maxlen=300) for name in LINKS}
+        self._heard: dict[str, deque[tuple[float, float]]] = {name: deque(maxlen=KEPT) for name in LINKS}
         for name, (kind, topic, qos) in LINKS.items():
             node.create_subscription(kind, topic, lambda message, name=name: self._hear(name, message), qos)
 
