@@ -17,10 +17,10 @@ import torch
 from training_process import start_training
 
 import rig_sim  # noqa: F401  (registers the environments)
+from rig_robot.inference.places import Places
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.planning.contact_seeking import ContactSeeking
 from rig_robot.learning.planning.dynamics import BY_HAND, NEAR, Dynamics, DynamicsTrainer, contacts, lessons
-from rig_robot.learning.planning.places import Places
 from rig_robot.learning.planning.push_learner import PushLearner, frames
 from rig_robot.learning.planning.rollouts import imagine, moments
 from rig_robot.learning.planning.value_gradients import ValueGradients
@@ -185,13 +185,13 @@ def test_contact_seeking_touches_the_object_many_times_as_often_as_chance() -> N
 
     def touched(aimed: float) -> int:
         rng = np.random.default_rng(0)
-        latent = learner.encode(env.reset(seed=0)[0])
+        latent = learner.tracker.encode(env.reset(seed=0)[0])
         reach = np.array(REACH, np.float32)
         puck = np.array([5.5, 8.5], np.float32)
         places = Places(np.append(-reach, -puck), np.append(reach, puck), 3.2, 2)
         seeking, count = ContactSeeking(places, aimed), 0
         for _ in range(600):
-            after = learner.encode(env.step(seeking.action(latent, rng))[0])
+            after = learner.tracker.encode(env.step(seeking.action(latent, rng))[0])
             count += int(np.linalg.norm(after[2:] - latent[2:]) > 0.05)
             latent = after
         return count

@@ -10,7 +10,9 @@ from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 
 @dataclass(frozen=True)
 class DoctorOptions:
-    """Look at everything that is easily forgotten, and say what to do about it."""
+    """Look at everything that is easily forgotten, and say what to do about it.
+
+    Example: rig doctor --config my_robot.yaml --picture view.png"""
 
     config: Path | None = None
     """Configuration that `rig robot` (with --sim: `rig sim`) is started with; the package's own when not given."""

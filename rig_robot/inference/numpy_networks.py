@@ -29,7 +29,9 @@ from rig_robot.inference.convolutions import (
     split_decoder_shapes,
 )
 from rig_robot.inference.keypoint_network import KeypointNetwork, keypoint_shapes
+from rig_robot.inference.object_memory import UNSURE
 from rig_robot.inference.object_network import ObjectNetwork, object_shapes
+from rig_robot.inference.places import Places
 from rig_robot.inference.vae_architecture import KERNELS, LOG_VARIANCE_RANGE, sides
 
 
@@ -71,17 +73,26 @@ class Encoder:
         self._object = ObjectNetwork(tensors, size) if entry.objects else None
         self._reach = tensors.get("reach", np.ones(entry.latent_size, np.float32))  # only a split VAE has it
         self._image_shape = (size, size, 3)
+        places = self.config.places
+        self._places = None if places is None else Places.of(places, controllable)
         self._prior_mean = np.array(self.config.latent_prior.mean)
         self._prior_covariance = np.array(self.config.latent_prior.covariance)
 
     def encode(self, image: np.ndarray) -> tuple[Array, Array]:
-        """Encode an image, uint8 [S, S, 3] RGB, to mean and log-variance, float32 [L] each."""
+        """Encode an image, uint8 [S, S, 3] RGB, to mean and log-variance, float32 [L] each.
+
+        Where an object is not clearly seen, the log-variance of its numbers is `UNSURE` (see `ObjectMemory`).
+        """
         pixels = self._pixels(image)
         if self._keypoints is not None:
             mean = self._keypoints(pixels)
+            log_variance = np.full_like(mean, LOG_VARIANCE_RANGE[0])
             if self._object is not None:
-                mean = np.concatenate((mean, self._object(pixels)))
-            return mean, np.full_like(mean, LOG_VARIANCE_RANGE[0])
+                place, sure = self._object(pixels)
+                mean = np.concatenate((mean, place))
+                of_object = np.full_like(place, LOG_VARIANCE_RANGE[0] if sure else UNSURE)
+                log_variance = np.concatenate((log_variance, of_object))
+            return mean, log_variance
         return self._distribution(pixels)
 
     def decode(self, latent: np.ndarray, context: np.ndarray | None = None) -> np.ndarray:
@@ -107,6 +118,13 @@ class Encoder:
         """Return how far an image is from those of training, as a multiple of what is usual; None for a plain VAE."""
         return None if self._keypoints is None else self._keypoints.unfamiliarity(self._pixels(image))
 
+    def object_doubt(self, image: np.ndarray) -> str:
+        """Return why an image, uint8 [S, S, 3], does not show one object where it was seen in training, or nothing."""
+        if self._object is None or self._places is None:
+            return ""
+        first = len(self._reach)
+        return self._object.doubt(self._pixels(image), self._places.low[first:], self._places.high[first:])
+
     def redraw(self, image: np.ndarray) -> np.ndarray:
         """Encode an image and decode it again, uint8 [S, S, 3] RGB each: all that the networks know of it."""
         return self.decode(self.encode(image)[0], image)
@@ -123,7 +141,9 @@ class Encoder:
         return mean, np.clip(log_variance, *LOG_VARIANCE_RANGE)
 
     def imagine(self, rng: np.random.Generator) -> Array:
-        """Return an imagined goal, z ~ p(z) (RIG, Algorithm 1, line 4): float32 [L]."""
+        """Return an imagined goal, z ~ p(z) (RIG, Algorithm 1, line 4), or evenly where objects can be: float32 [L]."""
+        if self._places is not None:
+            return self._places.sample(rng, 1)[0]
         return rng.multivariate_normal(self._prior_mean, self._prior_covariance).astype(np.float32)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rig_robot.inference.latent import Latent
 from rig_robot.inference.numpy_networks import Policy
+from rig_robot.inference.object_memory import ObjectMemory, is_sure
 
 
 @dataclass
@@ -16,6 +17,13 @@ class Pair:
     """name of the checkpoint"""
     policy: Policy
     goal: Latent | None = None
+    memory: ObjectMemory | None = None
+    """of where the object was last clearly seen; None: there is none"""
+
+    def __post_init__(self) -> None:
+        config = self.policy.config
+        if config.vae.objects and self.memory is None:
+            self.memory = ObjectMemory(len(config.action.axes))
 
 
 class Pairs:
@@ -40,6 +48,14 @@ class Pairs:
     def see(self, vae_id: str) -> None:
         """Make the pair of this VAE, whose latents now arrive, the present pair."""
         self.present = self._held.get(vae_id, self.present)
+
+    def remembering(self, found: Latent) -> Latent:
+        """Return a latent with the object where it was last clearly seen, while the arm hides it."""
+        pair = self._held.get(found.vae_id)
+        if pair is None or pair.memory is None or found.mean.size != pair.policy.config.vae.latent_size:
+            return found
+        sure = is_sure(found.log_variance, len(pair.policy.config.action.axes))
+        return found._replace(mean=pair.memory.fill(found.mean, sure))
 
     def of(self, found: Latent) -> Pair:
         """Return the pair whose policy was trained on a latent's VAE.

@@ -62,7 +62,9 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class TrainArgs:
-    """Learn to reach goal images in simulation, from nothing (RIG, Algorithm 1), or to push (--task push)."""
+    """Learn to reach goal images in simulation, from nothing (RIG, Algorithm 1), or to push (--task push).
+
+    Example: rig train --out runs/mine --scene lab"""
 
     out: Path
     """Directory for checkpoints, pictures and logs. A killed run goes on where it stopped."""
@@ -306,7 +308,9 @@ def preset(method: Method, **changes: Any) -> TrainArgs:
 
 @dataclass(frozen=True)
 class ExploreArgs:
-    """Record random steps in simulation, to train on with `rig train --offline`."""
+    """Record random steps in simulation, to train on with `rig train --offline`.
+
+    Example: rig explore --out runs/random --steps 2000"""
 
     out: Path
     """New directory for the buffer."""
@@ -335,7 +339,9 @@ class ExploreArgs:
 
 @dataclass(frozen=True)
 class EvalArgs:
-    """Let a checkpoint reach random goal images in simulation and measure its distance to them."""
+    """Let a checkpoint reach random goal images in simulation and measure its distance to them.
+
+    Example: rig eval runs/mine/checkpoints --goals 100 --scene cluttered"""
 
     checkpoint: str
     """Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH."""

@@ -44,7 +44,9 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class PushArgs:
-    """Learn to push an object to where a goal shows it, in simulation, from nothing (docs/pushing.md)."""
+    """Learn to push an object to where a goal shows it, in simulation, from nothing (docs/pushing.md).
+
+    Example: rig train --task push --out runs/push"""
 
     out: Path
     """Directory for checkpoints, pictures and logs. A killed run goes on where it stopped."""

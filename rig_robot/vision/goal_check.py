@@ -109,7 +109,9 @@ class GoalCheck:
                     "the VAE does not know what it shows: the arm is not to be seen as in training, "
                     f"{distance:.1f} times as far off as usual (known: up to {UNFAMILIAR:g} times)"
                 )
-            return Verdict(distance <= UNFAMILIAR, grey, distance, "; ".join(reasons))
+            doubt = self._encoder.object_doubt(picture)
+            reasons += [doubt] if doubt else []
+            return Verdict(distance <= UNFAMILIAR and not doubt, grey, distance, "; ".join(reasons))
         reconstruction = self._encoder.redraw(picture)
         errors = reconstruction_errors(picture[None], reconstruction[None])[0]
         usual = np.maximum([self.usual.missed, self.usual.missed_colour], _ROUNDING)

@@ -23,7 +23,9 @@ FIGURE, TABLE = "figure7.png", "figure7.csv"
 
 @dataclass(frozen=True)
 class CompareArgs:
-    """Train RIG, HER on pixels and the oracle on visual reaching, and draw how near they come (Figure 7)."""
+    """Train RIG, HER on pixels and the oracle on visual reaching, and draw how near they come (Figure 7).
+
+    Example: rig compare --out runs/compare"""
 
     out: Path = Path("runs/compare")
     """Directory for the runs, figure7.png and figure7.csv. Finished runs are kept, killed ones go on."""

@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from rig_robot.inference.places import Places
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.planning.contact_seeking import ContactSeeking
 from rig_robot.learning.planning.dynamics import Dynamics, DynamicsTrainer
-from rig_robot.learning.planning.places import Places
 from rig_robot.learning.planning.rollouts import WANDERING, Rollouts, imagine, moments
+from rig_robot.learning.planning.tracking import Tracker
 from rig_robot.learning.planning.value_gradients import Moment, ValueGradients
 from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.representations.base import Log
@@ -27,7 +28,7 @@ from rig_robot.learning.representations.objects import ObjectLatent
 from rig_robot.learning.representations.positions import Positions
 from rig_robot.learning.rig import HELD_OUT_SEEDS
 from rig_robot.learning.rl.goal_prior import Prior
-from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
+from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 
 EXPLORE, SEE, SEEK, SEE_AGAIN, MODEL, REHEARSE, PRACTISE, FINISH = range(8)
 UNIT = 100
@@ -83,6 +84,7 @@ class PushLearner:
         )
         self.prior = Prior(np.zeros(size), np.eye(size))
         self.replay = ReplayBuffer(len(images), size, box.size, images, state_size=size)
+        self.tracker = Tracker(self.representation)
         for name in self.progress:
             setattr(self, name, 0)
 
@@ -165,9 +167,8 @@ class PushLearner:
         """Do a unit of learning to see (line 2); after the last one, encode all that was recorded."""
         log = self.representation.fit(self.replay, unit, rng)
         if unit + 1 == self.representation.units:
-            latents = self.representation.encode_all(self.replay)
-            episodes = np.split(latents, self.replay.first[1:])
-            settled = np.concatenate([self.representation.settled(episode) for episode in episodes])
+            parts = (np.split(part, self.replay.first[1:]) for part in self.representation.encode_all(self.replay))
+            settled = np.concatenate([self.representation.settled(*episode) for episode in zip(*parts, strict=True)])
             self.replay.latents[: self.replay.size] = settled
         return log
 
@@ -175,7 +176,7 @@ class PushLearner:
         """Record an episode of straight motions, a share of them aimed at an object (line 1)."""
         observation = self._begin(env, rng)
         seeking = ContactSeeking(self.places() if aimed and self.explored else self._box(), aimed)
-        latent = self.encode(observation)
+        latent = self.tracker.track(observation)
         self.replay.start(latent, observation["image"], observation["observation"])
         for _ in range(self.horizon):
             # Until images tell more, only the tool's place is known, as any robot knows it from its joints.
@@ -189,7 +190,7 @@ class PushLearner:
         goal = places.sample(rng, 1)[0]
         seeking = ContactSeeking(places, self.args.aimed)
         observation = self._begin(env, rng)
-        latent = self.encode(observation)
+        latent = self.tracker.track(observation)
         self.replay.start(latent, observation["image"], observation["observation"], goal)
         for _ in range(self.horizon):
             if not seeking.left and rng.random() < self.args.epsilon:
@@ -231,13 +232,6 @@ class PushLearner:
         """Return where tool and objects were seen so far."""
         return Places.fit(self.replay.latents[: self.replay.size], self.box.reach)
 
-    def encode(self, observation: dict[str, np.ndarray], context: np.ndarray | None = None) -> np.ndarray:
-        """Return e(s) of an environment's observation: float32 [L]."""
-        if not self.representation.found:
-            return np.zeros(self.representation.size, np.float32)
-        state, image = observation["observation"].astype(np.float32)[None], observation["image"][None]
-        return self.representation.encode(Frames(image, state, image))[0]
-
     @torch.inference_mode()
     def act(self, latent: np.ndarray, goal: np.ndarray) -> np.ndarray:
         """Return pi(z, g): float32 [A] in [-1, 1]."""
@@ -264,16 +258,17 @@ class PushLearner:
         options: dict[str, Any] = {}
         if self.replay.size:
             options["puck"] = self.replay.states[self.replay.size - 1, self.representation.axes :]
+        self.tracker.begin()
         return env.reset(seed=int(rng.integers(HELD_OUT_SEEDS)), options=options)[0]
 
     def _settle(self) -> None:
         """Replace the newest episode's latents by what the whole of it tells of each moment."""
         newest = slice(self.replay.first[-1], self.replay.size)
-        self.replay.latents[newest] = self.representation.settled(self.replay.latents[newest])
+        self.replay.latents[newest] = self.representation.settled(self.replay.latents[newest], self.tracker.sure)
 
     def _step(self, env: gymnasium.Env, action: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         observation = env.step(action)[0]
-        latent = self.encode(observation)
+        latent = self.tracker.track(observation)
         self.replay.append(action, latent, observation["image"], observation["observation"])
         return observation, latent
 

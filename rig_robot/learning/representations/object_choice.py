@@ -8,6 +8,8 @@ the tool is, and a thing that nobody can push stays where the tool goes through.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,15 +29,24 @@ SELDOM = 0.002
 RADIUS = 3.25
 """Distance of the middles of tool and object when they touch [actions], about: 6.5 cm. It only serves to tell objects
 from other things; the model of the dynamics learns what it really is."""
-INDIFFERENT = 0.92
-"""Share of unexplained motion from which on a thing does not care for the tool: pucks were seen at 0.63 to 0.87, other
-things at 0.94 and more"""
+INDIFFERENT = 0.88
+"""Share of unexplained motion from which on a thing does not care for the tool: pucks were seen at 0.4 to 0.6, once,
+after little contact, at 0.86; other things at 0.89 and more"""
+WORSE = 3.0
+"""Keypoints that tell the tool's place so many times worse than the best one do not serve as rulers"""
+SHIFTS = 3.0
+"""Largest shift that is tried to explain a thing's motion [actions]"""
+FARTHEST_SHIFT, CLEAR = 1.6, 3.0
+"""Largest shift that is looked for; tool and object are never nearer than the second [actions]: somewhat less than
+`RADIUS`, since places are read with errors"""
 ELSEWHERE = 3.0
 """A thing that moves further in a step was put elsewhere [actions]"""
 
 
-def table_map(points: np.ndarray, tool: np.ndarray) -> NDArray[np.float32]:
-    """Return the map from points of the picture to places on the table: float32 [6, A], on `quadratic` of a point.
+def table_maps(points: np.ndarray, tool: np.ndarray) -> list[NDArray[np.float32]]:
+    """Return maps from points of the picture to places on the table, float32 [6, A] each, on `quadratic` of a point.
+
+    One for each of the arm's keypoints that tell the tool's place well, the best first; see `explain`.
 
     Args:
         points: Of the arm's keypoints, float32 [N, K, 2], right and down in [-1, 1].
@@ -47,34 +58,104 @@ def table_map(points: np.ndarray, tool: np.ndarray) -> NDArray[np.float32]:
         matrix = np.linalg.lstsq(features, tool.astype(np.float64), rcond=None)[0]
         error = float(np.median(np.linalg.norm(features @ matrix - tool, axis=1)))
         found.append((error, matrix.astype(np.float32)))
-    return min(found, key=lambda entry: entry[0])[1]
+    found.sort(key=lambda entry: entry[0])
+    return [matrix for error, matrix in found if error <= WORSE * found[0][0]]
 
 
-def unexplained(places: np.ndarray, tool: np.ndarray, replay: ReplayBuffer) -> float | None:
-    """Return how badly contact explains the motion of a thing: None where it moves too seldom or too often to be told.
+def explain(
+    points: np.ndarray, maps: list[NDArray[np.float32]], tool: np.ndarray, replay: ReplayBuffer
+) -> tuple[float, NDArray[np.float32]] | None:
+    """Return how badly contact explains the motion of a thing at best, and the map to its places that it does so with.
 
-    That is the motion which is not that of a disc that the tool pushes out of its way, as a share of the motion that
-    there was and of that which there should have been: about 0.2 for a puck whose place is known exactly, 1 for a thing
-    that does not care for the tool.
+    A keypoint high above the table would put a thing beside its place, and larger or smaller distances between things;
+    contact tells which map is that of the table, and the constant shift that is left. None: the motion cannot be told.
 
     Args:
-        places: Of the thing in each frame of the buffer, float32 [size, A].
-        tool: Of the tool, float32 [size, A].
+        points: Of the thing in each picture, float32 [N, 2].
+        maps: Of `table_maps`.
+        tool: Of the tool, float32 [N, A].
         replay: Gives the episodes.
     """
-    calm, frames = smooth(places), np.arange(replay.size)
-    within = frames[replay.last(frames) - frames > SPAN]
-    share = float((np.linalg.norm(calm[within + SPAN] - calm[within], axis=1) > MOVED).mean())
-    if not SELDOM <= share <= BUSIEST:
+    along = np.arange(-SHIFTS, SHIFTS + 1)
+    shifts = np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
+    found: list[tuple[float, int, NDArray[np.float32]]] = []
+    for number, matrix in enumerate(maps):
+        motion = Motion.of(quadratic(points) @ matrix, tool, replay)
+        if motion is None:
+            continue
+        for shift in shifts:
+            moved = matrix.copy()
+            moved[0] -= shift
+            found.append((motion.unexplained(shift), number, moved))
+    if not found:
         return None
-    before = frames[replay.last(frames) > frames]
-    away = calm[before] - tool[before + 1]
-    gaps = np.linalg.norm(away, axis=1, keepdims=True)
-    expected = np.maximum(0, RADIUS - gaps) * away / (gaps + 1e-6)
-    seen = calm[before + 1] - calm[before]
-    kept = np.linalg.norm(seen, axis=1) < ELSEWHERE
-    wrong, moved, should = (np.linalg.norm(part[kept], axis=1).sum() for part in (seen - expected, seen, expected))
-    return float(wrong / (moved + should + 1e-9))
+    share, _, matrix = min(found, key=lambda entry: entry[:2])
+    matrix[0] -= contact_shift(quadratic(points) @ matrix, tool)
+    return share, matrix
+
+
+def contact_shift(places: np.ndarray, tool: np.ndarray) -> NDArray[np.float32]:
+    """Return by how much an object is read beside where it is, as the tool meets it: float32 [A].
+
+    An object never stands in the tool: as seen from the tool, there is a disc in which its middle is never read, and
+    the disc's middle is where the tool's would be. A constant shift (the map is that of the table's plane, an object
+    has a height) would let contact begin farther away on one side than on the other.
+
+    Args:
+        places: Of the object in each frame, float32 [N, A].
+        tool: Of the tool, float32 [N, A].
+    """
+    seen = (smooth(places) - tool).astype(np.float64)
+    best = np.zeros(2)
+    for width, steps in ((FARTHEST_SHIFT, 17), (FARTHEST_SHIFT / 8, 9)):
+        along = np.linspace(-width, width, steps)
+        candidates = best + np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
+        inside = [np.maximum(0, CLEAR - np.linalg.norm(seen - shift, axis=1)).sum() for shift in candidates]
+        best = candidates[int(np.argmin(inside))]
+    return best.astype(np.float32)
+
+
+class Motion(NamedTuple):
+    """The motion of a thing from one frame to the next, and how it stands to the tool."""
+
+    away: np.ndarray
+    """from the tool after a step to the thing before it [N, A]"""
+    seen: np.ndarray
+    """motion of the thing in the step [N, A]"""
+
+    @classmethod
+    def of(cls, places: np.ndarray, tool: np.ndarray, replay: ReplayBuffer) -> Motion | None:
+        """Return the motion of a thing; None where it moves too seldom or too often to be told.
+
+        Args:
+            places: Of the thing in each frame of the buffer, float32 [size, A].
+            tool: Of the tool, float32 [size, A].
+            replay: Gives the episodes.
+        """
+        calm, frames = smooth(places), np.arange(replay.size)
+        within = frames[replay.last(frames) - frames > SPAN]
+        share = float((np.linalg.norm(calm[within + SPAN] - calm[within], axis=1) > MOVED).mean())
+        if not SELDOM <= share <= BUSIEST:
+            return None
+        before = frames[replay.last(frames) > frames]
+        seen = calm[before + 1] - calm[before]
+        kept = np.linalg.norm(seen, axis=1) < ELSEWHERE
+        return cls((calm[before] - tool[before + 1])[kept], seen[kept])
+
+    def unexplained(self, shift: np.ndarray | float = 0.0) -> float:
+        """Return how badly contact explains the motion, if the thing is `shift` [A] from where it is read.
+
+        That is the motion which is not that of a disc that the tool pushes out of its way, as a share of the motion
+        that there was and of that which there should have been: about 0.2 for a puck whose place is known exactly, 1
+        for a thing that does not care for the tool.
+        """
+        away = self.away - shift
+        gaps = np.linalg.norm(away, axis=1, keepdims=True)
+        expected = np.maximum(0, RADIUS - gaps) * away / (gaps + 1e-6)
+        wrong, moved, should = (
+            np.linalg.norm(part, axis=1).sum() for part in (self.seen - expected, self.seen, expected)
+        )
+        return float(wrong / (moved + should + 1e-9))
 
 
 def smooth(points: np.ndarray) -> np.ndarray:

@@ -10,14 +10,19 @@ from torch import Tensor, nn
 
 from rig_robot.checkpoints.checkpoint import VaeEntry
 from rig_robot.inference.keypoint_architecture import KERNELS, quadratic
-from rig_robot.inference.object_network import PREFIX
+from rig_robot.inference.object_network import PREFIX, clearness, is_clear
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import preset
 from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.representations.base import Log
 from rig_robot.learning.representations.controllable import ControllableLatent
 from rig_robot.learning.representations.latent import UNIT
-from rig_robot.learning.representations.object_choice import INDIFFERENT, smooth, table_map, unexplained
+from rig_robot.learning.representations.object_choice import (
+    INDIFFERENT,
+    explain,
+    smooth,
+    table_maps,
+)
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
 from rig_robot.learning.vae.augmentation import strength
 from rig_robot.learning.vae.object_slots import ObjectSlots, SlotTrainer
@@ -27,6 +32,11 @@ LEARNING_RATE, BATCH = 2e-3, 64
 """Of the slots: the greatest learning rate, and pictures per update"""
 COLOURED = 600
 """Pictures of which the slots' first colours are taken"""
+JUDGED = 1_000
+"""Pictures by which it is known how clearly the object is usually seen"""
+LESS, MORE = 50.0, 99.0
+"""Per cent of them in which the object's map is less high than is called usual; in which it is elsewhere less high.
+The first is the median: a tool that pushes hides the object in a quarter of the pictures."""
 CHUNK = 500
 """Pictures that are encoded at a time"""
 
@@ -40,6 +50,7 @@ class ObjectLatent(nn.Module):
 
     matrix: Tensor
     back: Tensor
+    usual: Tensor
     chosen: Tensor
 
     def __init__(self, args: PushArgs, box: ActionBox) -> None:
@@ -58,6 +69,8 @@ class ObjectLatent(nn.Module):
         """the map from `quadratic` of a point of the picture to a place"""
         self.register_buffer("back", torch.zeros(6, 2))
         """the map from `quadratic` of a place to a point of the picture"""
+        self.register_buffer("usual", torch.ones(2))
+        """how high the object's map usually is at its place, and at most elsewhere, see `clearness`"""
         self.register_buffer("chosen", torch.full((), -1))
         """number of the slot that is the object; -1: none yet"""
 
@@ -95,21 +108,31 @@ class ObjectLatent(nn.Module):
         there is no object.
         """
         self.controllable.finish(replay)
-        tool, points, arm = map(np.concatenate, zip(*self._encode_all(replay), strict=True))
-        self.matrix.copy_(torch.from_numpy(table_map(arm, tool)))
-        found: dict[int, float] = {}
-        for slot in range(self.slots.slots):
-            share = unexplained(quadratic(points[:, slot]) @ self.matrix.numpy(), tool, replay)
-            if share is not None and share < INDIFFERENT:
-                found[slot] = share
+        seen_all = [self._seen(images) for images in self._chunks(replay)]
+        tool, points, arm = (np.concatenate([part[number] for part in seen_all]) for number in (0, 1, 3))
+        maps = table_maps(arm, tool)
+        explained = {slot: explain(points[:, slot], maps, tool, replay) for slot in range(self.slots.slots)}
+        found = {slot: entry for slot, entry in explained.items() if entry is not None and entry[0] < INDIFFERENT}
         self.chosen.fill_(-1)
         if not found:
             return {}
-        self.chosen.fill_(min(found, key=lambda slot: found[slot]))
-        seen = points[:, int(self.chosen)]
+        chosen = min(found, key=lambda slot: found[slot][0])
+        self.chosen.fill_(chosen)
+        self.matrix.copy_(torch.from_numpy(found[chosen][1]))
+        seen = points[:, chosen]
         back = np.linalg.lstsq(quadratic(quadratic(seen) @ self.matrix.numpy()), seen, rcond=None)[0]
         self.back.copy_(torch.from_numpy(back))
-        return found
+        self._learn_usual(replay)
+        return {slot: share for slot, (share, _) in found.items()}
+
+    @torch.inference_mode()
+    def _learn_usual(self, replay: ReplayBuffer) -> None:
+        """Measure how clearly the object is seen in pictures spread over the buffer."""
+        images = replay.images[np.linspace(0, replay.size - 1, min(replay.size, JUDGED)).astype(int)]
+        heights = self.slots.heights(to_pixels(images))[:, int(self.chosen)].flatten(1)
+        first, second = clearness(heights.numpy(), self.slots.places.numpy()).T
+        usual = np.percentile(first, LESS), np.percentile(second, MORE)
+        self.usual.copy_(torch.tensor(usual).clamp(min=1e-3))
 
     def entry(self) -> VaeEntry:
         """Return the VAE's entry of a checkpoint."""
@@ -122,7 +145,8 @@ class ObjectLatent(nn.Module):
         for name, tensor in self.slots.state_dict().items():
             of_slots = name.startswith((last, "sharpness", "opacity", "colour"))
             kept[PREFIX + name] = (tensor[chosen : chosen + 1] if of_slots else tensor).numpy()
-        return kept | {f"{PREFIX}to_places": self.matrix.numpy(), f"{PREFIX}to_points": self.back.numpy()}
+        learned = {"to_places": self.matrix, "to_points": self.back, "usual": self.usual}
+        return kept | {PREFIX + name: tensor.numpy() for name, tensor in learned.items()}
 
     @torch.inference_mode()
     def redraw(self, frames: Frames) -> np.ndarray:
@@ -136,32 +160,48 @@ class ObjectLatent(nn.Module):
 
     def encode(self, frames: Frames) -> np.ndarray:
         """Return the vectors of frames: float32 [B, L]."""
-        return self._places(*self._seen(frames.images)[:2])
+        return self.look(frames)[0]
 
-    def encode_all(self, replay: ReplayBuffer) -> np.ndarray:
-        """Return the vectors of all frames of the buffer: float32 [size, L]."""
-        return np.concatenate([self._places(*part[:2]) for part in self._encode_all(replay)])
+    def look(self, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+        """Return the vectors of frames, float32 [B, L], and whether each shows the object clearly, bool [B]."""
+        return self._look(frames.images)
 
-    def settled(self, latents: np.ndarray) -> np.ndarray:
+    def encode_all(self, replay: ReplayBuffer) -> tuple[np.ndarray, np.ndarray]:
+        """Return `look` of all frames of the buffer."""
+        parts = [self._look(images) for images in self._chunks(replay)]
+        latents, sure = map(np.concatenate, zip(*parts, strict=True))
+        return latents, sure
+
+    def settled(self, latents: np.ndarray, sure: np.ndarray) -> np.ndarray:
         """Return the latents of an episode, [T, L], with the object's noise taken out by the frames before and after.
 
-        That is for the model, which would take the trembling of what stands still for its motion.
+        That is for the model, which would take the trembling of what stands still for its motion. While the object is
+        not clearly seen, bool [T], it is where the frames before and after have it, and in between on the straight way.
         """
-        calm = smooth(latents[:, self.axes :]).astype(np.float32)
-        return np.concatenate((latents[:, : self.axes], calm), axis=1)
+        places = latents[:, self.axes :].astype(np.float64)
+        if sure.any():
+            frames = np.arange(len(latents))
+            places = np.stack([np.interp(frames, frames[sure], each[sure]) for each in places.T], axis=1)
+        return np.concatenate((latents[:, : self.axes], smooth(places).astype(np.float32)), axis=1)
 
-    def _places(self, tool: np.ndarray, points: np.ndarray) -> np.ndarray:
-        seen = points[:, max(0, int(self.chosen))]
-        return np.concatenate((tool, quadratic(seen) @ self.matrix.numpy()), axis=1)
+    def _look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        tool, points, heights, _ = self._seen(images)
+        chosen = max(0, int(self.chosen))
+        latents = np.concatenate((tool, quadratic(points[:, chosen]) @ self.matrix.numpy()), axis=1)
+        return latents, is_clear(heights[:, chosen], self.usual.numpy())
 
-    def _encode_all(self, replay: ReplayBuffer) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        return [self._seen(replay.images[i : min(i + CHUNK, replay.size)]) for i in range(0, replay.size, CHUNK)]
+    @staticmethod
+    def _chunks(replay: ReplayBuffer) -> list[np.ndarray]:
+        return [replay.images[i : min(i + CHUNK, replay.size)] for i in range(0, replay.size, CHUNK)]
 
     @torch.inference_mode()
-    def _seen(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return c, the slots' points and the arm's, float32 [B, A], [B, K, 2], [B, M, 2], of images [B, S, S, 3]."""
+    def _seen(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return what images [B, S, S, 3] show, float32: c [B, A], the slots' points [B, K, 2] and maps before their
+        soft maximum [B, K, pixels], and the arm's points [B, M, 2]."""
         pixels, encoder = to_pixels(images), self.controllable.vae.controllable
-        return encoder(pixels).numpy(), self.slots(pixels).numpy(), encoder.points(pixels).numpy()
+        heights = self.slots.heights(pixels).flatten(2)
+        points = heights.softmax(dim=2) @ self.slots.places
+        return encoder(pixels).numpy(), points.numpy(), heights.numpy(), encoder.points(pixels).numpy()
 
     @staticmethod
     def _pictures(replay: ReplayBuffer, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

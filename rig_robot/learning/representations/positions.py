@@ -33,13 +33,17 @@ class Positions(nn.Module):
         """There is nothing to do."""
         return {}
 
-    def encode_all(self, replay: ReplayBuffer) -> np.ndarray:
-        """Return the vectors of all frames of the buffer: float32 [size, L]."""
-        return self.encode(replay.frames(np.arange(replay.size)))
+    def encode_all(self, replay: ReplayBuffer) -> tuple[np.ndarray, np.ndarray]:
+        """Return `look` of all frames of the buffer."""
+        return self.look(replay.frames(np.arange(replay.size)))
 
-    def settled(self, latents: np.ndarray) -> np.ndarray:
+    def settled(self, latents: np.ndarray, sure: np.ndarray) -> np.ndarray:
         """Return the latents of an episode, [T, L]: they have no noise."""
         return latents
+
+    def look(self, frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+        """Return the vectors of frames, float32 [B, L], and that each object is seen, bool [B]."""
+        return self.encode(frames), np.ones(len(frames.states), bool)
 
     @torch.inference_mode()
     def encode(self, frames: Frames) -> np.ndarray:

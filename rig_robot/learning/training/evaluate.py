@@ -12,6 +12,7 @@ from rig_robot.checkpoints.checkpoint import resolve
 from rig_robot.common.output_paths import check_file
 from rig_robot.common.package_files import locate
 from rig_robot.inference.numpy_networks import Encoder, Policy
+from rig_robot.inference.object_memory import ObjectMemory, is_sure
 from rig_robot.learning.arguments import EvalArgs
 from rig_robot.learning.rig import HELD_OUT_SEEDS
 from rig_robot.learning.training.metrics import push_sentence, push_summary, sentence, summary
@@ -43,6 +44,7 @@ def roll_out(
     act: Callable[[np.ndarray, np.ndarray], np.ndarray],
     goals: int,
     seed: int,
+    track: Callable[[dict[str, np.ndarray], np.ndarray], np.ndarray] | None = None,
 ) -> list[Rollout]:
     """Run whole episodes without noise towards held-out random goals, each shown as a picture.
 
@@ -52,7 +54,10 @@ def roll_out(
         act: Latent, goal -> action float32 [A].
         goals: Number of goals, one episode each.
         seed: Seed of goals and starts.
+        track: The same as `encode` for the observations of an episode one after the other, of which it may remember
+            what the present one hides; None: `encode`.
     """
+    track = track or encode
     world: Any = env.unwrapped
     rollouts = []
     for episode_seed in HELD_OUT_SEEDS + np.random.default_rng((HELD_OUT_SEEDS, seed)).integers(2**30, size=goals):
@@ -61,7 +66,7 @@ def roll_out(
         goal = encode({"image": goal_image, "observation": observation["desired_goal"]}, start)
         distances, over = [_distances(info)], False
         while not over:
-            observation, _, terminated, truncated, info = env.step(act(encode(observation, start), goal))
+            observation, _, terminated, truncated, info = env.step(act(track(observation, start), goal))
             distances.append(_distances(info))
             over = terminated or truncated
         rollouts.append(Rollout(start, goal_image, observation["image"], *np.array(distances).T))
@@ -84,6 +89,24 @@ def push_figures(rollouts: list[Rollout]) -> dict:
     return push_summary(*ends.T)
 
 
+def tracker(encoder: Encoder, axes: int) -> Callable[[dict[str, np.ndarray], np.ndarray], np.ndarray]:
+    """Return how a robot sees one observation after the other, remembering an object that the arm hides.
+
+    axes: Numbers of the tool's place in a latent.
+    """
+    memory, present = ObjectMemory(axes), np.empty(0)
+
+    def track(seen: dict[str, np.ndarray], start: np.ndarray) -> np.ndarray:
+        nonlocal present
+        if start is not present:  # another episode
+            memory.forget()
+            present = start
+        mean, log_variance = encoder.encode(seen["image"])
+        return memory.fill(mean, is_sure(log_variance, axes))
+
+    return track
+
+
 def evaluate(args: EvalArgs, make_env: EnvFactory) -> dict:
     """Evaluate a checkpoint (`rig eval`): print the figures, write them to `args.json`, return them."""
     check_file("json", args.json)
@@ -101,7 +124,9 @@ def evaluate(args: EvalArgs, make_env: EnvFactory) -> dict:
             f"env is {args.env}, whose actions are {env.action_space.shape}: the checkpoint moves along {axes} axes, "
             f"trained in {training['env']}"
         )
-    rollouts = roll_out(env, lambda seen, _: encoder.encode(seen["image"])[0], policy.act, args.goals, args.seed)
+    track = tracker(encoder, axes) if policy.config.vae.objects else None
+    encode = lambda seen, _: encoder.encode(seen["image"])[0]  # noqa: E731
+    rollouts = roll_out(env, encode, policy.act, args.goals, args.seed, track)
     env.close()
     if policy.config.vae.objects:
         result = push_figures(rollouts)

@@ -63,6 +63,7 @@ def rollouts(path: Path, episodes: Sequence[Rollout], period: float, of: str = "
         of: What the distance is of.
     """
     figure = Figure(figsize=(10, 1.9 * len(episodes)), layout="constrained")
+    highest = max(150.0, *(1000 * episode.distances.max() for episode in episodes))
     grid = figure.subplots(len(episodes), 4, squeeze=False, width_ratios=(1, 1, 1, 2))
     for row, episode in zip(grid, episodes, strict=True):
         distances = episode.distances * 1000
@@ -71,7 +72,7 @@ def rollouts(path: Path, episodes: Sequence[Rollout], period: float, of: str = "
         row[0].set_ylabel(f"{distances[0]:.0f} mm away")
         row[2].set_xlabel(f"ends {distances[-1]:.0f} mm from the goal")
         row[3].plot(np.arange(len(distances)) * period, distances)
-        row[3].set(ylim=(0, max(150, distances.max())), ylabel="distance [mm]")
+        row[3].set(ylim=(0, 1.05 * highest), ylabel="distance [mm]")
         row[3].grid(alpha=0.3)
     for axes, title in zip(grid[0], ("start", "goal image", "end", f"true distance of the {of}"), strict=True):
         axes.set_title(title)
@@ -99,10 +100,11 @@ def values(
             axes.plot(*best[::-1], "o", mfc="none", color="white", markersize=9, label="highest value")
             axes.set_aspect("equal")
         row[0].set_ylabel(f"{name}\nx [m]")
-        figure.colorbar(drawn, ax=row, shrink=0.8)
+        figure.colorbar(drawn, ax=row, shrink=0.8, label="value")
     for axes in grid[-1]:
         axes.set_xlabel("y [m]")
-    grid[0][0].legend(loc="lower left", fontsize="small", framealpha=0.6)
+    marks = grid[0][0].get_legend_handles_labels()
+    figure.legend(*marks, loc="outside lower center", ncols=2, fontsize="small", facecolor="0.7")
     figure.suptitle("Value of a place on the table, for several goals")
     figure.savefig(path, dpi=110)
 

@@ -141,7 +141,8 @@ class _Run:
     def evaluate(self, goals: int, last: bool) -> None:
         """Measure the policy on held-out goals; the last time with plots, which take long."""
         learner = self.learner
-        rollouts = roll_out(self.env, learner.encode, learner.act, goals, EVALUATION_SEED)
+        tracker = learner.tracker
+        rollouts = roll_out(self.env, tracker.encode, learner.act, goals, EVALUATION_SEED, tracker.track)
         result = push_figures(rollouts)
         self.meter.tick()
         spent = {key: round(self.notes[key], 1) for key in ("seconds", "cpu_seconds")}
@@ -162,7 +163,8 @@ def push_config(
     assert isinstance(learner.representation, ObjectLatent)
     prior = Prior.fit(learner.replay.latents[: learner.replay.size])
     config = export.config(learner.representation, learner.args, *robot, prior, training, figures)
-    return dataclasses.replace(config, pictures=export.known_pictures(learner.representation, learner.replay))
+    pictures = export.known_pictures(learner.representation, learner.replay)
+    return dataclasses.replace(config, pictures=pictures, places=learner.places().entry())
 
 
 def _objects(env: gymnasium.Env) -> int:

@@ -29,6 +29,8 @@ ROUND = 4.0
 """How sharply a template's opacity, a disc at first, falls at its edge"""
 PRECISION = 4.0
 """Weight of a pixel's squared error against the KL term of u and the maps' entropy"""
+ARM = 0.15
+"""A pixel that differs by so much from the room, values in [0, 1], is the arm's"""
 COLOUR_ROUNDS, COLOUR_STARTS, COLOUR_PIXELS = 50, 5, 4_000
 """of k-means over the colours that arm and room do not explain"""
 DARKEST, BRIGHTEST = 0.02, 0.98
@@ -65,16 +67,26 @@ class ObjectSlots(nn.Module):
 
     def maps(self, pixels: Tensor) -> Tensor:
         """Return the soft maximum of each slot's map: float32 [B, K, side, side], each map's sum 1."""
-        logits = self.smoothing @ self.convolutions(normalise(pixels)) @ self.smoothing.T
-        return (logits.flatten(2) * self.sharpness.exp()[:, None]).softmax(dim=2).unflatten(2, logits.shape[2:])
+        heights = self.heights(pixels)
+        return heights.flatten(2).softmax(dim=2).unflatten(2, heights.shape[2:])
 
-    def draw(self, background: Tensor, maps: Tensor, scene: Tensor) -> Tensor:
+    def heights(self, pixels: Tensor) -> Tensor:
+        """Return each slot's map before its soft maximum: float32 [B, K, side, side]."""
+        return (
+            self.smoothing
+            @ self.convolutions(normalise(pixels))
+            @ self.smoothing.T
+            * self.sharpness.exp()[:, None, None]
+        )
+
+    def draw(self, background: Tensor, maps: Tensor, scene: Tensor, hidden: Tensor | None = None) -> Tensor:
         """Return pictures with the things drawn over them: float32 [B, 3, S, S].
 
         Args:
             background: The split VAE's pictures, [B, 3, S, S].
             maps: As `maps` gives them.
             scene: The u of each picture [B, U].
+            hidden: How far each pixel hides things, [B, 1, S, S] in [0, 1], as an arm in front of them does.
         """
         opacity = torch.sigmoid(self.opacity)
         templates = torch.cat((torch.sigmoid(self.colour) * opacity, opacity), dim=1)
@@ -82,6 +94,7 @@ class ObjectSlots(nn.Module):
         drawn = functional.conv_transpose2d(maps, templates, stride=2, padding=padding)
         drawn = drawn[..., : self.image_size, : self.image_size]
         covered = drawn[:, 3:].clamp(min=1)  # where templates lie over each other
+        drawn = drawn if hidden is None else drawn * (1 - hidden)
         light = self.light(scene).exp()[:, :, None, None]
         return background * (1 - drawn[:, 3:] / covered) + drawn[:, :3] / covered * light
 
@@ -133,13 +146,20 @@ class SlotTrainer:
             group["lr"] = factor * rate
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         pixels = to_pixels(images)
-        maps = self.slots.maps(augment(pixels, pixels, strength, generator))
         with torch.no_grad():
             controllable = self.vae.controllable(pixels)
         mean, log_variance = self.vae.encode_scene(to_pixels(contexts))
         scene = reparametrise(mean, log_variance, torch.empty_like(mean).normal_(generator=generator))
-        redrawn = self.slots.draw(self.vae.decode_in(controllable, scene), maps, scene)
-        squared_error = (redrawn - pixels).square().sum(dim=(1, 2, 3)).mean()
+        background = self.vae.decode_in(controllable, scene)
+        arm = self.arm(background.detach(), controllable, scene.detach())
+        # In half of the pictures the arm of another one hides what it hides, which is to be found all the same.
+        hides = arm.roll(1, dims=0) * (torch.rand(len(arm), 1, 1, 1, generator=generator) < 0.5)
+        seen = pixels * (1 - hides) + pixels.roll(1, dims=0) * hides
+        maps = self.slots.maps(augment(seen, pixels, strength, generator))
+        # A thing may stand before the arm or behind it: of each picture, the order that fits counts.
+        orders = [self.slots.draw(background, maps, scene, hidden) for hidden in (None, arm)]
+        errors = torch.stack([(redrawn - pixels).square().sum(dim=(1, 2, 3)) for redrawn in orders])
+        squared_error = errors.amin(dim=0).mean()
         entropy = -(maps * (maps + 1e-8).log()).sum(dim=(2, 3)).mean()
         divergence = kl_divergence(mean, log_variance).mean()
         loss = PRECISION * squared_error + divergence + entropy_weight * entropy
@@ -147,6 +167,20 @@ class SlotTrainer:
         loss.backward()
         self.optimiser.step()
         return {"slots/squared_error": squared_error.detach(), "slots/entropy": entropy.detach()}
+
+    @torch.no_grad()
+    def arm(self, drawn: Tensor, controllable: Tensor, scene: Tensor) -> Tensor:
+        """Return which pixels the arm covers, float32 [B, 1, S, S] in [0, 1]: those that the same room with the arm
+        elsewhere has otherwise.
+
+        Args:
+            drawn: The split VAE's pictures, [B, 3, S, S].
+            controllable: The c of each [B, A].
+            scene: The u of each [B, U].
+        """
+        elsewhere = [self.vae.decode_in(controllable.roll(number, dims=0), scene) for number in range(1, 4)]
+        room = torch.stack(elsewhere).median(dim=0).values
+        return ((drawn - room).abs().amax(dim=1, keepdim=True) / ARM).clamp(0, 1)
 
 
 def k_means(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
