@@ -8,9 +8,11 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from std_srvs.srv import SetBool, Trigger
 
 from rig_robot.common.message_fields import values
+from rig_robot.common.modes import Mode
 from rig_robot.ros.node import run
 from rig_robot.ros.qos import EPISODES, LATCHED
-from rig_sim.goals_node import GoalsNode, Procedure
+from rig_sim.goals_node import GoalsNode
+from rig_sim.procedure import Procedure
 
 TRAINED_TIMEOUT = 600.0
 """Time within which the trainer must have learned from all practised steps [s]."""
@@ -18,6 +20,12 @@ SETTLED = 5.0
 """Time until the trainer's progress reflects an episode or a request [s]."""
 AGAIN = 5.0
 """Time between two checks whether arm and policy still practise: either may have been restarted [s]."""
+
+
+TELL_EVERY = 15.0
+"""Time between two lines that say how far practice is [s]"""
+WIDTH = 20
+"""Characters of the bar in them"""
 
 
 class PracticeNode(GoalsNode):
@@ -30,19 +38,24 @@ class PracticeNode(GoalsNode):
         )
         self._done = self._running = 0
         self._counted: set[str] = set()
-        self._behind = self._unseen = False
+        self._behind = self._unseen = self._practising = False
+        self._trainer = ""
+        self._began = time.monotonic()
         self.subscribe(DiagnosticStatus, "rig/episode", self._take_episode, EPISODES)
         self.subscribe(DiagnosticStatus, "rig/trainer/progress", self._take_progress, LATCHED)
         self._train = self.create_client(SetBool, "trainer/train")
         self._learn = self.create_client(Trigger, "trainer/fine_tune")
+        self.every(TELL_EVERY, self._tell)
 
     def _procedure(self) -> Procedure[None]:
         yield from self._wait_for(lambda: self._tool is not None, "the simulation's tool pose")
+        self._practising, self._began = True, time.monotonic()
         while not self._limit or self._done < self._limit:
-            yield from self._make_ready("practice")
+            yield from self._make_ready(Mode.PRACTICE)
             again = time.monotonic() + AGAIN
             yield lambda again=again: self._over() or time.monotonic() > again  # type: ignore[misc]
-        yield from self._make_ready("idle")
+        self._practising = False
+        yield from self._make_ready(Mode.IDLE)
         print(f"practised for {self._done} robot steps; the trainer finishes", flush=True)
         yield from self._caught_up()
         if self._unseen:  # the trainer waits for more exploration, which will not come
@@ -65,9 +78,15 @@ class PracticeNode(GoalsNode):
     def _over(self) -> bool:
         return bool(self._limit) and self._done >= self._limit
 
+    def _tell(self) -> None:
+        """Say how far practice is and what the trainer does."""
+        if self._practising:
+            told = progress_line(self._done, self._limit, time.monotonic() - self._began)
+            print(f"{told}; trainer: {self._trainer or 'not heard yet'}", flush=True)
+
     def _take_episode(self, message: DiagnosticStatus) -> None:
         said = values(message)
-        practised = said["event"] == "end" and said["mode"] in ("explore", "practice")
+        practised = said["event"] == "end" and said["mode"] in (Mode.EXPLORE, Mode.PRACTICE)
         if practised and said["id"] not in self._counted:
             self._counted.add(said["id"])
             self._done += int(said["steps"])
@@ -76,6 +95,24 @@ class PracticeNode(GoalsNode):
         said = values(message)
         self._behind = said["phase"] != "waiting"
         self._unseen = said["explore"] == "wanted"
+        steps = f" {said['step']} of {said['of']}" if said["of"] != "0" else ""
+        self._trainer = message.message if said["phase"] == "waiting" else f"{said['phase']}{steps}"
+
+
+def progress_line(done: int, limit: int, seconds: float) -> str:
+    """Return how far a practice is, for people.
+
+    Args:
+        done: Robot steps practised.
+        limit: Of how many; 0: without end.
+        seconds: Time that they took [s].
+    """
+    if not limit:
+        return f"{done} robot steps practised in {seconds / 60:.0f} min"
+    share = min(1.0, done / limit)
+    bar = "#" * round(WIDTH * share) + "." * (WIDTH - round(WIDTH * share))
+    left = f", about {seconds / share * (1 - share) / 60:.0f} min left" if share > 0.02 else ""
+    return f"[{bar}] {done} of {limit} robot steps{left}"
 
 
 def main() -> None:

@@ -1,10 +1,9 @@
 """Every YAML file is read by one reader: what is wrong is named by file, line, key and value; nothing is guessed."""
 
-import ast
-import importlib
 import json
 import math
 import re
+import sys
 import textwrap
 import time
 from collections.abc import Iterator
@@ -13,22 +12,24 @@ from typing import Any
 
 import pytest
 import yaml
-from rclpy.parameter import Parameter
 
 from rig_robot.bringup.arm_presets import arm_parameters, presets
 from rig_robot.bringup.node_spec import BringupError, NodeSpec, Parameters
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT, RobotOptions
 from rig_robot.bringup.parameters import ARM, PARAMETERS
 from rig_robot.bringup.process_runner import command
-from rig_robot.bringup.systems import NODES, ROBOT_NODES, read_parameters, robot, robot_notice
+from rig_robot.bringup.systems import NODES, PUSH, ROBOT_NODES, read_parameters, robot, robot_notice
 from rig_robot.bringup.task_config import TaskError, read_task
-from rig_robot.cameras.registry import options as camera_options
 from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.common import yaml_reader
 from rig_robot.common.package_files import locate, share
+from rig_robot.common.task_names import TaskName
 from rig_robot.common.yaml_reader import MOST, YamlError, parse_yaml, read_yaml
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
+
+import list_parameters  # noqa: E402
 
 
 @pytest.fixture(params=["libyaml", "Python"])
@@ -242,6 +243,26 @@ def test_a_section_whose_lines_are_all_commented_out_is_an_empty_one(tmp_path: P
     assert "source" not in nodes_of("arm: {preset: sawyer}\ncamera:\n#  source: topic\n", tmp_path)["camera"]
 
 
+def test_a_checkpoint_that_pushes_gets_what_the_section_push_says_and_others_do_not(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "arm: {preset: sawyer, tool_speed: 0.2}\npush: {arm: {tool_speed: 0.1}, goal: {accept_grey: true}}\n"
+    )
+    reach, push = (read_parameters(file, ROBOT_NODES, task) for task in ("reach", "push"))
+    assert reach == {"arm": {"preset": "sawyer", "tool_speed": 0.2}}
+    assert push == {"arm": {"preset": "sawyer", "tool_speed": 0.1}, "goal": {"accept_grey": True}}
+
+
+@pytest.mark.parametrize("task", ["reach", "push"])
+def test_what_is_wrong_in_the_section_push_is_named_whatever_the_task(tmp_path: Path, task: TaskName) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("arm: {preset: sawyer}\npush:\n  arm:\n    tool_spede: 0.1\n")
+    with pytest.raises(
+        BringupError, match=r"mine\.yaml: line 4: push\.arm\.tool_spede is no parameter of arm; did you mean tool_speed"
+    ):
+        read_parameters(file, ROBOT_NODES, task)
+
+
 def test_quality_of_service_of_ros_2_can_still_be_overridden(tmp_path: Path) -> None:
     name = "qos_overrides./camera/image_raw.subscription.depth"
     assert nodes_of(f"arm: {{preset: sawyer}}\ncamera: {{{name}: 5}}", tmp_path)["camera"][name] == 5
@@ -393,7 +414,7 @@ EXAMPLES = dict(examples())
 def test_every_example_of_the_documents_loads(tmp_path: Path, place: str) -> None:
     content = EXAMPLES[place]
     said = parse_yaml(content, place).value
-    if not set(said) <= {*ROBOT_NODES, "task"}:
+    if not set(said) <= {*ROBOT_NODES, "task", PUSH}:
         assert all("ros__parameters" in section for section in said.values()), "for another program, a ROS 2 node"
         return
     nodes_of(content if "arm" in said else content + "\narm: {preset: sawyer}\n", tmp_path)
@@ -405,66 +426,20 @@ def test_the_documents_have_examples() -> None:
 
 # The nodes declare what the configuration may say
 
-SHARED = ("rig_robot.ros.node",)
-MODULES = {
-    "arm": ("rig_robot.nodes.arm", "rig_robot.ros.arm_parameters", "rig_robot.ros.realtime_priority"),
-    "camera": ("rig_robot.nodes.camera",),
-    "encoder": ("rig_robot.nodes.encoder",),
-    "goal": ("rig_robot.nodes.goal",),
-    "policy": ("rig_robot.nodes.policy", "rig_robot.nodes.policy_actions"),
-    "recorder": ("rig_robot.nodes.recorder",),
-    "trainer": ("rig_robot.nodes.trainer", "rig_robot.nodes.trainer_episodes"),
-    "receiver": ("rig_robot.nodes.checkpoint_receiver",),
-    "sim": ("rig_sim.robot_node",),
-    "sim_goals": ("rig_sim.goals_node",),
-    "sim_practice": ("rig_sim.practice_node", "rig_sim.goals_node"),
-    "sim_window": ("rig_sim.window_node",),
-}
-COMPUTED = {"crop": [0.0], "size": 1, "start_position": [0.0], "checkpoints": "", "work": "", "table_height": 0.0}
-"""Defaults that are computed, or whose type is in a variable: something of their type."""
-_TYPES = {
-    Parameter.Type.BOOL: (bool, False),
-    Parameter.Type.INTEGER: (int, False),
-    Parameter.Type.DOUBLE: (float, False),
-    Parameter.Type.STRING: (str, False),
-    Parameter.Type.DOUBLE_ARRAY: (float, True),
-    Parameter.Type.STRING_ARRAY: (str, True),
-}
-
-
-def declared(module: str) -> Iterator[tuple[str, type, bool, Any, Any, tuple[str, ...]]]:
-    """Name, type, whether a list, smallest, largest and choices of each parameter that a module declares."""
-    loaded = importlib.import_module(module)
-    assert loaded.__file__ is not None
-    for call in ast.walk(ast.parse(Path(loaded.__file__).read_text())):
-        if not (isinstance(call, ast.Call) and len(call.args) >= 2 and isinstance(call.args[0], ast.Constant)):
-            continue
-        called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        if called not in ("declare", "bound", "bounds") or not isinstance(call.args[0].value, str):
-            continue
-
-        def value(node: ast.expr) -> Any:
-            return eval(compile(ast.Expression(node), module, "eval"), vars(loaded))
-
-        name, more = call.args[0].value, {keyword.arg: keyword.value for keyword in call.keywords}
-        default: Any = {"bound": Parameter.Type.DOUBLE, "bounds": Parameter.Type.DOUBLE_ARRAY}.get(called)
-        if default is None:
-            default = COMPUTED[name] if name in COMPUTED else value(call.args[1])
-        kind = default if isinstance(default, Parameter.Type) else Parameter(name, value=default).type_
-        low, high = (value(more[end]) if end in more else None for end in ("low", "high"))
-        yield (name, *_TYPES[kind], low, high, tuple(value(more["choices"])) if "choices" in more else ())
-
 
 @pytest.mark.parametrize("node", NODES)
 def test_a_configuration_is_checked_against_what_the_node_declares(node: str) -> None:
-    found = {name: rest for module in (*MODULES[node], *SHARED) for name, *rest in declared(module)}
-    if node == "camera":
-        for option in camera_options().values():
-            kind = _TYPES[Parameter(option.name, value=option.default).type_]
-            found[option.name] = [*kind, option.low, option.high, ()]
+    found = list_parameters.of_node(node) | {
+        each.name: each for each in list_parameters.declared(list_parameters.SHARED)
+    }
     of_ros = {"use_sim_time", "start_type_description_service"}
     assert set(found) == set(PARAMETERS[node]) - of_ros, "rig_robot/bringup/parameters.py"
-    for name, (kind, many, low, high, choices) in found.items():
+    for name, each in found.items():
         key = PARAMETERS[node][name]
-        assert (key.kind, key.many, key.choices) == (kind, many, choices), name
-        assert (key.low, key.high) == (low, high), name
+        assert (key.kind, key.many, key.choices) == (each.kind, each.many, each.choices), name
+        assert (key.low, key.high) == (each.low, each.high), name
+
+
+def test_the_page_of_all_parameters_is_what_the_nodes_declare() -> None:
+    assert set(list_parameters.MODULES) == set(NODES)
+    assert list_parameters.PAGE.read_text() == list_parameters.page(), "run: python docs/list_parameters.py"

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NODES = {"camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver"}
-EXECUTABLES = {"rig", "sim", "sim_goals", "sim_practice", "sim_window"} | NODES
+EXECUTABLES = {"rig", "sim", "sim_goals", "sim_push_goals", "sim_practice", "sim_window"} | NODES
 FINDS = """
 import rig_robot, rig_sim
 from rig_robot.bringup.options import SimOptions
