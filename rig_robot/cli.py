@@ -15,53 +15,44 @@ IS_THE_PROCESS = __name__ == "__main__" or os.path.basename(sys.argv[0]) == "rig
 if IS_THE_PROCESS:
     interrupts.end_at_once("rig: stopped before the command began")
 
+import importlib
 import typing
 from collections.abc import Callable
+from importlib.metadata import version
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from rig_robot.bringup.environment import simulation_environment
-from rig_robot.bringup.options import RobotOptions, SimOptions
-from rig_robot.bringup.ros_environment import refuse_obstacles, refuse_unknown_renderer
-from rig_robot.bringup.systems import prepare_practice, robot, robot_notice, simulation
-from rig_robot.commands.options import (
-    DEPRECATED,
-    BagsOptions,
-    CheckpointsOptions,
-    GoalOptions,
-    TellOptions,
-    WatchOptions,
-)
 from rig_robot.common.output_paths import os_error_text
-from rig_robot.doctor.options import DoctorOptions
-from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
-from rig_robot.learning.experiments.compare import CompareArgs, compare
-from rig_robot.learning.push_arguments import PushArgs
+
+if TYPE_CHECKING:
+    from rig_robot.bringup.options import RobotOptions, SimOptions
+    from rig_robot.commands.options import (
+        BagsOptions,
+        CheckpointsOptions,
+        GoalOptions,
+        TellOptions,
+        WatchOptions,
+    )
+    from rig_robot.doctor.options import DoctorOptions
+    from rig_robot.learning.arguments import EvalArgs, ExploreArgs, Method, TrainArgs
+    from rig_robot.learning.experiments.compare import CompareArgs
+    from rig_robot.learning.push_arguments import PushArgs
+
+_ABOUT = "Move a robot arm to the position that a goal image shows (RIG). `rig COMMAND --help` explains each command."
 
 
 def main() -> None:
     """Run the command that the arguments name; exit with 2 and one line on stderr if the arguments are invalid."""
-    command = tyro.cli(
-        Annotated[SimOptions, tyro.conf.subcommand("sim", description="Run the whole system in simulation.")]
-        | Annotated[RobotOptions, tyro.conf.subcommand("robot", description="Run the nodes of a real robot, disarmed.")]
-        | Annotated[DoctorOptions, tyro.conf.subcommand("doctor")]
-        | Annotated[GoalOptions, tyro.conf.subcommand("goal")]
-        | Annotated[TellOptions, tyro.conf.subcommand("tell")]
-        | Annotated[WatchOptions, tyro.conf.subcommand("watch")]
-        | Annotated[BagsOptions, tyro.conf.subcommand("bags")]
-        | Annotated[CheckpointsOptions, tyro.conf.subcommand("checkpoints")]
-        | _train_command(sys.argv[1:])
-        | Annotated[ExploreArgs, tyro.conf.subcommand("explore")]
-        | Annotated[CompareArgs, tyro.conf.subcommand("compare")]
-        | Annotated[EvalArgs, tyro.conf.subcommand("eval"), tyro.conf.PositionalRequiredArgs],
-        prog="rig",
-        description="Move a robot arm to the position that a goal image shows (RIG).",
-    )
+    arguments = sys.argv[1:]
+    if arguments == ["--version"]:
+        print(f"rig_robot {version('rig_robot')}")
+        return
     try:
-        _check(command)
-        status = _COMMANDS[type(command)](command)
+        name, options = _parse(arguments)
+        _check(options)
+        status = _COMMANDS[name].run(options)
     except OSError as error:
         print(f"rig: {os_error_text(error)}", file=sys.stderr)
         status = 2
@@ -72,13 +63,44 @@ def main() -> None:
     sys.exit(status)
 
 
-def _train_command(arguments: list[str]) -> Any:
-    """Return what `rig train` is: its arguments depend on the value of --task in `arguments`, defaults on --method."""
-    if any(task != "reach" for task in _given("--task", arguments)):
-        return Annotated[PushArgs, tyro.conf.subcommand("train")]
-    named = [method for method in _given("--method", arguments) if method in METHODS]
-    default = preset(typing.cast(Method, named[-1] if named else "rig"), out=tyro.MISSING)
-    return Annotated[TrainArgs, tyro.conf.subcommand("train", default=default)]
+def _parse(arguments: list[str]) -> tuple[str, Any]:
+    """Return the command and its options; where the arguments ask for help or name none, print that and exit.
+
+    Only the options of the command that is named are loaded: those of all commands take a second.
+    """
+    name = arguments[0] if arguments else ""
+    if name in _COMMANDS:
+        options, more = _options(name, arguments)
+        return name, tyro.cli(options, prog=f"rig {name}", args=arguments[1:], **more)
+    subcommands = []
+    for each in _COMMANDS:
+        options, more = _options(each, arguments)
+        subcommands.append(Annotated[options, tyro.conf.subcommand(each, **more)])
+    union: Any = typing.Union[tuple(subcommands)]  # noqa: UP007
+    return name, tyro.cli(union, prog="rig", description=_ABOUT, args=arguments)
+
+
+def _options(name: str, arguments: list[str]) -> tuple[Any, dict[str, Any]]:
+    """Return the type of a command's options, as tyro reads it, and its description and defaults where there are any.
+
+    The arguments of `rig train` depend on the value of --task in `arguments`, their defaults on --method.
+    """
+    command = _COMMANDS[name]
+    module, _, kind = command.options.partition(":")
+    options: Any = getattr(importlib.import_module(f"rig_robot.{module}"), kind)
+    more: dict[str, Any] = {"description": command.about} if command.about else {}
+    if name == "eval":
+        options = Annotated[options, tyro.conf.PositionalRequiredArgs]
+    elif name == "train" and any(task != "reach" for task in _given("--task", arguments)):
+        from rig_robot.learning.push_arguments import PushArgs
+
+        options = PushArgs
+    elif name == "train":
+        from rig_robot.learning.arguments import METHODS, preset
+
+        named = [method for method in _given("--method", arguments) if method in METHODS]
+        more["default"] = preset(typing.cast("Method", named[-1] if named else "rig"), out=tyro.MISSING)
+    return options, more
 
 
 def _given(option: str, arguments: list[str]) -> list[str]:
@@ -89,27 +111,26 @@ def _given(option: str, arguments: list[str]) -> list[str]:
 
 def _sim(options: SimOptions) -> int:
     interrupts.end_at_once("rig sim: stopped before its nodes were started")
+    from rig_robot.bringup.environment import simulation_environment
     from rig_robot.bringup.process_runner import Runner
+    from rig_robot.bringup.ros_environment import refuse_obstacles
     from rig_robot.bringup.second_system import refuse_company
+    from rig_robot.bringup.systems import prepare_practice, simulation, simulation_notice
 
     environment = simulation_environment()
     refuse_obstacles({**os.environ, **environment})
     prepare_practice(options)
     nodes = simulation(options)
     refuse_company(nodes, {**os.environ, **environment}, "--namespace NAME")
-    notice = []
-    if environment:
-        notice = [
-            f"simulation: {' '.join(f'{name}={value}' for name, value in environment.items())}",
-            "simulation: set the same in another terminal to talk to it, or set your own before `rig sim`",
-        ]
-    return Runner(nodes, environment, notice).run()
+    return Runner(nodes, environment, simulation_notice(options, nodes, environment)).run()
 
 
 def _robot(options: RobotOptions) -> int:
     interrupts.end_at_once("rig robot: stopped before its nodes were started")
     from rig_robot.bringup.process_runner import Runner
+    from rig_robot.bringup.ros_environment import refuse_obstacles
     from rig_robot.bringup.second_system import refuse_company
+    from rig_robot.bringup.systems import prepare_practice, robot, robot_notice
 
     refuse_obstacles(os.environ)
     prepare_practice(options)
@@ -126,16 +147,20 @@ def _doctor(options: DoctorOptions) -> int:
 
 
 def _goal(options: GoalOptions) -> int:
+    picture = options.source()
     _join_ros_domain("camera")
     from rig_robot.commands.goal import send
 
     with interrupts.orderly("rig goal: stopped; the robot may have taken the picture as its goal all the same"):
-        answer = send(options.picture, options.namespace, options.timeout)
+        arrival = options.arrival if options.wait else None
+        answer = send(picture, options.namespace, options.timeout, arrival)
     print(answer.text)
     return 0 if answer.accepted else 1
 
 
 def _tell(options: TellOptions) -> int:
+    from rig_robot.commands.options import DEPRECATED
+
     command = options.command()
     if options.word in DEPRECATED:
         line = f"rig: `rig tell {options.word}` is deprecated and will be removed: use `rig tell {command}`"
@@ -169,8 +194,9 @@ def _join_ros_domain(profile: str) -> None:
     Raises:
         BringupError: If ROS cannot start in the user's environment.
     """
-    from rig_robot.bringup.environment import dds_profile
+    from rig_robot.bringup.environment import dds_profile, simulation_environment
     from rig_robot.bringup.other_users import CURE, cause, over_udp, strangers
+    from rig_robot.bringup.ros_environment import refuse_obstacles
 
     os.environ.update(simulation_environment())
     refuse_obstacles(os.environ)
@@ -182,15 +208,18 @@ def _join_ros_domain(profile: str) -> None:
 
 
 def _check(command: Any) -> None:
-    """Validate the options that several commands share: a positive timeout and a ROS namespace."""
-    timeout, namespace = getattr(command, "timeout", 1.0), getattr(command, "namespace", "")
-    if not 0 < timeout < math.inf:
-        raise ValueError(f"timeout is {timeout:g}: must be a number of seconds greater than 0")
+    """Validate the options that several commands share: positive times and a ROS namespace."""
+    namespace = getattr(command, "namespace", "")
+    for name in ("timeout", "arrival"):
+        if not 0 < (seconds := getattr(command, name, 1.0)) < math.inf:
+            raise ValueError(f"{name} is {seconds:g}: must be a number of seconds greater than 0")
     if not re.fullmatch(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?/?", namespace, re.ASCII):
         raise ValueError(f"namespace is {namespace!r}: must be names of letters, digits and _, with / between them")
 
 
 def _environment(name: str, **arguments: Any) -> Any:
+    from rig_robot.bringup.ros_environment import refuse_unknown_renderer
+
     refuse_unknown_renderer(os.environ)
     import gymnasium
 
@@ -227,7 +256,13 @@ def _checkpoints(options: CheckpointsOptions) -> int:
         return run(options)
 
 
-def _train(args: TrainArgs) -> int:
+def _train(args: TrainArgs | PushArgs) -> int:
+    from rig_robot.learning.arguments import TrainArgs
+
+    return _train_reach(args) if isinstance(args, TrainArgs) else _train_push(args)
+
+
+def _train_reach(args: TrainArgs) -> int:
     interrupts.end_at_once("rig train: stopped; the same command goes on from there")
     from rig_robot.learning.training.train import train
 
@@ -254,6 +289,8 @@ def _explore(args: ExploreArgs) -> int:
 
 
 def _compare(args: CompareArgs) -> int:
+    from rig_robot.learning.experiments.compare import compare
+
     with interrupts.orderly("rig compare: stopped; the same command goes on from there"):
         return compare(args, _environment)
 
@@ -266,21 +303,40 @@ def _eval(args: EvalArgs) -> int:
     return 0
 
 
-_COMMANDS: dict[type, Callable[[Any], int]] = {
-    SimOptions: _sim,
-    RobotOptions: _robot,
-    DoctorOptions: _doctor,
-    GoalOptions: _goal,
-    TellOptions: _tell,
-    WatchOptions: _watch,
-    BagsOptions: _bags,
-    CheckpointsOptions: _checkpoints,
-    TrainArgs: _train,
-    PushArgs: _train_push,
-    ExploreArgs: _explore,
-    CompareArgs: _compare,
-    EvalArgs: _eval,
+class _Command(typing.NamedTuple):
+    """What `rig NAME` is."""
+
+    options: str
+    """module and name of its options, in the package"""
+    run: Callable[[Any], int]
+    about: str = ""
+    """description, where the options' docstring is not that"""
+
+
+_COMMANDS = {
+    "sim": _Command(
+        "bringup.options:SimOptions",
+        _sim,
+        "Run the whole system in simulation.\n\nExample: rig sim --goals 10 --images out/sim",
+    ),
+    "robot": _Command(
+        "bringup.options:RobotOptions",
+        _robot,
+        "Run the nodes of a real robot, disarmed.\n\n"
+        "Example: rig robot --config my_robot.yaml --checkpoint my_checkpoint",
+    ),
+    "doctor": _Command("doctor.options:DoctorOptions", _doctor),
+    "goal": _Command("commands.options:GoalOptions", _goal),
+    "tell": _Command("commands.options:TellOptions", _tell),
+    "watch": _Command("commands.options:WatchOptions", _watch),
+    "bags": _Command("commands.options:BagsOptions", _bags),
+    "checkpoints": _Command("commands.options:CheckpointsOptions", _checkpoints),
+    "train": _Command("learning.arguments:TrainArgs", _train),
+    "explore": _Command("learning.arguments:ExploreArgs", _explore),
+    "compare": _Command("learning.experiments.compare:CompareArgs", _compare),
+    "eval": _Command("learning.arguments:EvalArgs", _eval),
 }
+"""The commands, in the order of the help"""
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,7 @@
 """The command line: what a person types is done, or refused in one line that says what would be right."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from ros_harness import Listener, node_process
 from sensor_msgs.msg import CompressedImage, Image
 
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
+from rig_robot.commands.options import EXAMPLES, GoalOptions
 from rig_robot.messages.diagnostics import OK, diagnostic
 from rig_robot.ros.qos import COMMAND, LATCHED
 
@@ -105,6 +107,10 @@ def test_without_a_running_system_it_says_so(picture: Path) -> None:
         (("compare", "--steps", "600"), "multiple of 250"),
         (("train", "--out", "/tmp", "--env", "Foo"), "RigSawyerReachXY-v0"),
         (("goal", "/tmp"), "/tmp is a directory: name a PNG or JPEG file"),
+        (("goal",), "name one of a PICTURE, --example NUMBER and --capture"),
+        (("goal", "--capture", "--example", "1"), "name one of a PICTURE, --example NUMBER and --capture"),
+        (("goal", "--example", "6"), "example is 6: must be 1 to 5"),
+        (("goal", "--example", "1", "--wait", "--arrival", "0"), "arrival is 0"),
         (("tell", "stop", "--namespace", "bad name"), "namespace is 'bad name'"),
         (("tell", "stop", "--timeout", "nan"), "timeout is nan"),
         (("tell", "trainer"), "tell trainer is followed by nothing: say pause, resume, fine-tune"),
@@ -119,10 +125,27 @@ def test_a_bad_argument_is_named_in_one_line(arguments: tuple, named: str) -> No
     assert done.returncode == 2 and named in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("command", ["sim", "robot", "goal", "tell", "train", "explore", "compare", "eval"])
-def test_every_command_explains_its_arguments(command: str) -> None:
+COMMANDS = "sim robot doctor goal tell watch bags checkpoints train explore compare eval"
+
+
+@pytest.mark.parametrize("command", COMMANDS.split())
+def test_every_command_explains_its_arguments_and_has_an_example(command: str) -> None:
     done = rig(command, "--help")
-    assert done.returncode == 0 and "--help" in done.stdout
+    assert done.returncode == 0 and "--help" in done.stdout and f"Example: rig {command}" in done.stdout
+
+
+def test_the_help_lists_every_command_and_the_version_is_told() -> None:
+    overview = rig("--help").stdout
+    assert all(re.search(rf"\b{command}\b", overview) for command in COMMANDS.split())
+    told = rig("--version")
+    assert told.returncode == 0 and re.fullmatch(r"rig_robot \d+\.\d+\.\d+\n", told.stdout)
+
+
+@pytest.mark.parametrize("number", range(1, EXAMPLES + 1))
+def test_the_example_goals_are_pictures_of_the_simulated_camera(number: int) -> None:
+    file = GoalOptions(example=number).source()
+    assert file is not None
+    assert cv2.imread(str(file)).shape == (480, 640, 3)
 
 
 def test_a_checkpoint_of_a_package_is_understood_everywhere() -> None:

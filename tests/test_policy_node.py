@@ -39,6 +39,7 @@ class Bench:
         self.twists = listener.hear(TwistStamped, "rig/policy/twist", RELIABLE)
         self.episodes = listener.hear(DiagnosticStatus, "rig/episode", RELIABLE)
         self.health = listener.hear(DiagnosticArray, "/diagnostics", 10)
+        self.progress = listener.hear(DiagnosticStatus, "rig/goal/progress", LATCHED)
         self.latents = listener.node.create_publisher(Image, "rig/latent", OBSERVATION)
         self.goals = listener.node.create_publisher(Image, "rig/goal/latent", LATCHED)
         for publisher in (self.latents, self.goals):
@@ -218,3 +219,28 @@ def test_ctrl_c_ends_the_episode_and_the_process_with_status_0(listener, checkpo
         assert process.interrupt() == 0
         listener.until(lambda: len(episodes) == 2, "the episode has ended", 5)
         assert "Traceback" not in process.output()
+
+
+def test_progress_says_what_becomes_of_a_goal_and_why_nothing_does(bench, listener, checkpoint):
+    def told() -> tuple[str, str]:
+        said = values(bench.progress[-1])
+        return said["state"], said["goal"]
+
+    goal = bench.latent(1, bench.now_ns())
+    name = str(stamp_ns(goal.header.stamp))
+    bench.set_goal(goal)
+    listener.until(lambda: "mode is idle, not reach" in bench.progress[-1].message, "that the policy is idle")
+    bench.set_mode("reach")
+    bench.frames(6)
+    listener.until(lambda: told() == ("going", name), "that it goes")
+    assert float(values(bench.progress[-1])["distance"]) > 0
+    for _ in range(10):  # the tool is where the goal has it
+        there = latent.to_message(latent.from_message(goal), listener.node.get_clock().now().to_msg())
+        bench.latents.publish(there)
+        listener.spin(0.1)
+    listener.until(lambda: told() == ("reached", name), "that it is reached")
+    assert float(values(bench.progress[-1])["tool [mm]"]) == 0.0
+    listener.until(lambda: told() == ("blind", name), "that no latents arrive")
+    assert bench.progress[-1].level == DiagnosticStatus.WARN
+    bench.set_goal(latent.to_message(no_goal(bench.vae_id), listener.node.get_clock().now().to_msg()))
+    listener.until(lambda: told() == ("waiting", "0"), "that there is no goal")

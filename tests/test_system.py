@@ -15,11 +15,13 @@ import numpy as np
 import psutil
 import pytest
 from geometry_msgs.msg import PoseStamped
+from PIL import Image
 from ros_harness import Listener
 
 from rig_robot.bringup.environment import DDS_VARIABLES
 from rig_robot.bringup.shared_memory import FOLDER
 from rig_robot.ros.qos import STATE
+from rig_sim.goals_node import GAP
 
 
 class System:
@@ -95,10 +97,39 @@ def test_goal_images_are_reached_and_the_figures_kept(start, tmp_path: Path) -> 
     assert figures["goals"] == len(figures["each"]) == 4
     assert figures["within_60mm"] == 4 and figures["median_mm"] < 20
     assert all(0.9 < each["seconds"] < 8.5 for each in figures["each"])
-    pictures = sorted(images.iterdir())
+    pictures = sorted(images.glob("*.png"))
     assert len(pictures) == 4
-    start_view, goal, end = np.hsplit(cv2.imread(str(pictures[-1])).astype(float)[40:], 3)
+    with Image.open(images / "run.gif") as film:
+        assert film.n_frames > 10, "a film of the run"
+    panels = cv2.imread(str(pictures[-1])).astype(float)[40:]
+    start_view, goal, end = (panels[:, left : left + 640] for left in (0, 640 + GAP, 2 * (640 + GAP)))
     assert np.abs(end - goal).mean() < np.abs(start_view - goal).mean(), "the end must look more like the goal"
+
+
+def test_a_person_sends_an_example_and_is_told_when_the_arm_has_arrived(start) -> None:
+    system = start("--goals", "-1")
+    rig = [sys.executable, "-m", "rig_robot.cli"]
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*rig, *words], capture_output=True, text=True, timeout=90)
+
+    until(lambda: run("tell", "arm").returncode == 0, "the arm is armed", 60)
+    idle = run("goal", "--example", "1", "--wait")
+    assert idle.returncode == 1 and "mode is idle, not reach" in idle.stdout
+    assert run("tell", "reach").returncode == 0
+    for goal in (("--example", "4"), ("--example", "2"), ("--capture",)):
+        done = run("goal", *goal, "--wait", "--timeout", "30")
+        assert done.returncode == 0 and "reached: " in done.stdout, done.stdout + done.stderr
+    assert run("tell", "disarm").returncode == 0
+    held = run("goal", "--example", "5", "--wait")
+    assert held.returncode == 1 and "stalled: " in held.stdout and "is the arm armed" in held.stdout
+    with subprocess.Popen([*rig, "watch"], stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        seen = " ".join(watching.stdout.readline() for _ in range(3))
+        watching.send_signal(signal.SIGINT)
+        assert all(word in seen for word in ("arm ", "goal ", "distance  stalled"))
+    system.process.terminate()
+    assert "in another terminal" in system.finish(20)
 
 
 def test_whichever_node_is_killed_the_arm_stops_within_half_a_second(start, listener: Listener) -> None:

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import tyro
 
+from rig_robot.common.package_files import locate
+
 # fmt: off
 Word = typing.Literal[
     "arm", "disarm", "stop", "reset", "park",
@@ -33,23 +35,55 @@ DEPRECATED = {
 """Words of earlier versions, which did not name the node, and what to say instead; they go with the next version."""
 
 
+EXAMPLES = 5
+"""Goal pictures that come with the package"""
+
+
 @dataclass(frozen=True)
 class GoalOptions:
-    """Send a picture to a running system as its goal."""
+    """Send a picture to a running system as its goal: a file, an example that comes with the package, or what the
+    camera sees now.
 
-    picture: tyro.conf.Positional[Path]
+    Example: rig goal picture.png --wait"""
+
+    picture: tyro.conf.Positional[Path | None] = None
     """PNG or JPEG file."""
+    example: int | None = None
+    """Number of an example: 1 to 5 are goals of the simulation (rig sim)."""
+    capture: bool = False
+    """Make the present view the goal."""
+    wait: bool = False
+    """Wait until the arm has arrived, and say how far off it is; the status is 1 where it does not arrive."""
     namespace: str = ""
     """ROS namespace of the robot."""
     timeout: float = 10.0
     """Time to wait for the system and its answer [s]."""
+    arrival: float = 30.0
+    """Time to wait for the arm's arrival [s]."""
+
+    def source(self) -> Path | None:
+        """Return the file to send; None: the present view.
+
+        Raises:
+            ValueError: If not exactly one goal is named, or there is no example of this number.
+        """
+        named = [self.picture is not None, self.example is not None, self.capture]
+        if sum(named) != 1:
+            raise ValueError("goal: name one of a PICTURE, --example NUMBER and --capture")
+        if self.example is not None:
+            if not 1 <= self.example <= EXAMPLES:
+                raise ValueError(f"example is {self.example}: must be 1 to {EXAMPLES}")
+            return locate(f"package://rig_robot/example_goals/goal_{self.example}.png")
+        return self.picture
 
 
 @dataclass(frozen=True)
 class TellOptions:
     """Command a running system. The arm: arm, disarm, stop (emergency stop), reset (the emergency stop), park. The
     policy: reach, explore, practice, idle. The goal: clear. The recorder: recorder pause, recorder resume. The trainer:
-    trainer pause, trainer resume, trainer fine-tune. Deprecated: record, pause, train, rest, fine-tune."""
+    trainer pause, trainer resume, trainer fine-tune. Deprecated: record, pause, train, rest, fine-tune.
+
+    Example: rig tell arm"""
 
     word: tyro.conf.Positional[Word]
     """Command, or the node that the action is for."""
@@ -76,7 +110,10 @@ class TellOptions:
 
 @dataclass(frozen=True)
 class WatchOptions:
-    """Print arm status and send the operator heartbeat. If the arm requires it, Ctrl-C stops the arm."""
+    """Print what arm, goal, trainer and recorder do, and send the operator heartbeat. If the arm requires it, Ctrl-C
+    stops the arm.
+
+    Example: rig watch --namespace left"""
 
     namespace: str = ""
     """ROS namespace of the robot."""
@@ -84,7 +121,9 @@ class WatchOptions:
 
 @dataclass(frozen=True)
 class CheckpointsOptions:
-    """List the checkpoints in a root directory with their parents and figures, or make another one the current one."""
+    """List the checkpoints in a root directory with their parents and figures, or make another one the current one.
+
+    Example: rig checkpoints practice/checkpoints --switch practice-001550"""
 
     root: tyro.conf.Positional[str]
     """Directory of checkpoints (of a practice: DATA/checkpoints), or package://NAME/PATH."""
@@ -98,7 +137,9 @@ class CheckpointsOptions:
 
 @dataclass(frozen=True)
 class BagsOptions:
-    """List recorded episodes, and name those that cannot be used, with the reason."""
+    """List recorded episodes, and name those that cannot be used, with the reason.
+
+    Example: rig bags practice/episodes"""
 
     directory: tyro.conf.Positional[Path]
     """Folder of episodes (of a practice: DATA/episodes)."""

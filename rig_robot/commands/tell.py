@@ -9,6 +9,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
 from rig_robot.commands.ros_session import NoAnswerError, RosSession
+from rig_robot.common.modes import Mode
 
 SERVICES: dict[str, tuple[type, str, Any]] = {
     "arm": (SetBool, "arm/arm", SetBool.Request(data=True)),
@@ -25,7 +26,7 @@ SERVICES: dict[str, tuple[type, str, Any]] = {
 }
 """Service and request of each command; every other command is a mode of the policy node."""
 
-ONCE = ("arm", "park", "reach", "explore", "practice")
+ONCE = ("arm", "park", Mode.REACH, Mode.EXPLORE, Mode.PRACTICE)
 """Commands that may set the arm in motion. They are never sent twice: somebody may have stopped the arm meanwhile."""
 
 

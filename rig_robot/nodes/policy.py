@@ -24,6 +24,7 @@ from rig_robot.checkpoint_delivery.swap_follower import Loaded, SwapFollower
 from rig_robot.checkpoints.checkpoint import resolve
 from rig_robot.common.message_age import Arrival
 from rig_robot.common.message_fields import stamp_s, values
+from rig_robot.common.modes import Mode
 from rig_robot.common.package_files import locate
 from rig_robot.inference.numpy_networks import Policy
 from rig_robot.inference.pacer import Pacer
@@ -33,17 +34,17 @@ from rig_robot.messages.diagnostics import OK, WARN
 from rig_robot.nodes.policy_actions import ActionChooser
 from rig_robot.nodes.policy_episodes import Episodes
 from rig_robot.nodes.policy_goals import Goals
+from rig_robot.nodes.policy_progress import ProgressReporter
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
 from rig_robot.ros.rejection_log import RejectionLog
 
-MODES = ("idle", "explore", "practice", "reach")
 SWITCH_TIME = 2.0
 """Time that the encoder gets to activate a new VAE before the next episode begins with the old one [s]."""
 
 
 class PolicyNode(RigNode):
-    """`rig/latent`, `rig/goal/latent` -> `rig/policy/twist`, `rig/episode`."""
+    """`rig/latent`, `rig/goal/latent` -> `rig/policy/twist`, `rig/episode`, `rig/goal/progress`."""
 
     def __init__(self) -> None:
         super().__init__("policy")
@@ -57,10 +58,10 @@ class PolicyNode(RigNode):
         self._episode_steps = self.declare(
             "episode_steps", 50, "Steps of an episode of exploration or practice.", low=2, high=100_000
         )
-        asked = self.declare("mode", "idle", "What it does.", choices=MODES, read_only=False)
-        if asked != "idle":
+        asked = self.declare("mode", Mode.IDLE, "What it does.", choices=list(Mode), read_only=False)
+        if asked != Mode.IDLE:
             self.get_logger().warning(f"mode is idle after every start; set it to {asked} once the node runs")
-            self.set_parameters([Parameter("mode", value="idle")])
+            self.set_parameters([Parameter("mode", value=Mode.IDLE)])
 
         directory = resolve(locate(checkpoint))
         policy = _load(directory)
@@ -71,7 +72,7 @@ class PolicyNode(RigNode):
         self._pacer = Pacer(action.period_s)
         self._rejections = RejectionLog(self.get_logger())
         self._chooser = ActionChooser(self, policy.config, self._pairs)
-        self._mode = "idle"
+        self._mode = Mode.IDLE
         self._shown = False
         self._trainer_wants = ""
         self._ready_at = 0.0  # when the encoder was told of the newest candidate [s, steady clock]
@@ -82,6 +83,7 @@ class PolicyNode(RigNode):
         self._episodes = Episodes(self, self._running)
         self._goals = Goals(self, self._pairs, self._rejections, self._on_goal, self._on_goal_lost)
         self.subscribe(Image, "rig/latent", self._on_latent, OBSERVATION)
+        self._progress = ProgressReporter(self, self._pairs, self._goals)
         self._swaps = SwapFollower(
             self, directory.parent, self._running, _load, self._on_candidate, AnswerState.READY, "acts"
         )
@@ -106,7 +108,8 @@ class PolicyNode(RigNode):
             self._age = Arrival.of(stamp, self.now()).age
             if self._age > self._max_age:
                 raise ValueError(f"its frame is older than {self._max_age:g} s (max_age)")
-            action = self._chooser.choose(latent.from_message(message), episode.mode)
+            found = self._pairs.remembering(latent.from_message(message))
+            action = self._chooser.choose(found, episode.mode)
         except ValueError as error:
             self._rejections.reject(f"rig/latent: not acted on: {error}")
             return
@@ -118,6 +121,8 @@ class PolicyNode(RigNode):
         for axis, value in zip(self._axes, action.tolist(), strict=True):
             setattr(twist.twist.linear, axis, value * self._speed)
         self._twists.publish(twist)
+        if episode.mode is Mode.REACH:
+            self._progress.see(found)
         self._pacer.acted(stamp)
         self._rejections.accept()
         self._actions += 1
@@ -130,10 +135,10 @@ class PolicyNode(RigNode):
 
     def _on_goal(self) -> None:
         """Start an episode with a new goal, where the mode asks for that."""
-        if self._mode == "reach":
+        if self._mode is Mode.REACH:
             self._episodes.end("new goal")
-            self._start_episode("reach", None)
-        elif self._mode == "practice" and self._present.config.trained:
+            self._start_episode(Mode.REACH, None)
+        elif self._mode is Mode.PRACTICE and self._present.config.trained:
             self._practise_goal()
 
     def _practise_goal(self) -> None:
@@ -141,11 +146,11 @@ class PolicyNode(RigNode):
         if self._goals.kind == "shown":
             self._episodes.end("a goal is shown")
             self._shown = True
-            self._start_episode("reach", None)
+            self._start_episode(Mode.REACH, None)
         elif self._episodes.present is None or self._episodes.present.follows_goal:
             self._episodes.end("a goal is imagined")
             self._shown = False
-            self._start_episode("practice", self._episode_steps)
+            self._start_episode(Mode.PRACTICE, self._episode_steps)
 
     def _on_goal_lost(self, why: str) -> None:
         if self._goals.kind == "none":
@@ -186,19 +191,19 @@ class PolicyNode(RigNode):
         switching = (
             self._pairs.present.name != self._swaps.announced and time.monotonic() - self._ready_at < SWITCH_TIME
         )
-        if switching or self._mode not in ("explore", "practice") or self._shown:
+        if switching or self._mode not in (Mode.EXPLORE, Mode.PRACTICE) or self._shown:
             return
         trained = self._present.config.trained
         # A trainer may want exploration of a trained robot as well: when its VAE does not know the view.
-        if self._mode == "explore" or self._trainer_wants == "wanted" or not (trained or self._trainer_wants):
-            self._start_episode("explore", self._episode_steps)
+        if self._mode is Mode.EXPLORE or self._trainer_wants == "wanted" or not (trained or self._trainer_wants):
+            self._start_episode(Mode.EXPLORE, self._episode_steps)
         elif trained:
             self._goals.imagine()
 
-    def _start_episode(self, mode: str, limit: int | None) -> None:
-        kind, goal = ("none", 0) if mode == "explore" else (self._goals.kind, self._goals.stamp)
+    def _start_episode(self, mode: Mode, limit: int | None) -> None:
+        kind, goal = ("none", 0) if mode is Mode.EXPLORE else (self._goals.kind, self._goals.stamp)
         self._episodes.start(mode, kind, goal, limit)
-        self._chooser.listen_to_pose(mode == "explore")
+        self._chooser.listen_to_pose(mode is Mode.EXPLORE)
 
     def _on_progress(self, message: DiagnosticStatus) -> None:
         self._trainer_wants = values(message).get("explore", "")
@@ -207,11 +212,11 @@ class PolicyNode(RigNode):
         for parameter in parameters:
             if parameter.name == "mode" and parameter.value != self._mode:
                 self._episodes.end(f"mode {parameter.value}")
-                self._mode, self._shown = parameter.value, False
-                self._chooser.listen_to_pose(self._mode == "explore")
+                self._mode, self._shown = Mode(parameter.value), False
+                self._chooser.listen_to_pose(self._mode is Mode.EXPLORE)
                 self.get_logger().info(f"mode {self._mode}")
-                if self._mode == "reach" and self._goals.stamp:
-                    self._start_episode("reach", None)
+                if self._mode is Mode.REACH and self._goals.stamp:
+                    self._start_episode(Mode.REACH, None)
 
     def stop(self) -> None:
         """End the running episode."""
@@ -233,9 +238,9 @@ class PolicyNode(RigNode):
         return OK, self._doing(), details
 
     def _doing(self) -> str:
-        if self._mode == "reach" and not self._goals.stamp:
+        if self._mode is Mode.REACH and not self._goals.stamp:
             return "reach: waits for a goal"
-        if self._mode != "practice":
+        if self._mode is not Mode.PRACTICE:
             return self._mode
         if (episode := self._episodes.present) is not None:
             return f"practice: {episode.mode}, goal {episode.goal_kind}"

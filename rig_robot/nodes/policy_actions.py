@@ -9,6 +9,7 @@ from geometry_msgs.msg import PoseStamped
 
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
 from rig_robot.common.message_fields import stamp_s
+from rig_robot.common.modes import Mode
 from rig_robot.inference.exploration import Explorer
 from rig_robot.inference.latent import Latent
 from rig_robot.inference.policy_pairs import Pairs
@@ -47,21 +48,21 @@ class ActionChooser:
         self._pose: tuple[float, np.ndarray] | None = None
         """ROS time of the newest tool pose [s], and the tool's position [3] m"""
 
-    def choose(self, found: Latent, mode: str) -> np.ndarray | None:
+    def choose(self, found: Latent, mode: Mode) -> np.ndarray | None:
         """Return an action [A] in [-1, 1]; None while this VAE's latent of the goal has not arrived.
 
         Raises:
             ValueError: If no policy here was trained on the latent's VAE.
         """
-        if mode == "explore":
+        if mode is Mode.EXPLORE:
             return self._explorer.act(self._tool_position())
         pair = self._pairs.of(found)
         if pair.goal is None:
             return None
-        if mode == "practice" and self._rng.random() < self._epsilon:
+        if mode is Mode.PRACTICE and self._rng.random() < self._epsilon:
             return self._rng.uniform(-1, 1, self._axes).astype(np.float32)
         action = pair.policy.act(found.mean, pair.goal.mean)
-        if mode == "practice":
+        if mode is Mode.PRACTICE:
             action = np.clip(action + self._rng.normal(0, self._noise, len(action)), -1, 1)
         return action
 

@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.duration import Duration
 
 from rig_robot.checkpoint_delivery.swap_follower import Loaded
+from rig_robot.common.modes import Mode
 from rig_robot.inference.numpy_networks import Policy
 from rig_robot.messages.diagnostics import OK, diagnostic
 from rig_robot.ros.node import RigNode
@@ -22,7 +23,7 @@ class Episode:
     """The episode that is running."""
 
     id: str
-    mode: str
+    mode: Mode
     goal_kind: str
     """imagined, shown or none"""
     goal: int
@@ -34,7 +35,7 @@ class Episode:
     @property
     def follows_goal(self) -> bool:
         """Return whether the robot moves to a goal, rather than at random."""
-        return self.mode != "explore"
+        return self.mode is not Mode.EXPLORE
 
 
 class Episodes:
@@ -50,7 +51,7 @@ class Episodes:
         self.present: Episode | None = None
         self._publisher = node.publisher(DiagnosticStatus, "rig/episode", EPISODES)
 
-    def start(self, mode: str, goal_kind: str, goal: int, limit: int | None) -> None:
+    def start(self, mode: Mode, goal_kind: str, goal: int, limit: int | None) -> None:
         """Start an episode; see `Episode` for the arguments."""
         name = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         self.present = Episode(name, mode, goal_kind, goal, limit)

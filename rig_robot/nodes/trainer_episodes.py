@@ -9,6 +9,7 @@ import numpy as np
 from rclpy.parameter import Parameter
 
 from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.common.modes import Mode
 from rig_robot.common.one_line import one_line
 from rig_robot.learning.practice.frame_store import is_buffer, read_buffer
 from rig_robot.learning.practice.learner import Learner
@@ -63,7 +64,7 @@ class EpisodeSource:
         except EpisodeError as error:
             learner.refuse(info.id, str(error))
         else:
-            learner.take(info.id, segments, info.mode == "explore")
+            learner.take(info.id, segments, info.mode == Mode.EXPLORE)
         return True
 
     def give_earlier(self, learner: Learner, config: CheckpointConfig) -> None:
