@@ -17,7 +17,7 @@ CONSTRAINTS := $(if $(OLDEST),constraints-oldest.txt,constraints.txt) constraint
 DEBIAN := libegl1 libgl1-mesa-dri libgl1 libglib2.0-0 libusb-1.0-0
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test check lint format clean system
+.PHONY: help sim test check lint format docs clean system
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,8 +42,11 @@ format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(STAMP) ## Build the documentation as a site, in site/
+	$(BIN)/mkdocs build --strict
+
 clean: ## Remove what was installed and built here
-	rm -rf .venv .venv-* build install log out *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
+	rm -rf .venv .venv-* build install log out site *.egg-info .pytest_cache .hypothesis .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): setup.py $(CONSTRAINTS)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
@@ -54,8 +55,28 @@ def test_the_system_ends_well_when_the_node_that_finishes_does(module: str, monk
     monkeypatch.setenv("ENDS_show", "0")
     assert Runner(specs(module), {}).run() == 0
     output = capfd.readouterr().out
-    assert "[ heart] heart says hello" in output
+    assert re.search(r"^\d\d:\d\d:\d\d heart  heart says hello \d+$", output, flags=re.MULTILINE)
     assert "helper stopped in order" in output or "heart stopped in order" in output
+
+
+def test_lines_are_those_of_ros_2_where_long_ones_are_asked_for(module: str, monkeypatch, capfd) -> None:
+    monkeypatch.setenv("ENDS_show", "0")
+    monkeypatch.setenv("RIG_LOG", "long")
+    assert Runner(specs(module), {}).run() == 0
+    assert "[ heart] heart says hello" in capfd.readouterr().out
+
+
+def test_a_node_s_line_has_the_time_its_name_and_a_severity_that_matters(tmp_path: Path, monkeypatch, capfd) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "rig_test_logs.py").write_text(
+        "import rclpy.logging as logging\n"
+        "logger = logging.get_logger('a_logger')\n"
+        "logger.info('all is well')\n"
+        "logger.warning('it is late')\n"
+    )
+    assert Runner([NodeSpec("speaks", "rig_test_logs", vital=True, finishes=True)], {}).run() == 0
+    lines = [line.split(" ", 1)[1] for line in capfd.readouterr().out.splitlines()]
+    assert "speaks all is well" in lines and "speaks [WARN] it is late" in lines
 
 
 @pytest.mark.parametrize("ends", [{"ENDS_heart": "0"}, {"ENDS_heart": "3"}, {"ENDS_show": "1"}])

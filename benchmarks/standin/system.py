@@ -87,7 +87,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "RIG_LOG": "long", **environment},
             preexec_fn=_die_with_the_parent,
         )
 

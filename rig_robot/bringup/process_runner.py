@@ -35,6 +35,10 @@ SETTLED = 30.0
 LAST_WORDS = 1.0
 """How long to wait for a reader of what was said last, when the system was told to stop or has failed [s]."""
 COLOURS = (36, 33, 32, 35, 34, 96, 93)
+LOG, LONG = "RIG_LOG", "long"
+"""Variable that chooses how lines look, and its value for those of ROS 2: [node] [severity] [seconds] [logger]: text"""
+FORMAT, SHORT_FORMAT = "RCUTILS_CONSOLE_OUTPUT_FORMAT", "[{severity}] {message}"
+"""Variable by which ROS 2's nodes form their lines, and its value where the runner adds time and node"""
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -74,7 +78,9 @@ class Runner:
     def __init__(self, nodes: Sequence[NodeSpec], environment: dict[str, str], notice: Sequence[str] = ()) -> None:
         self._nodes = nodes
         self._notice = notice
-        self._environment = {**os.environ, **environment, **starter_environment(), "PYTHONUNBUFFERED": "1"}
+        self._short = os.environ.get(LOG) != LONG
+        form = {FORMAT: SHORT_FORMAT} if self._short and FORMAT not in os.environ else {}
+        self._environment = {**os.environ, **form, **environment, **starter_environment(), "PYTHONUNBUFFERED": "1"}
         self._selector = selectors.DefaultSelector()
         self._children: dict[str, _Child] = {}
         self._restarts: dict[str, int] = {}
@@ -186,9 +192,12 @@ class Runner:
             self._say(line.decode(errors="replace"), child)
 
     def _say(self, line: str, child: _Child | None = None) -> None:
-        prefix = f"[{child.spec.name if child else 'rig':>{self._width}}]"
+        name, colour = (child.spec.name, child.colour) if child else ("rig", 37)
+        prefix = f"{name:<{self._width}}" if self._short else f"[{name:>{self._width}}]"
         if self._tty:
-            prefix = f"\033[{child.colour if child else 37}m{prefix}\033[0m"
+            prefix = f"\033[{colour}m{prefix}\033[0m"
+        if self._short:
+            prefix, line = f"{time.strftime('%H:%M:%S')} {prefix}", line.replace("[INFO] ", "", 1)
         self._console.say(f"{prefix} {line}")
 
     def _ended(self, child: _Child) -> None:
