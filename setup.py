@@ -17,6 +17,7 @@ NODES = {
     "receiver": "rig_robot.nodes.checkpoint_receiver:main",
     "sim": "rig_sim.robot_node:main",
     "sim_goals": "rig_sim.goals_node:main",
+    "sim_push_goals": "rig_sim.push_goals_node:main",
     "sim_practice": "rig_sim.practice_node:main",
     "sim_window": "rig_sim.window_node:main",
 }
@@ -38,7 +39,7 @@ setup(
     packages=[*find_packages(include=["rig_robot", "rig_robot.*"]), "rig_sim"],
     # Only rig_sim is mapped: an entry for rig_robot would break `colcon build --symlink-install`.
     package_dir={"rig_sim": "sim"},
-    package_data={"rig_robot": ["models/**/*"], "rig_sim": ["assets/*.xml", "assets/photographs/*"]},
+    package_data={"rig_robot": ["models/**/*", "example_goals/*"], "rig_sim": ["assets/*.xml", "assets/photographs/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

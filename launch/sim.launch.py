@@ -19,6 +19,7 @@ ARGUMENTS: Arguments = {
     ),
     "steps": ("0", "Robot steps of practice, after which goals are shown; 0: practise until Ctrl-C."),
     "record": ("", "Folder for recorded episodes; if empty, only practice records, in its own directory."),
+    "task": ("reach", "What is done where no checkpoint says it: reach, or push a puck."),
     "axes": ("xy", "Axes that the tool moves along where no checkpoint says it: xy or xyz."),
     "scene": ("plain", "Scene around the arm: plain, cluttered, colours, lab, or shifted (docs/simulation.md)."),
     "goals": (

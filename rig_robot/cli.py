@@ -126,11 +126,13 @@ def _doctor(options: DoctorOptions) -> int:
 
 
 def _goal(options: GoalOptions) -> int:
+    picture = options.source()
     _join_ros_domain("camera")
     from rig_robot.commands.goal import send
 
     with interrupts.orderly("rig goal: stopped; the robot may have taken the picture as its goal all the same"):
-        answer = send(options.picture, options.namespace, options.timeout)
+        arrival = options.arrival if options.wait else None
+        answer = send(picture, options.namespace, options.timeout, arrival)
     print(answer.text)
     return 0 if answer.accepted else 1
 
@@ -182,10 +184,11 @@ def _join_ros_domain(profile: str) -> None:
 
 
 def _check(command: Any) -> None:
-    """Validate the options that several commands share: a positive timeout and a ROS namespace."""
-    timeout, namespace = getattr(command, "timeout", 1.0), getattr(command, "namespace", "")
-    if not 0 < timeout < math.inf:
-        raise ValueError(f"timeout is {timeout:g}: must be a number of seconds greater than 0")
+    """Validate the options that several commands share: positive times and a ROS namespace."""
+    namespace = getattr(command, "namespace", "")
+    for name in ("timeout", "arrival"):
+        if not 0 < (seconds := getattr(command, name, 1.0)) < math.inf:
+            raise ValueError(f"{name} is {seconds:g}: must be a number of seconds greater than 0")
     if not re.fullmatch(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?/?", namespace, re.ASCII):
         raise ValueError(f"namespace is {namespace!r}: must be names of letters, digits and _, with / between them")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
+import mujoco
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
@@ -21,7 +22,7 @@ from rclpy.task import Future
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
-from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.checkpoints.checkpoint import WorkspaceEntry, read_config
 from rig_robot.common.message_fields import stamp_ns, values
 from rig_robot.common.output_paths import check_file, check_folder
 from rig_robot.common.package_files import locate
@@ -32,10 +33,8 @@ from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
 from rig_robot.vision.image_decoding import from_raw
 from rig_sim.scenes import Scenery
-from rig_sim.world import CAMERA_SIZE, HOME, Camera, World, kinematics, view
+from rig_sim.world import CAMERA_SIZE, HOME, PUSH_VIEW, Camera, World, kinematics, view
 
-LONGEST = 8.0
-"""Longest time for a goal [s]."""
 SETTLED_MM, SETTLED_S = 2.0, 1.0
 """The tool is at rest when it has moved less than so many mm in so many seconds."""
 START_TIMEOUT = 60.0
@@ -54,6 +53,9 @@ class NotReady(RuntimeError):
 
 class GoalsNode(RigNode):
     """Sends goals, waits for each until the tool rests or the time is over, and prints and stores the figures."""
+
+    longest = 8.0
+    """Longest time for a goal [s]."""
 
     def __init__(self, name: str = "sim_goals") -> None:
         super().__init__(name)
@@ -75,10 +77,11 @@ class GoalsNode(RigNode):
         config = read_config(locate(checkpoint))
         self._workspace, self._orientation = config.workspace, config.action.tool_orientation
         self._random = np.random.default_rng(seed)
-        self._world = World()
+        self._world = self.make_world()
         self._scenery = Scenery(self._world.model, scene, scene_seed)
         self._kinematics = kinematics()
-        self._camera = Camera(self._world.model, *CAMERA_SIZE, view(config.action.axes))
+        seen = PUSH_VIEW if config.vae.objects else view(config.action.axes)
+        self._camera = Camera(self._world.model, *CAMERA_SIZE, seen)
 
         self._tool: tuple[float, np.ndarray] | None = None
         self._trail: deque[tuple[float, np.ndarray]] = deque()
@@ -100,7 +103,7 @@ class GoalsNode(RigNode):
         self._policy: Client = self.create_client(SetParameters, "policy/set_parameters")
 
         self._seconds: list[float] = []
-        self._distances: list[float] = []
+        self._distances: list[tuple[float, ...]] = []
         self._finished = False
         self._steps = self._procedure()
         self._wait: Callable[[], Any] = lambda: True
@@ -111,17 +114,17 @@ class GoalsNode(RigNode):
         while not self._goals or len(self._distances) < self._goals:
             yield from self._make_ready("reach")
             number = len(self._distances) + 1
-            goal = self._random.uniform(self._workspace.low, self._workspace.high)
-            picture = self._draw(goal)
+            goal = self.draw_goal(self._random, self._workspace)
+            picture = self._render(goal)
             start_view = yield from self._next_view()
             took = yield from self._reach(picture)
-            distance = 1000.0 * float(np.linalg.norm(self._tool_position() - goal))
+            distances = self.distances_mm(goal)
             self._seconds.append(took)
-            self._distances.append(distance)
-            print(f"goal {number:3d}  {took:4.1f} s  {distance:6.1f} mm", flush=True)
+            self._distances.append(distances)
+            print(f"goal {number:3d}  {took:4.1f} s  {self.told(distances)}", flush=True)
             if self._images is not None:
                 end_view = yield from self._next_view()
-                panels = (start_view, "start"), (picture, "goal"), (end_view, f"end: {distance:.1f} mm")
+                panels = (start_view, "start"), (picture, "goal"), (end_view, f"end: {distances[0]:.1f} mm")
                 if not _write_panels(file := self._images / f"goal_{number:04d}.png", *panels):
                     self.get_logger().error(f"{file} could not be written")
         self._finish()
@@ -142,7 +145,7 @@ class GoalsNode(RigNode):
         return time.monotonic() - self._sent
 
     def _time_is_over(self) -> bool:
-        return time.monotonic() - self._sent > LONGEST
+        return time.monotonic() - self._sent > self.longest
 
     def _send_goal(self, picture: np.ndarray) -> None:
         self._sent = time.monotonic()
@@ -216,7 +219,8 @@ class GoalsNode(RigNode):
         while now - self._trail[0][0] > 1.1 * SETTLED_S:
             self._trail.popleft()
 
-    def _tool_position(self) -> np.ndarray:
+    def tool_position(self) -> np.ndarray:
+        """Return where the tool is [3] m."""
         assert self._tool is not None
         return self._tool[1]
 
@@ -235,13 +239,47 @@ class GoalsNode(RigNode):
     def _take_view(self, message: Image) -> None:
         self._view = message
 
-    def _draw(self, position: np.ndarray) -> np.ndarray:
-        """Return what the camera would see with the tool at position [3] m: uint8 [480, 640, 3]."""
-        q = self._kinematics.solve(HOME, position, self._orientation)
+    # What another task has otherwise
+
+    def make_world(self) -> World:
+        """Return the world that goals are drawn in."""
+        return World()
+
+    def draw_goal(self, rng: np.random.Generator, workspace: WorkspaceEntry) -> np.ndarray:
+        """Return a random goal: here where the tool is to be [3] m."""
+        return rng.uniform(workspace.low, workspace.high)
+
+    def at_goal(self, goal: np.ndarray) -> mujoco.MjData:
+        """Return the world's state in which a goal is achieved."""
+        return self._world.at_rest(self.joints_at(goal))
+
+    def distances_mm(self, goal: np.ndarray) -> tuple[float, ...]:
+        """Return the true distances to a goal [mm]."""
+        return (1000.0 * float(np.linalg.norm(self.tool_position() - goal)),)
+
+    def told(self, distances: tuple[float, ...]) -> str:
+        """Return a goal's distances [mm] for people."""
+        return f"{distances[0]:6.1f} mm"
+
+    def results(self, seconds: list[float], distances: list[tuple[float, ...]]) -> tuple[dict[str, Any], str]:
+        """Return the figures of all goals, and a line of them for people."""
+        figures = summary(seconds, [first for (first,) in distances])
+        return figures, sentence(figures)
+
+    def further_figures(self) -> dict[str, float | int]:
+        """Return further figures for the file, beside the distances."""
+        return {}
+
+    def joints_at(self, position: np.ndarray) -> np.ndarray:
+        """Return joint positions [7] rad with the tool at a position [3] m."""
+        return self._kinematics.solve(HOME, position, self._orientation)
+
+    def _render(self, goal: np.ndarray) -> np.ndarray:
+        """Return what the camera would see where a goal is achieved: uint8 [480, 640, 3]."""
         sensor, changed = self._scenery.show_goal(self.get_clock().now().nanoseconds / 1e9)
         if changed:
             self._camera.upload_textures()
-        return self._camera.render(self._world.at_rest(q), sensor)
+        return self._camera.render(self.at_goal(goal), sensor)
 
     def _next_view(self) -> Procedure[np.ndarray]:
         """Return the next camera frame, uint8 [480, 640, 3]; black where no pictures are stored.
@@ -255,14 +293,11 @@ class GoalsNode(RigNode):
         assert self._view is not None
         return from_raw(self._view)
 
-    def further_figures(self) -> dict[str, float | int]:
-        """Return further figures for the file, beside the distances."""
-        return {}
-
     def _finish(self) -> None:
         self._finished = True
-        figures = summary(self._seconds, self._distances) | self.further_figures()
-        print(f"{sentence(figures)}; {np.mean(self._seconds):.1f} s a goal", flush=True)
+        figures, line = self.results(self._seconds, self._distances)
+        figures |= self.further_figures()
+        print(f"{line}; {np.mean(self._seconds):.1f} s a goal", flush=True)
         if self._json:
             try:
                 Path(self._json).write_text(json.dumps(figures) + "\n")

@@ -12,11 +12,9 @@ from numpy.typing import ArrayLike
 from rig_robot.arm.commands import Vector
 from rig_robot.common.scene_names import SceneName
 from rig_sim.env import Observation, SawyerEnv
-from rig_sim.push_world import PEG_RADIUS, PUCK_AREA, PUCK_RADIUS, TOOL_HIGH, TOOL_LOW, PushWorld
+from rig_sim.push_world import PUCK_AREA, TOOL_HIGH, TOOL_LOW, PushWorld, beside, random_goal
 from rig_sim.world import HOME, PUSH_VIEW
 
-APART = PEG_RADIUS + PUCK_RADIUS + 0.01
-"""Least distance (m) between tool and puck where an episode or a goal puts them"""
 RENDERED = 240
 
 
@@ -69,12 +67,11 @@ class SawyerPushEnv(SawyerEnv):
         elif seed is not None or self.resets or not PUCK_AREA.has(self.world.puck_position):
             self.world.put(random)
         margin = np.where(self._moving, self.start_margin, 0.0)
-        start = self._beside(self.world.puck_position, self.workspace_low + margin, self.workspace_high - margin)
+        low, high = self.workspace_low, self.workspace_high
+        start = beside(self.np_random, self.world.puck_position, low + margin, high - margin)
         if "start" in given:
             start = np.append(self._flat("start", given["start"], 2), self.workspace_low[2])
-        goal_puck = self.np_random.uniform(*PUCK_AREA)
-        goal_tool = self._beside(goal_puck, self.workspace_low, self.workspace_high)
-        self._goal = np.concatenate((goal_tool[:2], goal_puck))
+        self._goal = random_goal(self.np_random, low, high)
         if "goal" in given:
             self._goal = self._flat("goal", given["goal"], 4)
         self._begin_scene(bool(given.get("held_out", False)))
@@ -87,7 +84,7 @@ class SawyerPushEnv(SawyerEnv):
         if PUCK_AREA.has(self.world.puck_position):
             return result
         self.put_back += 1
-        self.world.put(self._beside(self.world.tool_position[:2], *PUCK_AREA))
+        self.world.put(beside(self.np_random, self.world.tool_position[:2], *PUCK_AREA))
         observation, info = self._observe(), self._info() | {"put_back": True}
         reward = float(self.compute_reward(observation["achieved_goal"], observation["desired_goal"], info))
         return observation, reward, False, False, info
@@ -117,13 +114,6 @@ class SawyerPushEnv(SawyerEnv):
             "is_success": bool(puck <= self.success_distance),
             "put_back": False,
         }
-
-    def _beside(self, other: Vector, low: Vector, high: Vector) -> Vector:
-        """Return a random place (m), of as many numbers as its two corners have, at least `APART` from another [2]."""
-        while True:
-            place = self.np_random.uniform(low, high)
-            if np.linalg.norm(place[:2] - other) >= APART:
-                return place
 
     def _flat(self, name: str, place: ArrayLike, size: int) -> Vector:
         given = np.asarray(place, dtype=np.float64)

@@ -12,6 +12,8 @@ from rig_sim.world import ASSETS, JOINTS, World
 PUSH_SCENE = ASSETS / "push.xml"
 PEG_RADIUS, PUCK_RADIUS = 0.025, 0.04
 """of the cylinders in `sawyer.xml` and `push.xml` (m)"""
+APART = PEG_RADIUS + PUCK_RADIUS + 0.01
+"""Least distance (m) between tool and puck where they are put, or shown in a goal"""
 PUCK_HEIGHT = 0.0101
 """of the puck's middle where it stands on the table (m)"""
 
@@ -35,6 +37,20 @@ class Area(NamedTuple):
 
 PUCK_AREA = Area(np.array([0.49, -0.17]), np.array([0.71, 0.17]))
 """Where the puck may be: the peg can get behind it from all sides."""
+
+
+def beside(rng: np.random.Generator, other: Vector, low: Vector, high: Vector) -> Vector:
+    """Return a random place (m) between two corners, of as many numbers as they have, `APART` from another [2]."""
+    while True:
+        place = rng.uniform(low, high)
+        if np.linalg.norm(place[:2] - other) >= APART:
+            return place
+
+
+def random_goal(rng: np.random.Generator, low: Vector, high: Vector) -> Vector:
+    """Return a goal [4] (m): x and y of the tool, between two corners, and of the puck, anywhere in its area."""
+    puck = rng.uniform(*PUCK_AREA)
+    return np.concatenate((beside(rng, puck, low, high)[:2], puck))
 
 
 class PushWorld(World):

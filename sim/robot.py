@@ -17,13 +17,14 @@ class SimulatedRobot:
 
     Args:
         start: where the tool is at first [3] (m, base frame), pointing down.
+        world: the physics; None: that of reaching.
     """
 
-    def __init__(self, start: ArrayLike) -> None:
+    def __init__(self, start: ArrayLike, world: World | None = None) -> None:
         arm = kinematics()
         self._lower, self._upper = arm.lower, arm.upper
         q = arm.solve(HOME, start, TOOL_DOWN)
-        self.world = World()
+        self.world = World() if world is None else world
         self.world.place(q)
         self._ticks = 0  # counted, not summed: hours of timesteps must not drift
         self._trajectory = Trajectory(np.zeros(1), q[None], None)

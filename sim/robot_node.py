@@ -16,14 +16,26 @@ from trajectory_msgs.msg import JointTrajectory
 from rig_robot.arm.kinematics import NotReached
 from rig_robot.common.message_fields import stamp_ns
 from rig_robot.common.scene_names import SCENES
+from rig_robot.common.task_names import TASKS
 from rig_robot.messages.diagnostics import WARN
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.ros.node import BadParameter, RigNode, run
 from rig_robot.ros.qos import COMMAND, OBSERVATION
+from rig_sim.push_world import PUCK_AREA, TOOL_HIGH, TOOL_LOW, PushWorld, beside
 from rig_sim.robot import SimulatedRobot
 from rig_sim.scenes import Scenery
 from rig_sim.trajectory import Point, Refused
-from rig_sim.world import CAMERA_SIZE, FIXED_HEIGHT, JOINTS, VIEWS, WORKSPACE_HIGH, WORKSPACE_LOW, Camera
+from rig_sim.world import (
+    CAMERA_SIZE,
+    FIXED_HEIGHT,
+    JOINTS,
+    PUSH_VIEW,
+    VIEWS,
+    WORKSPACE_HIGH,
+    WORKSPACE_LOW,
+    Camera,
+    World,
+)
 
 STATE_PERIOD = 0.01
 """Simulated time (s) between two joint states."""
@@ -32,7 +44,7 @@ LONGEST_LEAP = 0.1
 
 
 class RobotNode(RigNode):
-    """Publishes joint states, camera frames and the true tool pose, and follows joint trajectories.
+    """Publishes joint states, camera frames and the true poses of tool and puck, and follows joint trajectories.
 
     Physics and camera have a thread each, so that a frame being rendered does not hold up the joint states, and neither
     waits for the executor.
@@ -40,12 +52,15 @@ class RobotNode(RigNode):
 
     def __init__(self) -> None:
         super().__init__("sim")
-        centre = [*((WORKSPACE_LOW + WORKSPACE_HIGH) / 2)[:2], FIXED_HEIGHT]
+        push = self.declare("task", "reach", "Reach, or push a puck.", choices=TASKS) == "push"
+        centre = (TOOL_LOW + TOOL_HIGH) / 2 if push else [*((WORKSPACE_LOW + WORKSPACE_HIGH) / 2)[:2], FIXED_HEIGHT]
         start = self.declare(
             "start_position", [float(v) for v in centre], "Where the tool is at first (m, base frame)."
         )
         axes = self.declare("axes", "xy", "Axes of the task, each with a camera of its own.", choices=VIEWS)
-        self._view = VIEWS[axes]
+        if push and axes != "xy":
+            raise BadParameter(f"axes is {axes}: the task push moves along xy")
+        self._view = PUSH_VIEW if push else VIEWS[axes]
         scene = self.declare("scene", "plain", "What the camera sees beside the arm.", choices=SCENES)
         scene_seed = self.declare("scene_seed", 0, "Seed of a changing scene.", low=0, high=2**31 - 1)
         self._speed = self.declare("speed", 1.0, "Simulated seconds per second.", low=0.01, high=100.0)
@@ -61,13 +76,18 @@ class RobotNode(RigNode):
             raise BadParameter(f"start_position must be three finite numbers in metres, not {list(start)}")
         self._frame_period = 1.0 / rate
 
+        world = PushWorld() if push else World()
         try:
-            self._robot = SimulatedRobot(start)
+            self._robot = SimulatedRobot(start, world)
         except NotReached as why:
             raise BadParameter(f"start_position: {why}") from None
+        self._push_world = world if isinstance(world, PushWorld) else None
+        self._random = np.random.default_rng(scene_seed)  # of where the puck is put
+        if self._push_world is not None:
+            self._put_puck(self._push_world)
         self._scenery = Scenery(self._robot.world.model, scene, scene_seed)  # only `_render` uses it
         self._lock = threading.Lock()  # protects self._robot
-        self._refused = 0
+        self._refused = self._put_back = 0
         self._lost_time = 0.0
         self._stopping = threading.Event()
         # Simulated time begins at the real time of the start, so that stamps in a recording are meaningful.
@@ -76,6 +96,7 @@ class RobotNode(RigNode):
         state_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
         self._joint_states = self.publisher(JointState, "joint_states", state_qos)
         self._tool_pose = self.publisher(PoseStamped, "sim/tool_pose", state_qos)
+        self._puck_pose = self.publisher(PoseStamped, "sim/object_pose", state_qos) if push else None
         self._images = self.publisher(Image, "camera/image_raw", OBSERVATION)
         self._camera_info = self.publisher(CameraInfo, "camera/camera_info", OBSERVATION)
         self._time_reference = self.publisher(TimeReference, "sim/camera/time_reference", OBSERVATION)
@@ -92,11 +113,10 @@ class RobotNode(RigNode):
         level, text, values = super().health()
         if not all(thread.is_alive() for thread in self._threads):
             return WARN, "a thread has ended", values
-        return (
-            level,
-            text,
-            {**values, "refused trajectories": self._refused, "time lost [s]": round(self._lost_time, 3)},
-        )
+        values |= {"refused trajectories": self._refused, "time lost [s]": round(self._lost_time, 3)}
+        if self._push_world is not None:
+            values |= {"puck put back": self._put_back}
+        return level, text, values
 
     def stop(self) -> None:
         self._stopping.set()
@@ -142,6 +162,7 @@ class RobotNode(RigNode):
             with self._lock:
                 self._robot.advance(ticks * STATE_PERIOD)
                 stamp = self._stamp()
+                self._watch_puck()
                 world = self._robot.world
                 joints.position, joints.velocity = world.joint_positions.tolist(), world.joint_velocities.tolist()
                 position, quaternion = world.tool_position.tolist(), world.tool_quaternion.tolist()
@@ -153,6 +174,22 @@ class RobotNode(RigNode):
                 self._clocks.publish(Clock(clock=stamp))
             self._joint_states.publish(joints)
             self._tool_pose.publish(pose)
+            if self._puck_pose is not None and self._push_world is not None:
+                where = PoseStamped(header=pose.header)
+                where.pose.position.x, where.pose.position.y = self._push_world.puck_position.tolist()
+                self._puck_pose.publish(where)
+
+    def _watch_puck(self) -> None:
+        """Put a puck back that has left its area, as a person would. Call with the lock held."""
+        world = self._push_world
+        if world is None or PUCK_AREA.has(world.puck_position):
+            return
+        self._put_puck(world)
+        self._put_back += 1
+        self.get_logger().info(f"the puck left its area and was put back ({self._put_back} so far)")
+
+    def _put_puck(self, world: PushWorld) -> None:
+        world.put(beside(self._random, world.tool_position[:2], *PUCK_AREA))
 
     def _render(self) -> None:
         """Render and publish camera frames; only this thread renders, since an OpenGL context belongs to a thread."""

@@ -11,8 +11,8 @@ from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.common.scene_names import SCENES
-from rig_sim.push_env import APART, SawyerPushEnv
-from rig_sim.push_world import PUCK_AREA, TOOL_HIGH, TOOL_LOW
+from rig_sim.push_env import SawyerPushEnv
+from rig_sim.push_world import APART, PUCK_AREA, TOOL_HIGH, TOOL_LOW
 
 NAME = "RigSawyerPushXY-v0"
 

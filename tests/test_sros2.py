@@ -125,10 +125,14 @@ def test_what_the_policy_allows_a_person_is_what_rig_does(listener: Listener, tm
     cv2.imwrite(str(picture), np.full((48, 48, 3), 128, np.uint8))
     rig = [sys.executable, "-m", "rig_robot.cli"]
     nobody = ["--namespace", "nobody"]  # they wait for a robot that is not there
-    words = [["goal", str(picture), "--timeout", "60"], ["watch"], ["tell", "stop", "--timeout", "60"]]
-    with running(*([*rig, *word, *nobody] for word in words)):
-        for name in ("rig_goal_command", "rig_watch_command"):
-            check(listener, name, lambda name=name: used(listener, name, "nobody"))
+    words = [["goal", str(picture), "--wait", "--timeout", "60"], ["watch"], ["tell", "stop", "--timeout", "60"]]
+    captures = [*rig, "goal", "--capture", "--timeout", "60", "--namespace", "captures"]
+    with running(*([*rig, *word, *nobody] for word in words), captures):
+        places = ("nobody", "captures")
+        check(listener, "rig_watch_command", lambda: used(listener, "rig_watch_command", "nobody"))
+        check(
+            listener, "rig_goal_command", lambda: union(*(used(listener, "rig_goal_command", each) for each in places))
+        )
         wanted = allowed()["rig_tell_command"]
         one = wanted | {"request": {"/arm/estop"}}
         listener.until(lambda: used(listener, "rig_tell_command", "nobody") == one, "rig tell stop asks for /arm/estop")

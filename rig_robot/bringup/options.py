@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 from rig_robot.common.scene_names import SceneName
+from rig_robot.common.task_names import TaskName
 
 SHIPPED = {"xy": "package://rig_robot/models/sawyer_reach_xy", "xyz": "package://rig_robot/models/sawyer_reach_xyz"}
-"""Checkpoints that come with the package, by the axes that the tool moves along"""
+"""Checkpoints for reaching that come with the package, by the axes that the tool moves along"""
 SHIPPED_CHECKPOINT = SHIPPED["xy"]
+SHIPPED_PUSHING = "package://rig_robot/models/sawyer_push"
+"""The checkpoint for pushing that comes with the package"""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class SimOptions:
     """Robot steps of practice before it ends and `goals` are shown; 0: until Ctrl-C."""
     record: Path | None = None
     """Folder for recorded episodes (a practice has its own); nothing is recorded when not given."""
+    task: TaskName = "reach"
+    """What is done, where no checkpoint says it: reach, or push a puck."""
     axes: Literal["xy", "xyz"] = "xy"
     """Along which axes the tool moves, where no checkpoint says it: in the plane or in space."""
     scene: SceneName = "plain"

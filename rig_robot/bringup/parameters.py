@@ -7,6 +7,7 @@ compares the two.
 from __future__ import annotations
 
 from rig_robot.common.scene_names import SCENES
+from rig_robot.common.task_names import TASKS
 from rig_robot.common.yaml_schema import Key, number, numbers, text, texts, truth, whole
 
 Keys = dict[str, Key]
@@ -98,6 +99,9 @@ _PARAMETERS: dict[str, Keys] = {
         "base_frame": text(),
         "max_age": number(0.01, 10.0),
         "episode_steps": whole(2, 100_000),
+        "reached_distance": number(0.1, 1000.0),
+        "reached_object_distance": number(0.1, 1000.0),
+        "stalled_after": number(0.1, 600.0),
         "noise": number(0.0, 2.0),
         "epsilon": number(0.0, 1.0),
     },
@@ -133,6 +137,7 @@ _PARAMETERS: dict[str, Keys] = {
     },
     "receiver": {"checkpoints": text()},
     "sim": {
+        "task": text(TASKS),
         "start_position": numbers(3),
         "axes": text(("xy", "xyz")),
         "scene": text(SCENES),
@@ -144,6 +149,7 @@ _PARAMETERS: dict[str, Keys] = {
         "image_height": whole(16, 1080),
     },
     "sim_goals": _GOALS,
+    "sim_push_goals": _GOALS,
     "sim_practice": _GOALS | {"steps": whole(0, 100_000_000)},
     "sim_window": {},
 }

@@ -11,18 +11,21 @@ from typing import Any
 from rig_robot.bringup import practice_directory as practice_data
 from rig_robot.bringup.arm_presets import ARM_MUST_SAY, arm_parameters, presets
 from rig_robot.bringup.node_spec import BringupError, NodeSpec, Parameters
-from rig_robot.bringup.options import SHIPPED, RobotOptions, SimOptions
+from rig_robot.bringup.options import SHIPPED, SHIPPED_PUSHING, RobotOptions, SimOptions
 from rig_robot.bringup.parameters import PARAMETERS
 from rig_robot.bringup.task_config import SECTION, in_space, read_task
-from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, read_config, resolve
+from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointConfig, CheckpointError, read_config, resolve
 from rig_robot.common import display
 from rig_robot.common.output_paths import check_file, check_folder
 from rig_robot.common.package_files import locate, share
-from rig_robot.common.yaml_reader import Document, YamlError, read_yaml
+from rig_robot.common.task_names import TASKS, TaskName
+from rig_robot.common.yaml_reader import Document, Place, YamlError, read_yaml
 from rig_robot.common.yaml_schema import check_keys, mapping, text, unknown
 
 ROBOT_NODES = ("camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver")
-NODES = ("sim", *ROBOT_NODES, "sim_goals", "sim_practice", "sim_window")
+NODES = ("sim", *ROBOT_NODES, "sim_goals", "sim_push_goals", "sim_practice", "sim_window")
+PUSH = "push"
+"""Section of a configuration: parameters of nodes that are others where a checkpoint pushes"""
 
 
 def simulation(options: SimOptions) -> list[NodeSpec]:
@@ -33,8 +36,9 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
     """
     if options.goals < -1:
         raise BringupError(f"goals is {options.goals}: must be a number of goals, 0 for no end, or -1 for none")
-    if options.axes not in SHIPPED:
-        raise BringupError(f"axes is {options.axes}: must be {' or '.join(SHIPPED)}")
+    for name, choices in (("axes", tuple(SHIPPED)), ("task", TASKS)):
+        if (given := getattr(options, name)) not in choices:
+            raise BringupError(f"{name} is {given}: must be {' or '.join(choices)}")
     for name in ("seed", "steps"):
         if getattr(options, name) < 0:
             raise BringupError(f"{name} is {getattr(options, name)}: must be 0 or more")
@@ -43,12 +47,13 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
     if options.steps and not options.practice:
         raise BringupError(f"steps is {options.steps}: only a practice has an end (--practice)")
     _check_outputs(options)
-    checkpoint, axes = _checkpoint(options)
-    config = read_parameters(options.config or share("config", "sim.yaml"), NODES)
+    checkpoint, trained = _checkpoint(options)
+    task = _task(trained)
+    config = read_parameters(options.config or share("config", "sim.yaml"), NODES, task)
     with_checkpoint = {"checkpoint": checkpoint}
     node = _maker(config, options.namespace)
     scene: Parameters = {"scene": options.scene, "scene_seed": options.seed}
-    seen = scene | {"axes": "xyz" if "z" in axes else "xy"}
+    seen = scene | {"axes": "xyz" if "z" in trained.action.axes else "xy", "task": task}
     nodes = [
         node("sim", "rig_sim.robot_node", seen, vital=True, sends_frames=True),
         node("camera", "rig_robot.nodes.camera", with_checkpoint),
@@ -66,6 +71,8 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
         kind = {"vital": True, "finishes": True, "sends_frames": True}
         if options.practice:
             nodes.append(node("sim_practice", "rig_sim.practice_node", shown | {"steps": options.steps}, **kind))
+        elif task == "push":
+            nodes.append(node("sim_push_goals", "rig_sim.push_goals_node", shown, **kind))
         else:
             nodes.append(node("sim_goals", "rig_sim.goals_node", shown, **kind))
     if not options.headless:
@@ -84,9 +91,9 @@ def robot(options: RobotOptions) -> list[NodeSpec]:
     _check_outputs(options)
     if not (options.checkpoint or options.practice):
         raise BringupError("no checkpoint: name one (--checkpoint), or let the robot learn its own (--practice)")
-    checkpoint, _ = _checkpoint(options)
+    checkpoint, trained = _checkpoint(options)
     with_checkpoint = {"checkpoint": checkpoint}
-    config = read_parameters(options.config, ROBOT_NODES)
+    config = read_parameters(options.config, ROBOT_NODES, _task(trained))
     config["arm"] = arm = arm_parameters(config.get("arm", {}), options.config)
     if missing := [name for name in ARM_MUST_SAY if name not in arm]:
         raise BringupError(
@@ -217,9 +224,15 @@ def robot_notice(nodes: list[NodeSpec], given: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _checkpoint(options: SimOptions | RobotOptions) -> tuple[str, tuple[str, ...]]:
-    """Return the checkpoint, or the root of those, that the nodes load, and the axes that it moves along."""
-    place = options.checkpoint or SHIPPED[options.axes if isinstance(options, SimOptions) else "xy"]
+def _checkpoint(options: SimOptions | RobotOptions) -> tuple[str, CheckpointConfig]:
+    """Return the checkpoint, or the root of those, that the nodes load, and what it says."""
+    asked = options.task if isinstance(options, SimOptions) else "reach"
+    if options.practice and asked == "push":
+        raise BringupError(
+            "task is push: a robot does not learn to push by practice yet, `rig train --task push` does in simulation"
+        )
+    own = SHIPPED[options.axes if isinstance(options, SimOptions) else "xy"]
+    place = options.checkpoint or (SHIPPED_PUSHING if asked == "push" else own)
     if options.practice:
         place = str(practice_data.of(options.data).checkpoints)
     # Of several the nodes get the root: one that is started anew loads what is current by then.
@@ -229,11 +242,16 @@ def _checkpoint(options: SimOptions | RobotOptions) -> tuple[str, tuple[str, ...
         config = read_config(resolve(directory))
     except (CheckpointError, ValueError) as error:
         raise BringupError(f"checkpoint: {error}") from None
-    if config.vae.objects:
-        raise BringupError(
-            f"checkpoint: {directory} was trained to push; the nodes only reach so far, and `rig eval` runs it"
-        )
-    return str(directory), config.action.axes
+    if options.practice and _task(config) == "push":
+        raise BringupError(f"checkpoint: {directory} was trained to push; only reaching is practised")
+    if asked == "push" and _task(config) != "push":
+        raise BringupError(f"checkpoint: {directory} was trained to reach, and task is push: name one that pushes")
+    return str(directory), config
+
+
+def _task(config: CheckpointConfig) -> TaskName:
+    """Return what a checkpoint was trained to do."""
+    return "push" if config.vae.objects else "reach"
 
 
 def _maker(config: dict[str, Parameters], namespace: str) -> Callable[..., NodeSpec]:
@@ -245,8 +263,8 @@ def _maker(config: dict[str, Parameters], namespace: str) -> Callable[..., NodeS
     return node
 
 
-def read_parameters(file: Path, nodes: tuple[str, ...]) -> dict[str, Parameters]:
-    """Read a configuration file: for each node its parameters.
+def read_parameters(file: Path, nodes: tuple[str, ...], task: TaskName = "reach") -> dict[str, Parameters]:
+    """Read a configuration file: for each node its parameters, for pushing with those of the section `push`.
 
     Raises:
         BringupError: If it is not that, or names a node or parameter that there is not, or gives it what it cannot be;
@@ -255,29 +273,40 @@ def read_parameters(file: Path, nodes: tuple[str, ...]) -> dict[str, Parameters]
     try:
         document = read_yaml(file, f"configuration {file}")
         content = mapping(document, (), document.value)
-        sections = {}
-        for node, section in content.items():
-            if node == SECTION:
-                continue
-            if node not in nodes:
-                raise _no_node(document, node, nodes)
-            sections[node] = _section(document, node, section)
+        sections = _sections(document, (), content, nodes)
+        others = _sections(document, (PUSH,), mapping(document, (PUSH,), content.get(PUSH, {})), nodes)
     except YamlError as error:
         raise BringupError(str(error)) from None
+    for node, parameters in others.items() if task == "push" else ():
+        sections[node] = sections.get(node, {}) | parameters
     return sections
 
 
-def _no_node(document: Document, name: str, nodes: tuple[str, ...]) -> YamlError:
+def _sections(document: Document, at: Place, content: Any, nodes: tuple[str, ...]) -> dict[str, Parameters]:
+    """Return the parameters of each node of a part of a configuration; at: the keys that lead to the part."""
+    sections = {}
+    for node, section in content.items():
+        if not at and node in (SECTION, PUSH):
+            continue
+        if node not in nodes:
+            raise _no_node(document, at, node, nodes)
+        sections[node] = _section(document, at, node, section)
+    return sections
+
+
+def _no_node(document: Document, at: Place, name: str, nodes: tuple[str, ...]) -> YamlError:
     """Return the error that a key of a configuration is no node."""
     if takers := [node for node in nodes if name in PARAMETERS[node]]:
-        return document.error((name,), f"{name} is no node but a parameter of {', '.join(takers)}: put it below a node")
-    return unknown(document, (), name, nodes, "node")
+        wrong = f"{name} is no node but a parameter of {', '.join(takers)}: put it below a node"
+        return document.error((*at, name), wrong)
+    return unknown(document, at, name, nodes, "node")
 
 
-def _section(document: Document, node: str, section: Any) -> Parameters:
+def _section(document: Document, at: Place, node: str, section: Any) -> Parameters:
     """Return a node's parameters; QoS overrides are ROS 2's own, and it checks them itself."""
-    given = mapping(document, (node,), section)
+    at = (*at, node)
+    given = mapping(document, at, section)
     qos = {name: value for name, value in given.items() if name.startswith("qos_overrides.")}
     keys = PARAMETERS[node] | ({"preset": text()} if node == "arm" else {})
     rest = {name: value for name, value in given.items() if name not in qos}
-    return check_keys(document, (node,), rest, keys, f"parameter of {node}") | qos
+    return check_keys(document, at, rest, keys, f"parameter of {node}") | qos

@@ -155,6 +155,17 @@ class PriorEntry:
 
 
 @dataclass(frozen=True)
+class PlacesEntry:
+    """Where tool and object were seen, in latents: goals are imagined there instead of by the Gaussian
+    (see `inference/places.py`)."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    apart: float
+    """least distance between tool and object"""
+
+
+@dataclass(frozen=True)
 class CheckpointConfig:
     """`config.json`, field by field."""
 
@@ -173,6 +184,8 @@ class CheckpointConfig:
     """distances to held-out goals and the like, as `rig eval` measures them"""
     scene: SceneEntry | None = None
     pictures: PicturesEntry | None = None
+    places: PlacesEntry | None = None
+    """with objects only"""
     parent: str = ""
     """name of the checkpoint that it was trained from, in the same root; empty for one that began from scratch"""
     format: int = WITHOUT_OBJECTS
@@ -345,6 +358,15 @@ def _check(config: CheckpointConfig, where: Path) -> None:
     if config.pictures is not None:
         for name, figure in dataclasses.asdict(config.pictures).items():
             problems[f"pictures.{name}"] = (figure >= 0, "0 or more")
+    if (config.places is None) == bool(config.vae.objects):
+        raise CheckpointError(f"{where}: places is {config.places}, expected one where there are objects, else none")
+    if config.places is not None:
+        low, high, apart = config.places.low, config.places.high, config.places.apart
+        bounds = len(low) == len(high) == size and all(a <= b for a, b in zip(low, high, strict=True))
+        problems["places.low"] = (bounds, f"{size} numbers, none above its one of places.high, {high}")
+        problems["places.apart"] = (0 <= apart <= LARGEST_LATENT, f"0 to {LARGEST_LATENT:g}")
+        most = max(map(abs, (*low, *high)), default=0.0)
+        problems["places.high"] = (most <= LARGEST_LATENT, f"numbers of at most {LARGEST_LATENT:g}, as in places.low")
     problems["vae.likelihood"] = (config.vae.likelihood in ("gaussian", "bernoulli"), "gaussian or bernoulli")
     for entry in ("vae", "policy") + ("scene",) * (config.scene is not None):
         file = getattr(config, entry).file
@@ -418,7 +440,7 @@ def check_robot(where: Path, camera: CameraEntry, action: ActionEntry, workspace
             raise CheckpointError(f"{where}: {name} is {str(value)[:200]}, expected {expected}")
 
 
-_LATER = frozenset({"likelihood", "scene", "pictures", "parent", "scene_size", "objects"})
+_LATER = frozenset({"likelihood", "scene", "pictures", "places", "parent", "scene_size", "objects"})
 """Fields that older checkpoints lack, with the values that applied then."""
 
 

@@ -105,8 +105,11 @@ def require_same_robot(name: str, config: CheckpointConfig, running: CheckpointC
     Raises:
         CheckpointError: If it is not; the text names each value and what it would have to be.
     """
-    different = [f"{value} is {new}, running is {old}" for value, new, old in robot_differences(config, running)]
+    differences = robot_differences(config, running)
+    if config.vae.objects != running.vae.objects:
+        differences.append(Difference("vae.objects", config.vae.objects, running.vae.objects))
+    different = [f"{value} is {new}, running is {old}" for value, new, old in differences]
     if different:
         raise CheckpointError(
-            f"checkpoint {name} is of another robot or camera: {'; '.join(different)}. Start the system anew with it"
+            f"checkpoint {name} is of another robot, camera or task: {'; '.join(different)}. Start the system anew with it"
         )

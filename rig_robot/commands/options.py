@@ -9,6 +9,8 @@ from typing import Annotated
 
 import tyro
 
+from rig_robot.common.package_files import locate
+
 # fmt: off
 Word = typing.Literal[
     "arm", "disarm", "stop", "reset", "park",
@@ -33,16 +35,44 @@ DEPRECATED = {
 """Words of earlier versions, which did not name the node, and what to say instead; they go with the next version."""
 
 
+EXAMPLES = 5
+"""Goal pictures that come with the package"""
+
+
 @dataclass(frozen=True)
 class GoalOptions:
-    """Send a picture to a running system as its goal."""
+    """Send a picture to a running system as its goal: a file, an example that comes with the package, or what the
+    camera sees now."""
 
-    picture: tyro.conf.Positional[Path]
+    picture: tyro.conf.Positional[Path | None] = None
     """PNG or JPEG file."""
+    example: int | None = None
+    """Number of an example: 1 to 5 are goals of the simulation (rig sim)."""
+    capture: bool = False
+    """Make the present view the goal."""
+    wait: bool = False
+    """Wait until the arm has arrived, and say how far off it is; the status is 1 where it does not arrive."""
     namespace: str = ""
     """ROS namespace of the robot."""
     timeout: float = 10.0
     """Time to wait for the system and its answer [s]."""
+    arrival: float = 30.0
+    """Time to wait for the arm's arrival [s]."""
+
+    def source(self) -> Path | None:
+        """Return the file to send; None: the present view.
+
+        Raises:
+            ValueError: If not exactly one goal is named, or there is no example of this number.
+        """
+        named = [self.picture is not None, self.example is not None, self.capture]
+        if sum(named) != 1:
+            raise ValueError("goal: name one of a PICTURE, --example NUMBER and --capture")
+        if self.example is not None:
+            if not 1 <= self.example <= EXAMPLES:
+                raise ValueError(f"example is {self.example}: must be 1 to {EXAMPLES}")
+            return locate(f"package://rig_robot/example_goals/goal_{self.example}.png")
+        return self.picture
 
 
 @dataclass(frozen=True)

@@ -69,14 +69,18 @@ class KeypointMaps:
 
     def __call__(self, pixels: Array) -> Array:
         """Return the soft maximum of each map, float32 [maps, pixels], of an image, float32 [S, S, 3] in [0, 1]."""
+        weights = self.heights(pixels)
+        np.exp(weights - weights.max(axis=1, keepdims=True), out=weights)
+        return weights / weights.sum(axis=1, keepdims=True)
+
+    def heights(self, pixels: Array) -> Array:
+        """Return the maps before their soft maximum, float32 [maps, pixels], of an image, float32 [S, S, 3]."""
         centred = pixels - pixels.mean(axis=(0, 1))
         x = centred / (np.sqrt(np.square(centred).mean()) + np.float32(CONTRAST_FLOOR))
         for convolution in self._convolutions[:-1]:
             x = np.maximum(convolution(x), 0)
         maps = self._smoothing @ self._convolutions[-1](x).transpose(2, 0, 1) @ self._smoothing.T
-        weights = maps.reshape(len(self._sharpness), -1) * self._sharpness
-        np.exp(weights - weights.max(axis=1, keepdims=True), out=weights)
-        return weights / weights.sum(axis=1, keepdims=True)
+        return maps.reshape(len(self._sharpness), -1) * self._sharpness
 
 
 def keypoint_shapes(outputs: int) -> Shapes:

@@ -30,6 +30,7 @@ from rig_robot.inference.convolutions import (
 )
 from rig_robot.inference.keypoint_network import KeypointNetwork, keypoint_shapes
 from rig_robot.inference.object_network import ObjectNetwork, object_shapes
+from rig_robot.inference.places import Places
 from rig_robot.inference.vae_architecture import KERNELS, LOG_VARIANCE_RANGE, sides
 
 
@@ -71,6 +72,8 @@ class Encoder:
         self._object = ObjectNetwork(tensors, size) if entry.objects else None
         self._reach = tensors.get("reach", np.ones(entry.latent_size, np.float32))  # only a split VAE has it
         self._image_shape = (size, size, 3)
+        places = self.config.places
+        self._places = None if places is None else Places.of(places, controllable)
         self._prior_mean = np.array(self.config.latent_prior.mean)
         self._prior_covariance = np.array(self.config.latent_prior.covariance)
 
@@ -123,7 +126,9 @@ class Encoder:
         return mean, np.clip(log_variance, *LOG_VARIANCE_RANGE)
 
     def imagine(self, rng: np.random.Generator) -> Array:
-        """Return an imagined goal, z ~ p(z) (RIG, Algorithm 1, line 4): float32 [L]."""
+        """Return an imagined goal, z ~ p(z) (RIG, Algorithm 1, line 4), or evenly where objects can be: float32 [L]."""
+        if self._places is not None:
+            return self._places.sample(rng, 1)[0]
         return rng.multivariate_normal(self._prior_mean, self._prior_covariance).astype(np.float32)
 
 

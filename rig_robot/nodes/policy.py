@@ -33,6 +33,7 @@ from rig_robot.messages.diagnostics import OK, WARN
 from rig_robot.nodes.policy_actions import ActionChooser
 from rig_robot.nodes.policy_episodes import Episodes
 from rig_robot.nodes.policy_goals import Goals
+from rig_robot.nodes.policy_progress import ProgressReporter
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
 from rig_robot.ros.rejection_log import RejectionLog
@@ -43,7 +44,7 @@ SWITCH_TIME = 2.0
 
 
 class PolicyNode(RigNode):
-    """`rig/latent`, `rig/goal/latent` -> `rig/policy/twist`, `rig/episode`."""
+    """`rig/latent`, `rig/goal/latent` -> `rig/policy/twist`, `rig/episode`, `rig/goal/progress`."""
 
     def __init__(self) -> None:
         super().__init__("policy")
@@ -82,6 +83,7 @@ class PolicyNode(RigNode):
         self._episodes = Episodes(self, self._running)
         self._goals = Goals(self, self._pairs, self._rejections, self._on_goal, self._on_goal_lost)
         self.subscribe(Image, "rig/latent", self._on_latent, OBSERVATION)
+        self._progress = ProgressReporter(self, self._pairs, self._goals)
         self._swaps = SwapFollower(
             self, directory.parent, self._running, _load, self._on_candidate, AnswerState.READY, "acts"
         )
@@ -106,7 +108,8 @@ class PolicyNode(RigNode):
             self._age = Arrival.of(stamp, self.now()).age
             if self._age > self._max_age:
                 raise ValueError(f"its frame is older than {self._max_age:g} s (max_age)")
-            action = self._chooser.choose(latent.from_message(message), episode.mode)
+            found = latent.from_message(message)
+            action = self._chooser.choose(found, episode.mode)
         except ValueError as error:
             self._rejections.reject(f"rig/latent: not acted on: {error}")
             return
@@ -118,6 +121,8 @@ class PolicyNode(RigNode):
         for axis, value in zip(self._axes, action.tolist(), strict=True):
             setattr(twist.twist.linear, axis, value * self._speed)
         self._twists.publish(twist)
+        if episode.mode == "reach":
+            self._progress.see(found)
         self._pacer.acted(stamp)
         self._rejections.accept()
         self._actions += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rig_robot.learning.planning.places import Places
+from rig_robot.inference.places import Places
 
 ASIDE = 1.0
 """Standard deviation of where a motion passes the object's middle [actions]: pushes turn it aside, too"""

@@ -18,7 +18,7 @@ from torch import nn
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.planning.contact_seeking import ContactSeeking
 from rig_robot.learning.planning.dynamics import Dynamics, DynamicsTrainer
-from rig_robot.learning.planning.places import Places
+from rig_robot.inference.places import Places
 from rig_robot.learning.planning.rollouts import WANDERING, Rollouts, imagine, moments
 from rig_robot.learning.planning.value_gradients import Moment, ValueGradients
 from rig_robot.learning.push_arguments import PushArgs

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rig_robot.learning.planning.dynamics import Dynamics
-from rig_robot.learning.planning.places import Places
+from rig_robot.inference.places import Places
 from rig_robot.learning.planning.value_gradients import Moment, ValueGradients
 from rig_robot.learning.rl.replay_buffer import ReplayBuffer
 

@@ -162,7 +162,8 @@ def push_config(
     assert isinstance(learner.representation, ObjectLatent)
     prior = Prior.fit(learner.replay.latents[: learner.replay.size])
     config = export.config(learner.representation, learner.args, *robot, prior, training, figures)
-    return dataclasses.replace(config, pictures=export.known_pictures(learner.representation, learner.replay))
+    pictures = export.known_pictures(learner.representation, learner.replay)
+    return dataclasses.replace(config, pictures=pictures, places=learner.places().entry())
 
 
 def _objects(env: gymnasium.Env) -> int:

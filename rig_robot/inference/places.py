@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rig_robot.checkpoints.checkpoint import PlacesEntry
+
 OUTLIERS = 0.5
 """Per cent of the places, at either end, that are taken for errors of measurement"""
+ATTEMPTS = 100
+"""of finding free places"""
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,28 @@ class Places:
         apart = float(np.percentile(_gaps(latents, axes), OUTLIERS)) if latents.shape[1] > axes else 0.0
         return cls(low, high, apart, axes)
 
+    @classmethod
+    def of(cls, entry: PlacesEntry, axes: int) -> Places:
+        """Return the places that a checkpoint holds; axes: numbers of a place."""
+        low, high = (np.array(corner, np.float32) for corner in (entry.low, entry.high))
+        return cls(low, high, entry.apart, axes)
+
+    def entry(self) -> PlacesEntry:
+        """Return the places as a checkpoint holds them."""
+        return PlacesEntry(tuple(map(float, self.low)), tuple(map(float, self.high)), self.apart)
+
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        """Return places of tool and objects, none in another: float32 [count, L]."""
+        """Return places of tool and objects, none in another: float32 [count, L].
+
+        Where there is no room for them, the last ones are too near to each other.
+        """
         found = np.empty((0, len(self.low)), np.float32)
-        while len(found) < count:
+        for attempt in range(ATTEMPTS):
             drawn = rng.uniform(self.low, self.high, (2 * count, len(self.low))).astype(np.float32)
             free = _gaps(drawn, self.axes) >= self.apart
-            found = np.concatenate((found, drawn[free]))
+            found = np.concatenate((found, drawn if attempt + 1 == ATTEMPTS else drawn[free]))
+            if len(found) >= count:
+                break
         return found[:count]
 
     def beside(self, rng: np.random.Generator, latents: np.ndarray, most: float) -> np.ndarray:
