@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import sys
 
 from rig_robot.common import interrupts
@@ -35,6 +34,7 @@ from rig_robot.commands.options import (
     WatchOptions,
 )
 from rig_robot.common.output_paths import os_error_text
+from rig_robot.common.ros_names import check_namespace
 from rig_robot.doctor.options import DoctorOptions
 from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Method, TrainArgs, preset
 from rig_robot.learning.experiments.compare import CompareArgs, compare
@@ -185,12 +185,10 @@ def _join_ros_domain(profile: str) -> None:
 
 def _check(command: Any) -> None:
     """Validate the options that several commands share: positive times and a ROS namespace."""
-    namespace = getattr(command, "namespace", "")
     for name in ("timeout", "arrival"):
         if not 0 < (seconds := getattr(command, name, 1.0)) < math.inf:
             raise ValueError(f"{name} is {seconds:g}: must be a number of seconds greater than 0")
-    if not re.fullmatch(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?/?", namespace, re.ASCII):
-        raise ValueError(f"namespace is {namespace!r}: must be names of letters, digits and _, with / between them")
+    check_namespace(getattr(command, "namespace", ""))
 
 
 def _environment(name: str, **arguments: Any) -> Any:

@@ -6,6 +6,8 @@ compares the two.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rig_robot.common.scene_names import SCENES
 from rig_robot.common.task_names import TASKS
 from rig_robot.common.yaml_schema import Key, number, numbers, text, texts, truth, whole
@@ -33,7 +35,7 @@ ARM: Keys = {
     "workspace_high": numbers(3),
     "table_height": number(),
     "collision_margin": number(0.0, 1.0),
-    "park": numbers(3),
+    "park": replace(numbers(3), unset=(0.0,)),  # which the node declares where there is none
     "tool_speed": number(positive=True),
     "tool_acceleration": number(positive=True),
     "turn_speed": number(positive=True),
