@@ -54,6 +54,7 @@ ARM: Keys = {
     "ramp": number(0.0, 10.0),
     "servo_timeout": number(0.01, 1.0),
     "realtime_priority": whole(0, 98),
+    "tool_frame": text(),
 } | _ALL
 """Parameters of the arm node, which are also what an arm preset may say."""
 
@@ -77,6 +78,8 @@ _PARAMETERS: dict[str, Keys] = {
         "crop": numbers(4),
         "size": whole(8, 512),
         "frame_id": text(),
+        "base_frame": text(),
+        "pose": replace(numbers(7), unset=(0.0,)),
         "width": whole(16, 8192),
         "height": whole(16, 8192),
         "fps": whole(1, 300),

@@ -101,7 +101,7 @@ def robot(options: RobotOptions) -> list[NodeSpec]:
     # The arm refuses twists in another frame than its own.
     frame = {name: arm[name] for name in ("base_frame",) if name in arm}
     nodes = [
-        node("camera", "rig_robot.nodes.camera", with_checkpoint, sends_frames=not takes_frames_from_a_driver),
+        node("camera", "rig_robot.nodes.camera", with_checkpoint | frame, sends_frames=not takes_frames_from_a_driver),
         node("encoder", "rig_robot.nodes.encoder", with_checkpoint),
         node("goal", "rig_robot.nodes.goal", with_checkpoint),
         node("policy", "rig_robot.nodes.policy", with_checkpoint | frame),

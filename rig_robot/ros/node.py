@@ -58,6 +58,8 @@ class RigNode(Node):
         self.outlive_starter = self.declare(
             "outlive_starter", False, "Go on when the process that started this node dies; otherwise it stops then."
         )
+        self.hardware_id = "none"
+        """What /diagnostics says of the hardware behind this node; none: it is software"""
         self._began = time.monotonic()
         self._duplicate_count = 0
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -245,7 +247,8 @@ class RigNode(Node):
         if self._qos_conflicts:
             level = max(level, WARN)
             values = values | {f"incompatible QoS on {topic}": why for topic, why in self._qos_conflicts.items()}
-        message = DiagnosticArray(status=[diagnostic(self.get_fully_qualified_name().lstrip("/"), level, text, values)])
+        name = self.get_fully_qualified_name().lstrip("/")
+        message = DiagnosticArray(status=[diagnostic(name, level, text, values, self.hardware_id)])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
