@@ -44,6 +44,8 @@ from rig_robot.ros.rejection_log import RejectionLog
 AXES = "xyz"
 LONGEST_BRAKING = 0.5
 """Longest time that the arm gets to brake to rest [s]."""
+RESTING = 0.1
+"""Between two ticks of an arm that is disarmed and at rest [s]: nothing is sent to it, its pose is published"""
 LEVELS = {
     ArmState.DISARMED: WARN,
     ArmState.WAITING: OK,
@@ -104,7 +106,7 @@ class ArmNode(RigNode):
         self._stopped_by: set[str] = set()
         self.every(LOOK_EVERY, EstopTopic(self, "rig/estop", self._on_estop, self._log_stop).look)
         self._create_services()
-        self.every(self._period, self._tick)
+        self._timer = self.every(self._period, self._tick)
         self.every(0.5, self._publish_status)
         self._publish_status()
 
@@ -223,6 +225,7 @@ class ArmNode(RigNode):
             response.success, response.message = True, self._supervisor.state.value
         except Refused as refusal:
             response.success, response.message = False, str(refusal)
+        self._keep_pace()
         self._publish_status()
         return response
 
@@ -243,6 +246,14 @@ class ArmNode(RigNode):
         measured, self._measured = self._measured, None
         if measured is not None:
             self._publish_pose(*measured)
+        self._keep_pace()
+
+    def _keep_pace(self) -> None:
+        """Tick at the command rate, but seldom while the arm is disarmed and at rest; arming wakes it at once."""
+        period = max(self._period, RESTING) if self._supervisor.at_rest else self._period
+        if round(1e9 * period) != self._timer.timer_period_ns:
+            self._timer.timer_period_ns = round(1e9 * period)
+            self._timer.reset()  # or the tick that is due would still come after the old period
 
     def _send(self, command: Command | None) -> None:
         if command is not None:
