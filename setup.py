@@ -77,11 +77,13 @@ setup(
         "ros": ["ros-rclpy[fastrtps]", "ros-common-interfaces"],
         "realsense": ["pyrealsense2>=2.56.4"],
         "scale": ["ray"],
+        "lerobot": ["pyarrow"],
         "dev": [
             "hypothesis",
             "lxml",
             "mypy",
             "psutil",
+            "pyarrow",
             "pytest<9.1",
             "pytest-xdist",
             "ruff",

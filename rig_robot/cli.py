@@ -29,6 +29,7 @@ from rig_robot.commands.options import (
     DEPRECATED,
     BagsOptions,
     CheckpointsOptions,
+    ExportOptions,
     GoalOptions,
     TellOptions,
     WatchOptions,
@@ -50,7 +51,7 @@ def main() -> None:
         | Annotated[GoalOptions, tyro.conf.subcommand("goal")]
         | Annotated[TellOptions, tyro.conf.subcommand("tell")]
         | Annotated[WatchOptions, tyro.conf.subcommand("watch")]
-        | Annotated[BagsOptions, tyro.conf.subcommand("bags")]
+        | _bags_command(sys.argv[1:])
         | Annotated[CheckpointsOptions, tyro.conf.subcommand("checkpoints")]
         | _train_command(sys.argv[1:])
         | Annotated[ExploreArgs, tyro.conf.subcommand("explore")]
@@ -79,6 +80,12 @@ def _train_command(arguments: list[str]) -> Any:
     named = [method for method in _given("--method", arguments) if method in METHODS]
     default = preset(typing.cast(Method, named[-1] if named else "rig"), out=tyro.MISSING)
     return Annotated[TrainArgs, tyro.conf.subcommand("train", default=default)]
+
+
+def _bags_command(arguments: list[str]) -> Any:
+    """Return what `rig bags` is: the list of a folder's episodes or, with `export` and more after it, their export."""
+    kind = ExportOptions if arguments[:2] == ["bags", "export"] and len(arguments) > 2 else BagsOptions
+    return Annotated[kind, tyro.conf.subcommand("bags")]
 
 
 def _given(option: str, arguments: list[str]) -> list[str]:
@@ -216,6 +223,13 @@ def _bags(options: BagsOptions) -> int:
     return run(options)
 
 
+def _export(options: ExportOptions) -> int:
+    from rig_robot.commands.export_bags import run
+
+    with interrupts.orderly("rig bags export: stopped; no dataset was written, the same command starts again"):
+        return run(options)
+
+
 def _checkpoints(options: CheckpointsOptions) -> int:
     interrupts.end_at_once("rig checkpoints: stopped")
     if options.switch:
@@ -275,6 +289,7 @@ _COMMANDS: dict[type, Callable[[Any], int]] = {
     TellOptions: _tell,
     WatchOptions: _watch,
     BagsOptions: _bags,
+    ExportOptions: _export,
     CheckpointsOptions: _checkpoints,
     TrainArgs: _train,
     PushArgs: _train_push,

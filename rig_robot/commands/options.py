@@ -128,7 +128,23 @@ class CheckpointsOptions:
 
 @dataclass(frozen=True)
 class BagsOptions:
-    """List recorded episodes, and name those that cannot be used, with the reason."""
+    """List recorded episodes, and name those that cannot be used, with the reason. `rig bags export DIR --out DATASET`
+    writes them as a dataset for other programs."""
 
     directory: tyro.conf.Positional[Path]
     """Folder of episodes (of a practice: DATA/episodes)."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Write recorded episodes as a dataset for other programs. Each run of steps without a gap becomes an episode, with
+    the camera's and the goal's picture, the tool's position and the action as a velocity."""
+
+    action: tyro.conf.Positional[typing.Literal["export"]]
+    """What to do."""
+    directory: tyro.conf.Positional[Path]
+    """Folder of episodes (of a practice: DATA/episodes)."""
+    out: Path
+    """New directory for the dataset."""
+    to: typing.Literal["lerobot"] = "lerobot"
+    """Format. lerobot: a LeRobotDataset v3.0; it needs pyarrow (pip install '.[lerobot]')."""
