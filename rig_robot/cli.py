@@ -32,6 +32,7 @@ from rig_robot.commands.options import (
     ExportOptions,
     GoalOptions,
     TellOptions,
+    ViewOptions,
     WatchOptions,
 )
 from rig_robot.common.output_paths import os_error_text
@@ -53,6 +54,7 @@ def main() -> None:
         | Annotated[WatchOptions, tyro.conf.subcommand("watch")]
         | _bags_command(sys.argv[1:])
         | Annotated[CheckpointsOptions, tyro.conf.subcommand("checkpoints")]
+        | Annotated[ViewOptions, tyro.conf.subcommand("view")]
         | _train_command(sys.argv[1:])
         | Annotated[ExploreArgs, tyro.conf.subcommand("explore")]
         | Annotated[CompareArgs, tyro.conf.subcommand("compare")]
@@ -223,6 +225,15 @@ def _bags(options: BagsOptions) -> int:
     return run(options)
 
 
+def _view(options: ViewOptions) -> int:
+    interrupts.end_at_once("rig view: stopped")
+    if options.topic:
+        _join_ros_domain("camera")
+    from rig_robot.commands.view import run
+
+    return run(options)
+
+
 def _export(options: ExportOptions) -> int:
     from rig_robot.commands.export_bags import run
 
@@ -290,6 +301,7 @@ _COMMANDS: dict[type, Callable[[Any], int]] = {
     WatchOptions: _watch,
     BagsOptions: _bags,
     ExportOptions: _export,
+    ViewOptions: _view,
     CheckpointsOptions: _checkpoints,
     TrainArgs: _train,
     PushArgs: _train_push,

@@ -148,3 +148,24 @@ class ExportOptions:
     """New directory for the dataset."""
     to: typing.Literal["lerobot"] = "lerobot"
     """Format. lerobot: a LeRobotDataset v3.0; it needs pyarrow (pip install '.[lerobot]')."""
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Compare what a camera sees with what it saw: has it moved, turned, or has the light changed? The exit status is 1
+    where the view has changed. It needs no robot, and without --topic no ROS."""
+
+    source: tyro.conf.Positional[Path | None] = None
+    """Pictures of today: a PNG or JPEG, a folder of them, a video or a bag."""
+    topic: str = ""
+    """Camera topic to listen to instead; NAME/compressed: compressed pictures."""
+    reference: Path | None = None
+    """Pictures of before, of the same kinds: several, with whatever moves in several places."""
+    checkpoint: str = ""
+    """Compare with what this checkpoint's camera saw instead: a directory, a root, or package://NAME/PATH."""
+    picture: Path | None = None
+    """File for a picture of both views and their difference."""
+    namespace: str = ""
+    """ROS namespace of the topic."""
+    timeout: float = 10.0
+    """Longest time to listen to the topic [s]."""
