@@ -1,5 +1,6 @@
 """Packaging of rig_robot: an ament_python package that is also an ordinary pip package."""
 
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -21,6 +22,10 @@ NODES = {
     "sim_practice": "rig_sim.practice_node:main",
     "sim_window": "rig_sim.window_node:main",
 }
+
+# colcon and bloom run `setup.py install` or `develop`, and setup.cfg has the scripts put into lib/rig_robot, where
+# `ros2 run rig_robot camera` looks. pip makes a wheel instead, whose scripts go onto everybody's PATH.
+PREFIX = "" if {"install", "develop"} & set(sys.argv) else "rig-"
 
 
 def files(pattern: str) -> list[str]:
@@ -44,7 +49,7 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
         (f"share/{PACKAGE}/launch", files("launch/*.launch.py")),
-        (f"share/{PACKAGE}/config", files("config/*.yaml")),
+        (f"share/{PACKAGE}/config", [*files("config/*.yaml"), *files("config/*.json"), *files("config/*.rviz")]),
         (f"share/{PACKAGE}/config/arms", files("config/arms/*")),
         (f"share/{PACKAGE}/config/dds", files("config/dds/*.xml")),
         (f"share/{PACKAGE}/policies", files("policies/*.xml")),
@@ -72,12 +77,14 @@ setup(
         "ros": ["ros-rclpy[fastrtps]", "ros-common-interfaces"],
         "realsense": ["pyrealsense2>=2.56.4"],
         "scale": ["ray"],
+        "lerobot": ["pyarrow"],
         "dev": [
             "hypothesis",
             "lxml",
             "mkdocs-material",
             "mypy",
             "psutil",
+            "pyarrow",
             "pytest<9.1",
             "pytest-xdist",
             "ruff",
@@ -88,7 +95,10 @@ setup(
         ],
     },
     entry_points={
-        "console_scripts": ["rig = rig_robot.cli:main", *(f"{name} = {target}" for name, target in NODES.items())]
+        "console_scripts": [
+            "rig = rig_robot.cli:main",
+            *(f"{PREFIX}{name} = {target}" for name, target in NODES.items()),
+        ]
     },
     zip_safe=False,
 )

@@ -19,7 +19,8 @@ from rig_robot.arm.commands import Vector
 from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, Margin
 from rig_robot.arm.limits import Limits
 from rig_robot.arm.safety import SafetyFilter
-from rig_robot.bringup.systems import NODES, read_parameters
+from rig_robot.bringup.parameter_files import read_parameters
+from rig_robot.bringup.systems import NODES
 from rig_robot.common.package_files import share
 from rig_sim.robot import SimulatedRobot
 from rig_sim.trajectory import Point

@@ -116,7 +116,7 @@ class Soak:
         self.files = node.create_publisher(CompressedImage, "rig/goal/image_in/compressed", COMMAND)
         self.joints = node.create_publisher(JointState, "joint_states", COMMAND)
         self.estop = node.create_publisher(Bool, "rig/estop", COMMAND)
-        self.arm = node.create_client(SetBool, "arm/arm")
+        self.arm = node.create_client(SetBool, "arm/set_armed")
         self.clear = node.create_client(Trigger, "goal/clear")
         self._pictures = [self.operator.draw(self._place()) for _ in range(40)]
         self.lives: dict[int, Life] = {}

@@ -31,8 +31,13 @@ Every node also takes `outlive_starter` (false): go on when the process that sta
 
 SHARED = "rig_robot.ros.node"
 MODULES: dict[str, tuple[str, ...]] = {
-    "arm": ("rig_robot.nodes.arm", "rig_robot.ros.arm_parameters", "rig_robot.ros.realtime_priority"),
-    "camera": ("rig_robot.nodes.camera",),
+    "arm": (
+        "rig_robot.nodes.arm",
+        "rig_robot.nodes.arm_view",
+        "rig_robot.ros.arm_parameters",
+        "rig_robot.ros.realtime_priority",
+    ),
+    "camera": ("rig_robot.nodes.camera", "rig_robot.nodes.camera_mount"),
     "encoder": ("rig_robot.nodes.encoder",),
     "goal": ("rig_robot.nodes.goal",),
     "policy": ("rig_robot.nodes.policy", "rig_robot.nodes.policy_actions", "rig_robot.nodes.policy_progress"),

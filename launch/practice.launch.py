@@ -1,26 +1,23 @@
 """Let a robot practise: `ros2 launch rig_robot practice.launch.py`; with `robot:=my_robot.yaml` a real one."""
 
-from launch import LaunchDescription
-from rig_robot.bringup.options import RobotOptions, SimOptions
-from rig_robot.bringup.ros2_launch import Arguments, System, description, options, path, real, simulated
+import dataclasses
 
-ARGUMENTS: Arguments = {
-    "robot": ("", "Your robot's configuration, an edited copy of config/robot.yaml; the simulation if empty."),
-    "data": (
-        "practice",
-        "Directory for checkpoints, episodes and training state; practice continues from what is there.",
-    ),
-    "checkpoint": ("", "Checkpoint to start from; if empty, the robot learns from scratch."),
-    "namespace": ("", "ROS namespace of all nodes."),
-    "train": ("true", "Train on the robot's computer; false where the trainer node runs on another one."),
-    "steps": ("0", "In simulation: robot steps of practice, after which goals are shown; 0: practise until Ctrl-C."),
-    "goals": ("30", "In simulation: number of random goal images to show at the end."),
-    "axes": ("xy", "In simulation, where no checkpoint says it: axes that the tool moves along, xy or xyz."),
-    "scene": (
-        "plain",
-        "In simulation: scene around the arm, plain, cluttered, colours, lab or shifted (docs/simulation.md).",
-    ),
-    "json": ("", "In simulation: JSON file for the results, written at the end."),
+from launch import LaunchDescription
+from rig_robot.bringup.launch_arguments import Argument, arguments, read
+from rig_robot.bringup.options import RobotOptions, SimOptions
+from rig_robot.bringup.ros2_launch import System, description, real, simulated
+
+_ROBOT = arguments(RobotOptions)
+_SIMULATION = arguments(SimOptions, goals="30")
+_ONLY_SIMULATED = ("steps", "goals", "axes", "scene", "json")
+
+ARGUMENTS = {
+    "robot": Argument("robot", "Your robot's configuration, an edited copy of config/robot.yaml; empty: simulation."),
+    **{name: _ROBOT[name] for name in _ROBOT if name not in ("config", "practice", "record")},
+    **{
+        name: dataclasses.replace(_SIMULATION[name], text=f"In simulation: {_SIMULATION[name].text}")
+        for name in _ONLY_SIMULATED
+    },
 }
 
 
@@ -30,7 +27,6 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _system(given: dict[str, str], environment: dict[str, str]) -> System:
-    configuration = path(given["robot"])
-    if configuration is None:
-        return simulated(options(SimOptions, given, practice=True), environment)
-    return real(options(RobotOptions, given, config=configuration, practice=True), environment)
+    if not given["robot"]:
+        return simulated(read(SimOptions, given, practice=True), environment)
+    return real(read(RobotOptions, given | {"config": given["robot"]}, practice=True), environment)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import sys
 
 from rig_robot.common import interrupts
@@ -31,8 +30,10 @@ if TYPE_CHECKING:
     from rig_robot.commands.options import (
         BagsOptions,
         CheckpointsOptions,
+        ExportOptions,
         GoalOptions,
         TellOptions,
+        ViewOptions,
         WatchOptions,
     )
     from rig_robot.doctor.options import DoctorOptions
@@ -83,7 +84,8 @@ def _parse(arguments: list[str]) -> tuple[str, Any]:
 def _options(name: str, arguments: list[str]) -> tuple[Any, dict[str, Any]]:
     """Return the type of a command's options, as tyro reads it, and its description and defaults where there are any.
 
-    The arguments of `rig train` depend on the value of --task in `arguments`, their defaults on --method.
+    The arguments of `rig train` depend on the value of --task in `arguments`, their defaults on --method; those of `rig
+    bags` on whether episodes are to be listed or, with `export` and more after it, exported.
     """
     command = _COMMANDS[name]
     module, _, kind = command.options.partition(":")
@@ -91,6 +93,10 @@ def _options(name: str, arguments: list[str]) -> tuple[Any, dict[str, Any]]:
     more: dict[str, Any] = {"description": command.about} if command.about else {}
     if name == "eval":
         options = Annotated[options, tyro.conf.PositionalRequiredArgs]
+    elif name == "bags" and arguments[:2] == ["bags", "export"] and len(arguments) > 2:
+        from rig_robot.commands.options import ExportOptions
+
+        options = ExportOptions
     elif name == "train" and any(task != "reach" for task in _given("--task", arguments)):
         from rig_robot.learning.push_arguments import PushArgs
 
@@ -209,12 +215,12 @@ def _join_ros_domain(profile: str) -> None:
 
 def _check(command: Any) -> None:
     """Validate the options that several commands share: positive times and a ROS namespace."""
-    namespace = getattr(command, "namespace", "")
+    from rig_robot.common.ros_names import check_namespace
+
     for name in ("timeout", "arrival"):
         if not 0 < (seconds := getattr(command, name, 1.0)) < math.inf:
             raise ValueError(f"{name} is {seconds:g}: must be a number of seconds greater than 0")
-    if not re.fullmatch(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*)?/?", namespace, re.ASCII):
-        raise ValueError(f"namespace is {namespace!r}: must be names of letters, digits and _, with / between them")
+    check_namespace(getattr(command, "namespace", ""))
 
 
 def _environment(name: str, **arguments: Any) -> Any:
@@ -237,11 +243,28 @@ def _environment(name: str, **arguments: Any) -> Any:
         raise ValueError(f"env is {name!r}, which shows no goals as pictures ({ours} do): {why}") from None
 
 
-def _bags(options: BagsOptions) -> int:
+def _bags(options: BagsOptions | ExportOptions) -> int:
     interrupts.end_at_once("rig bags: stopped")
     from rig_robot.commands.bags import run
+    from rig_robot.commands.options import ExportOptions
+
+    return _export(options) if isinstance(options, ExportOptions) else run(options)
+
+
+def _view(options: ViewOptions) -> int:
+    interrupts.end_at_once("rig view: stopped")
+    if options.topic:
+        _join_ros_domain("camera")
+    from rig_robot.commands.view import run
 
     return run(options)
+
+
+def _export(options: ExportOptions) -> int:
+    from rig_robot.commands.export_bags import run
+
+    with interrupts.orderly("rig bags export: stopped; no dataset was written, the same command starts again"):
+        return run(options)
 
 
 def _checkpoints(options: CheckpointsOptions) -> int:
@@ -331,6 +354,7 @@ _COMMANDS = {
     "watch": _Command("commands.options:WatchOptions", _watch),
     "bags": _Command("commands.options:BagsOptions", _bags),
     "checkpoints": _Command("commands.options:CheckpointsOptions", _checkpoints),
+    "view": _Command("commands.options:ViewOptions", _view),
     "train": _Command("learning.arguments:TrainArgs", _train),
     "explore": _Command("learning.arguments:ExploreArgs", _explore),
     "compare": _Command("learning.experiments.compare:CompareArgs", _compare),

@@ -28,6 +28,7 @@ from rig_robot.common.package_files import locate
 from rig_robot.common.scene_names import SCENES
 from rig_robot.learning.training.metrics import sentence, summary
 from rig_robot.messages.images import rgb_to_image
+from rig_robot.messages.transforms import CAMERA_FRAME
 from rig_robot.ros.node import run
 from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
 from rig_robot.vision.image_decoding import from_raw
@@ -93,7 +94,7 @@ class GoalsNode(ProcedureNode):
         self.subscribe(DiagnosticStatus, "rig/arm/status", self._take_arm_status, LATCHED)
         if self._images is not None:
             self.subscribe(Image, "camera/image_raw", self._take_view, OBSERVATION)
-        self._arm: Client = self.create_client(SetBool, "arm/arm")
+        self._arm: Client = self.create_client(SetBool, "arm/set_armed")
         self._policy: Client = self.create_client(SetParameters, "policy/set_parameters")
 
         self._seconds: list[float] = []
@@ -140,7 +141,7 @@ class GoalsNode(ProcedureNode):
 
     def _send_goal(self, picture: np.ndarray) -> None:
         self._sent = time.monotonic()
-        self._goal_images.publish(rgb_to_image(picture, self.get_clock().now().to_msg(), "camera"))
+        self._goal_images.publish(rgb_to_image(picture, self.get_clock().now().to_msg(), CAMERA_FRAME))
 
     def _make_ready(self, mode: Mode) -> Procedure[None]:
         """Arm the arm and set the policy's mode, also after a restart of either, since both begin idle."""

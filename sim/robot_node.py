@@ -19,8 +19,10 @@ from rig_robot.common.scene_names import SCENES
 from rig_robot.common.task_names import TASKS
 from rig_robot.messages.diagnostics import WARN
 from rig_robot.messages.images import rgb_to_image
+from rig_robot.messages.transforms import CAMERA_FRAME, transform
 from rig_robot.ros.node import BadParameter, RigNode, run
 from rig_robot.ros.qos import COMMAND, OBSERVATION
+from rig_robot.ros.transforms import Transforms, available
 from rig_sim.push_world import PUCK_AREA, TOOL_HIGH, TOOL_LOW, PushWorld, beside
 from rig_sim.robot import SimulatedRobot
 from rig_sim.scenes import Scenery
@@ -35,6 +37,7 @@ from rig_sim.world import (
     WORKSPACE_LOW,
     Camera,
     World,
+    optical_pose,
 )
 
 STATE_PERIOD = 0.01
@@ -199,6 +202,9 @@ class RobotNode(RigNode):
         camera = Camera(model, self._width, self._height, self._view)
         shown = mujoco.MjData(model)
         info = self._describe(model)
+        if available():
+            where = optical_pose(model, self._view)
+            Transforms(self, static=True).send(transform("base", CAMERA_FRAME, self.get_clock().now().to_msg(), *where))
         begin, frames = time.monotonic(), 0
         while not self._stopping.is_set():
             frames += 1
@@ -216,7 +222,7 @@ class RobotNode(RigNode):
                 camera.upload_textures()
             mujoco.mj_kinematics(model, shown)
             mujoco.mj_camlight(model, shown)
-            image = rgb_to_image(camera.render(shown, sensor), stamp, "camera")
+            image = rgb_to_image(camera.render(shown, sensor), stamp, CAMERA_FRAME)
             info.header = image.header
             reference = TimeReference(header=image.header, source="publish")
             with self._lock:

@@ -48,6 +48,18 @@ def kinematics() -> Kinematics:
     return Kinematics(ROBOT, JOINTS, "tool", rest=HOME)
 
 
+def optical_pose(model: mujoco.MjModel, name: str) -> tuple[Vector, Vector]:
+    """Return where a fixed camera's optical frame is (z into the picture, x to its right, y down).
+
+    Returns:
+        position [3] m and quaternion [4] w x y z, base frame.
+    """
+    turn = np.empty(4)
+    # MuJoCo's cameras look along -z, with y up.
+    mujoco.mju_mulQuat(turn, model.camera(name).quat, np.array([0.0, 1.0, 0.0, 0.0]))
+    return model.camera(name).pos.copy(), turn
+
+
 class CannotDraw(OSError):
     """OpenGL does not work in this environment; the text says with what it was tried, and what to do."""
 

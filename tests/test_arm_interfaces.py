@@ -61,7 +61,7 @@ class Arm:
 
     def arm(self) -> None:
         def armed() -> bool:
-            return self.listener.call(SetBool, "arm/arm", SetBool.Request(data=True)).success
+            return self.listener.call(SetBool, "arm/set_armed", SetBool.Request(data=True)).success
 
         self.listener.until(armed, "the arm is armed")
 

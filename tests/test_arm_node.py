@@ -14,7 +14,8 @@ from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
-from rig_robot.bringup.systems import NODES, read_parameters
+from rig_robot.bringup.parameter_files import read_parameters
+from rig_robot.bringup.systems import NODES
 from rig_robot.common.package_files import share
 from rig_robot.ros.qos import COMMAND, LATCHED, STATE
 from rig_sim.world import FIXED_HEIGHT, JOINTS, SPEED_LIMITS, WORKSPACE_HIGH, WORKSPACE_LOW, kinematics
@@ -39,11 +40,11 @@ class Bench:
 
     def arm(self) -> None:
         self.call(Trigger, "arm/reset_estop")
-        armed = self.call(SetBool, "arm/arm", SetBool.Request(data=True))
+        armed = self.call(SetBool, "arm/set_armed", SetBool.Request(data=True))
         assert armed.success, armed.message
 
     def disarm(self) -> None:
-        self.call(SetBool, "arm/arm", SetBool.Request(data=False))
+        self.call(SetBool, "arm/set_armed", SetBool.Request(data=False))
 
     def call(self, kind: type, service: str, request: object = None) -> object:
         return self.listener.call(kind, service, request)
@@ -249,7 +250,7 @@ def test_the_emergency_stop_stops_latches_and_leaves_the_arm_disarmed(armed: Ben
     armed.estop.publish(Bool(data=False))
     armed.listener.spin(0.2)
     assert armed.state() == "estopped", "False must be ignored"
-    refused = armed.call(SetBool, "arm/arm", SetBool.Request(data=True))
+    refused = armed.call(SetBool, "arm/set_armed", SetBool.Request(data=True))
     assert not refused.success and "reset" in refused.message
     assert armed.call(Trigger, "arm/reset_estop").success
     assert armed.moved_by(0.5, 0.2, 0.0) < 1e-3 and armed.state() == "disarmed"

@@ -261,7 +261,7 @@ def test_the_arm_node_moves_the_arm_of_the_preset_as_it_is_told(name: str, liste
         states.publish(message)
 
     def armed() -> bool:
-        return listener.call(SetBool, "lab/arm/arm", SetBool.Request(data=True)).success
+        return listener.call(SetBool, "lab/arm/set_armed", SetBool.Request(data=True)).success
 
     with node_process("rig_robot.nodes.arm", preset | {"ramp": 0.1}, {"__ns": "/lab"}):
         listener.node.create_timer(0.01, tell)

@@ -177,7 +177,7 @@ def test_a_driver_that_describes_an_arm_on_a_stand_gets_twists_and_gives_poses_i
         states.publish(message)
 
     def armed() -> bool:
-        return listener.call(SetBool, "arm/arm", SetBool.Request(data=True)).success
+        return listener.call(SetBool, "arm/set_armed", SetBool.Request(data=True)).success
 
     parameters = UR5E | {"description": "topic", "collision_margin": 0.0, "ramp": 0.1}
     with node_process("rig_robot.nodes.arm", parameters):

@@ -1,6 +1,5 @@
 """What `rig sim` and `ros2 launch` start is the same system, described once."""
 
-import dataclasses
 import importlib.util
 import json
 import os
@@ -166,7 +165,7 @@ def executable_of(module: str) -> str:
     from importlib.metadata import entry_points
 
     scripts = {script.value: script.name for script in entry_points(group="console_scripts")}
-    return scripts[f"{module}:main"]
+    return scripts[f"{module}:main"].removeprefix("rig-")
 
 
 @pytest.mark.parametrize(
@@ -177,6 +176,7 @@ def executable_of(module: str) -> str:
         ({"goals": "-1"}, {"goals": -1}),
         ({"images": "out", "json": "f"}, {"images": Path("out"), "json": Path("f")}),
         ({"record": "bags"}, {"record": Path("bags")}),
+        ({"use_sim_time": "true", "log_level": "debug"}, {"use_sim_time": True, "log_level": "debug"}),
     ],
 )
 def test_launch_and_runner_start_the_same_nodes(
@@ -285,17 +285,36 @@ def test_launch_and_runner_start_the_same_robot(
     assert told == robot_notice(specs, os.environ)
 
 
-@pytest.mark.parametrize(("system", "options"), [("sim", SimOptions), ("robot", RobotOptions)])
-def test_every_argument_of_the_command_is_one_of_the_launch_file(recorded_launch, system: str, options: type) -> None:
-    arguments = load_launch_file(system).ARGUMENTS
-    fields = dataclasses.fields(options)
-    assert set(arguments) == {field.name for field in fields}
-    required = {field.name for field in fields if field.default is dataclasses.MISSING}
-    assert {name for name, (default, _) in arguments.items() if default is None} == required
-    defaults = {field.name: field.default for field in fields if field.name not in required}
-    texts = {name: arguments[name][0] or "" for name in arguments}
-    made = sys.modules["rig_robot.bringup.ros2_launch"].options(options, texts)
-    assert {name: getattr(made, name) for name in defaults} == defaults
+@pytest.mark.parametrize(
+    ("system", "given", "said"),
+    [
+        ("sim", {"goals": "abc"}, r"^goals:=abc: goals must be a whole number$"),
+        ("sim", {"headless": "perhaps"}, r"^headless:=perhaps: headless must be true or false$"),
+        ("sim", {"steps": "3"}, r"only a practice has an end \(practice:=true\)$"),
+        ("practice", {"goals": "2.5"}, r"^goals:=2\.5: goals must be a whole number$"),
+        (
+            "robot",
+            {"config": "my.yaml"},
+            r"name one \(checkpoint:=\), or let the robot learn its own \(practice:=true\)$",
+        ),
+    ],
+)
+def test_a_launch_file_s_error_names_the_argument_as_one_gives_it(
+    recorded_launch, checkpoint: Path, system: str, given: dict, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        launched(system, **({"checkpoint": str(checkpoint)} if system == "sim" else {}), **given)
+
+
+@pytest.mark.parametrize("system", ["sim", "robot", "practice"])
+def test_a_launch_file_declares_the_choices_of_its_arguments(recorded_launch, system: str) -> None:
+    *declared, _ = load_launch_file(system).generate_launch_description().args[0]
+    choices = {entity.args[0]: entity.kwargs["choices"] for entity in declared}
+    assert choices["log_level"] == ["debug", "info", "warn", "error", "fatal"] and choices["namespace"] is None
+    assert {"params_file", "use_sim_time"} <= set(choices)
+    for entity in declared:
+        default = entity.kwargs["default_value"]
+        assert entity.kwargs["choices"] is None or default in entity.kwargs["choices"], entity.args[0]
 
 
 def test_launch_ends_with_an_error_when_a_vital_node_has_and_well_when_the_work_is_done(

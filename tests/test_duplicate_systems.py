@@ -60,12 +60,12 @@ def test_a_second_arm_node_of_the_same_name_disarms_the_arm_and_prevents_arming(
     bench.arm()
     other = Node("arm", context=bench.listener.node.context)  # known by discovery only, as one on another machine
     bench.listener.until(lambda: bench.state() == "disarmed", "the arm has seen its namesake and is disarmed", 10.0)
-    refused = bench.call(SetBool, "arm/arm", SetBool.Request(data=True))
+    refused = bench.call(SetBool, "arm/set_armed", SetBool.Request(data=True))
     assert not refused.success and "another node is named /arm" in refused.message
     assert "namespace" in refused.message and "ROS_DOMAIN_ID" in refused.message
     other.destroy_node()
     bench.listener.until(
-        lambda: bench.call(SetBool, "arm/arm", SetBool.Request(data=True)).success, "the arm is alone again"
+        lambda: bench.call(SetBool, "arm/set_armed", SetBool.Request(data=True)).success, "the arm is alone again"
     )
 
 
@@ -77,7 +77,7 @@ def test_a_second_arm_node_ends_by_itself_and_says_why(bench: Bench) -> None:
 
 def test_twists_of_two_publishers_in_turn_disarm_the_arm(bench: Bench) -> None:
     bench.listener.until(
-        lambda: bench.call(SetBool, "arm/arm", SetBool.Request(data=True)).success, "the arm is alone again"
+        lambda: bench.call(SetBool, "arm/set_armed", SetBool.Request(data=True)).success, "the arm is alone again"
     )
     bench.drive(0.3, 0.0, 0.0)
     first, bench.twists = bench.twists, bench.listener.node.create_publisher(TwistStamped, "rig/policy/twist", COMMAND)
@@ -88,7 +88,7 @@ def test_twists_of_two_publishers_in_turn_disarm_the_arm(bench: Bench) -> None:
     second, bench.twists = bench.twists, first
     bench.drive(0.1, 0.0, 0.0)
     bench.listener.until(lambda: bench.state() == "disarmed", "the mixture is noticed", 20.0)
-    refused = bench.call(SetBool, "arm/arm", SetBool.Request(data=True))
+    refused = bench.call(SetBool, "arm/set_armed", SetBool.Request(data=True))
     assert not refused.success and "two publishers" in refused.message and "/bench" in refused.message
     bench.listener.node.destroy_publisher(second)
 

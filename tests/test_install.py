@@ -51,7 +51,7 @@ def test_colcon_puts_scripts_launch_files_and_index_where_ros2_looks(checkout: P
     assert (prefix / "share/ament_index/resource_index/packages/rig_robot").is_file()
     for name in ("sim", "robot", "practice"):
         assert (prefix / f"share/rig_robot/launch/{name}.launch.py").is_file()
-    for file in ("config/dds/camera.xml", "config/robot.yaml", "policies/rig_robot.policy.xml"):
+    for file in ("config/dds/camera.xml", "config/robot.yaml", "config/rig.rviz", "policies/rig_robot.policy.xml"):
         assert (prefix / "share/rig_robot" / file).is_file()
     for file in ("ur5e.yaml", "ur5e.urdf"):
         assert (prefix / "share/rig_robot/config/arms" / file).is_file()
@@ -105,4 +105,5 @@ def test_pip_installs_all_that_runs(checkout: Path, tmp_path: Path) -> None:
         check=True,
     ).stdout
     assert found.count(str(target)) == 3 and found.endswith(" 7\n"), found
-    assert {file.name for file in (target / "bin").iterdir()} >= EXECUTABLES
+    prefixed = {name if name == "rig" else f"rig-{name}" for name in EXECUTABLES}
+    assert {file.name for file in (target / "bin").iterdir()} == prefixed, "camera, goal and arm are others' names, too"

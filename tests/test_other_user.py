@@ -33,7 +33,7 @@ node = rclpy.create_node("arm")
 def serve(request, response):
     response.success, response.message = True, "it is done"
     return response
-node.create_service(SetBool, "arm/arm", serve)
+node.create_service(SetBool, "arm/set_armed", serve)
 print("there", flush=True)
 rclpy.spin(node)
 """

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -89,3 +90,23 @@ def test_the_maintainer_is_the_same_everywhere_and_no_placeholder() -> None:
     maintainer = xml.parse(ROOT / "package.xml").getroot().find("maintainer")
     assert maintainer is not None and (maintainer.text, maintainer.get("email")) == said
     assert not re.search(r"@example\.(com|org|net)$", said[1])
+
+
+def test_whoever_cites_it_cites_the_version_and_licence_that_there_are() -> None:
+    said = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    arguments = setup_arguments()
+    assert said["cff-version"] == "1.2.0" and said["type"] == "software"
+    assert said["license"] == ast.literal_eval(arguments["license"])
+    version = xml.parse(ROOT / "package.xml").getroot().findtext("version")
+    assert said["version"] == ast.literal_eval(arguments["version"]) == version
+    (paper,) = said["references"]
+    assert [author["family-names"] for author in paper["authors"]][:2] == ["Nair", "Pong"] and paper["year"] == 2018
+
+
+def test_the_container_has_what_the_readme_and_the_makefile_install() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    (debian,) = re.findall(r"^DEBIAN := (.*)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert not [package for package in debian.split() if package not in text]
+    readme = (ROOT / "README.md").read_text()
+    (limits,) = re.findall(r"pip install ('numpy<2' 'setuptools<80') -e", readme)
+    assert limits in text and "--system-site-packages" in text and "whl/cpu" in text

@@ -530,3 +530,44 @@ def test_servo_is_asked_to_turn_the_tool_back() -> None:
     w, v = turn[0], turn[1:]
     after = np.concatenate([[w * before[0] - v @ before[1:]], w * before[1:] + before[0] * v + np.cross(v, before[1:])])
     assert abs(after @ TOOL_DOWN) / np.linalg.norm(after) > abs(before @ TOOL_DOWN)
+
+
+class Thorough(SafetyFilter):
+    """The filter without the short way of an arm at rest: every command is computed."""
+
+    def brake(self, dt: float, note: str) -> JointCommand:
+        self._held = None
+        return super().brake(dt, note)
+
+
+@pytest.mark.slow
+@settings(max_examples=SEQUENCES, deadline=None)
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from([(0.0, 0.0, 0.0), (0.2, -0.1, 0.0), (-0.3, 0.3, 0.2)]), st.sampled_from([0.0, 1e9])),
+        min_size=1,
+        max_size=40,
+    )
+)
+def test_an_arm_at_rest_that_is_not_computed_anew_is_sent_the_same_to_the_last_digit(steps) -> None:
+    quick, thorough = started(ramp=0.1), Thorough(ARM, LIMITS, TOOL_DOWN, ramp=0.1)
+    thorough.start(CENTRE)
+    for velocity, age in steps:
+        one, other = quick.step(velocity, age, DT), thorough.step(velocity, age, DT)
+        np.testing.assert_array_equal(one.position, other.position)
+        np.testing.assert_array_equal(one.velocity, other.velocity)
+        np.testing.assert_array_equal(one.rest, other.rest)
+        np.testing.assert_array_equal(quick.target, thorough.target)
+        assert (one.note, one.braking) == (other.note, other.braking)
+
+
+def test_an_arm_at_rest_does_no_kinematics_and_wakes_with_the_next_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    safety = started()
+    safety.step((0.0, 0.0, 0.0), 1e9, DT)
+    for name in ("step", "pose", "forward", "clearance", "condition"):
+        monkeypatch.setattr(ARM, name, lambda *_, name=name: pytest.fail(f"an arm at rest computed {name}"))
+    for _ in range(5):
+        command = safety.step((0.0, 0.0, 0.0), 1e9, DT)
+        assert not command.velocity.any() and command.braking == 0.0 and "dropped" in command.note
+    monkeypatch.undo()
+    assert safety.step((0.1, 0.0, 0.0), 0.0, DT).velocity.any(), "it wakes at once"

@@ -99,7 +99,7 @@ def test_states_frames_and_truth_keep_coming_and_belong_together(sim, listener):
     assert len(states[-1].velocity) == 7
     image = images[-1]
     assert (image.width, image.height, image.encoding, image.step) == (640, 480, "rgb8", 1920)
-    assert image.header.frame_id == "camera"
+    assert image.header.frame_id == "camera_optical_frame"
     assert (infos[-1].width, infos[-1].height) == (640, 480)
     assert infos[-1].k[0] == pytest.approx(240 / np.tan(np.radians(31) / 2))
     captured, published = stamp_s(references[-1].header.stamp), stamp_s(references[-1].time_ref)

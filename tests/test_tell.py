@@ -103,7 +103,11 @@ class FirstAnswersLost(Node):
     def __init__(self, context: rclpy.Context) -> None:
         super().__init__("deaf", namespace="deaf", context=context)
         self.asked: list[str] = []
-        for kind, name in [(Trigger, "arm/estop"), (SetBool, "arm/arm"), (SetParameters, "policy/set_parameters")]:
+        for kind, name in [
+            (Trigger, "arm/estop"),
+            (SetBool, "arm/set_armed"),
+            (SetParameters, "policy/set_parameters"),
+        ]:
             service = self.create_service(kind, name, self._serve)
             service.send_response = partial(self._answer, service, service.send_response)
 
@@ -130,7 +134,7 @@ def test_a_lost_answer_is_asked_for_again_unless_the_arm_might_move_by_it() -> N
     there = ("--namespace", "deaf", "--timeout", "8")
     try:
         assert tell("stop", *there)[0] == 0 and node.asked == ["/deaf/arm/estop"] * 2
-        for word, service in [("arm", "/deaf/arm/arm"), ("practice", "/deaf/policy/set_parameters")]:
+        for word, service in [("arm", "/deaf/arm/set_armed"), ("practice", "/deaf/policy/set_parameters")]:
             node.asked.clear()
             status, text = tell(word, *there)
             assert status == 1 and text == f"{service} did not answer within 8 s; it may have done it all the same\n"

@@ -49,7 +49,7 @@ class Operator:
         self._goals = self._node.create_publisher(Image, "rig/goal/image_in", COMMAND)
         self._node.create_subscription(DiagnosticStatus, "rig/arm/status", self._take_arm_status, LATCHED)
         self._node.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, 10)
-        self._arm = self._node.create_client(SetBool, "arm/arm")
+        self._arm = self._node.create_client(SetBool, "arm/set_armed")
         self._reset = self._node.create_client(Trigger, "arm/reset_estop")
         self._set = self._node.create_client(SetParameters, "policy/set_parameters")
         self._get = self._node.create_client(GetParameters, "policy/get_parameters")

@@ -31,6 +31,11 @@ class ContactRelief:
         self._until: float | None = None  # [s, steady clock]
         self._place: Vector | None = None
 
+    @property
+    def active(self) -> bool:
+        """Whether the arm is watched, or being brought somewhere."""
+        return self._until is not None
+
     def begin(self, steady: float) -> None:
         """Watch the arm from now on, steady clock [s]."""
         self._until, self._place = steady + WITHIN, None

@@ -220,7 +220,7 @@ def read_description(description: Path | str) -> Description:
         named, text, file = _NAMED_AS_TEXT, description, None
     else:
         file = Path(description)
-        named, text = str(file), _text_of(file)
+        named, text = str(file), read_text(file)
     text = text.removeprefix("\ufeff").lstrip().rstrip("\0")  # a text of C may have its end with it
     if not text:
         raise BadDescription(f"{named} is empty: must be the URDF or MJCF of the robot")
@@ -269,7 +269,7 @@ def _may_be_path(text: str) -> bool:
     return text.isprintable() and text.strip() != "" and "<" not in text and len(text) <= 1000
 
 
-def _text_of(file: Path) -> str:
+def read_text(file: Path) -> str:
     """Return the text of a description's file, whatever editor has saved it."""
     if file.is_dir():
         raise BadDescription(f"robot description {file} is a directory: name the URDF or MJCF file in it")
@@ -359,7 +359,7 @@ class _Scanner:
             return  # MuJoCo names it
         self._included.add(file.resolve())
         named, self._named = self._named, f"{file} (included by {self._named})"
-        self.scan(_text_of(file).removeprefix("\ufeff").lstrip().rstrip("\0"))
+        self.scan(read_text(file).removeprefix("\ufeff").lstrip().rstrip("\0"))
         self._named = named
 
     def end(self, _: str) -> None:

@@ -57,6 +57,7 @@ class SafetyFilter:
         self.position: Vector
         self.velocity: Vector
         self.target: Vector
+        self._held: Vector | None = None  # `position`, where it is that of an arm that has come to rest
         self.start((kinematics.lower + kinematics.upper) / 2)
 
     def start(self, measured: ArrayLike) -> None:
@@ -158,6 +159,8 @@ class SafetyFilter:
 
     def brake(self, dt: float, note: str) -> JointCommand:
         """Slow all joints together as fast as they may; where that is forbidden, stop at once."""
+        if self._held is self.position and not self.velocity.any() and not self._eased.velocity.any():
+            return self._command(note)  # it is at rest already, and stays where it was found that it may be
         braking = self._braking(self.velocity)
         slower = self.velocity * max(0.0, 1.0 - dt / braking) if braking > 0.0 else self.velocity
         position, rate = self._advance(slower, dt)
@@ -167,6 +170,7 @@ class SafetyFilter:
         self._stay(position)
         self.velocity = rate
         self._eased.velocity = (self.target - before) / dt
+        self._held = None if rate.any() else self.position
         return self._command(note)
 
     def approach(self, place: Vector, dt: float, note: str) -> JointCommand:

@@ -99,6 +99,11 @@ class ArmSupervisor:
         """Whether a disarmed arm is still coming to rest: `tick` goes on sending until it is."""
         return not self.state.armed and self._safety.moving
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing moves until the arm is armed: it is disarmed, its brake done, and it is left where it is."""
+        return not (self.state.armed or self._safety.moving or self._relief.active)
+
     def arm(self, steady: float) -> None:
         """Arm at the measured position.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rig_robot.bringup.node_spec import BringupError, Parameters
 from rig_robot.bringup.parameters import ARM
-from rig_robot.common.package_files import SCHEME, share
+from rig_robot.common.package_files import SCHEME, expanded, share
 from rig_robot.common.yaml_reader import YamlError, read_yaml, short
 from rig_robot.common.yaml_schema import check_keys, did_you_mean
 
@@ -34,7 +34,7 @@ def arm_parameters(given: Parameters, file: Path) -> Parameters:
     Raises:
         BringupError: If there is no such preset, or it says what no arm takes.
     """
-    said = _with_description(given, file)
+    said = anchored(given, file)
     if (preset := said.pop("preset", None)) is not None:
         source = _preset_file(str(preset), file)
         try:
@@ -42,13 +42,13 @@ def arm_parameters(given: Parameters, file: Path) -> Parameters:
             content = check_keys(document, (), document.value, ARM, "parameter of an arm")
         except YamlError as error:
             raise BringupError(str(error)) from None
-        said = _with_description(content, source) | said
+        said = anchored(content, source) | said
     return said
 
 
 def _preset_file(preset: str, file: Path) -> Path:
-    if preset.endswith((".yaml", ".yml")):
-        return file.parent / Path(preset).expanduser()
+    if _is_file(preset):
+        return _beside(file, preset)
     if preset not in presets():
         raise BringupError(
             f"configuration {file}: there is no arm preset {short(preset)!r}{did_you_mean(preset, presets())}; there "
@@ -57,9 +57,25 @@ def _preset_file(preset: str, file: Path) -> Path:
     return share("config", "arms", f"{preset}.yaml")
 
 
-def _with_description(parameters: Parameters, file: Path) -> Parameters:
-    """Return a copy in which a description with a relative path has become one that is found from anywhere."""
-    description = parameters.get("description")
-    if not isinstance(description, str) or description == "topic" or description.startswith(SCHEME):
-        return dict(parameters)
-    return parameters | {"description": str((file.parent / Path(description).expanduser()).absolute())}
+def anchored(parameters: Parameters, file: Path) -> Parameters:
+    """Return an arm's parameters with a description and a preset that are found from anywhere.
+
+    Args:
+        parameters: Parameters of an arm.
+        file: The file that says so, which relative paths are relative to.
+    """
+    said = dict(parameters)
+    description, preset = said.get("description"), said.get("preset")
+    if isinstance(description, str) and description != "topic" and not description.startswith(SCHEME):
+        said["description"] = str(_beside(file, description))
+    if isinstance(preset, str) and _is_file(preset):
+        said["preset"] = str(_beside(file, preset))
+    return said
+
+
+def _is_file(preset: str) -> bool:
+    return preset.endswith((".yaml", ".yml"))
+
+
+def _beside(file: Path, path: str) -> Path:
+    return (file.parent / expanded(path)).absolute()

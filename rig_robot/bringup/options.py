@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rig_robot.common.package_files import expanded
 from rig_robot.common.scene_names import SceneName
 from rig_robot.common.task_names import TaskName
 
@@ -15,9 +17,20 @@ SHIPPED_CHECKPOINT = SHIPPED["xy"]
 SHIPPED_PUSHING = "package://rig_robot/models/sawyer_push"
 """The checkpoint for pushing that comes with the package"""
 
+LogLevel = Literal["debug", "info", "warn", "error", "fatal"]
+
+
+class _Options:
+    """Options whose paths may begin with ~: `ros2 launch` and `--config=~/...` reach no shell that expands it."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            if isinstance(path := getattr(self, field.name), Path):
+                object.__setattr__(self, field.name, expanded(path))
+
 
 @dataclass(frozen=True)
-class SimOptions:
+class SimOptions(_Options):
     """What a simulated system can be asked for."""
 
     checkpoint: str = ""
@@ -52,10 +65,16 @@ class SimOptions:
     """File for the figures, written at the end."""
     images: Path | None = None
     """Folder for one picture a goal: start, goal, end."""
+    params_file: Path | None = None
+    """More parameters, over those of config: a file in the same form, or as `ros2 param dump` writes it."""
+    use_sim_time: bool = False
+    """Go by the time on /clock, which the simulation then gives."""
+    log_level: LogLevel = "info"
+    """Least severe of the messages that the nodes log."""
 
 
 @dataclass(frozen=True)
-class RobotOptions:
+class RobotOptions(_Options):
     """What a real robot must be told: nothing here has a default that moves an arm."""
 
     config: Path
@@ -73,3 +92,9 @@ class RobotOptions:
     """Train on this computer. With --no-train the trainer node runs on another one of the same ROS domain."""
     record: Path | None = None
     """Folder for recorded episodes (a practice has its own); nothing is recorded when not given."""
+    params_file: Path | None = None
+    """More parameters, over those of config: a file in the same form, or as `ros2 param dump` writes it."""
+    use_sim_time: bool = False
+    """Go by the time on /clock, where a simulator of your own gives it."""
+    log_level: LogLevel = "info"
+    """Least severe of the messages that the nodes log."""

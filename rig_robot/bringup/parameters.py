@@ -6,6 +6,8 @@ compares the two.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rig_robot.common.modes import Mode
 from rig_robot.common.scene_names import SCENES
 from rig_robot.common.task_names import TASKS
@@ -34,7 +36,7 @@ ARM: Keys = {
     "workspace_high": numbers(3),
     "table_height": number(),
     "collision_margin": number(0.0, 1.0),
-    "park": numbers(3),
+    "park": replace(numbers(3), unset=(0.0,)),  # which the node declares where there is none
     "tool_speed": number(positive=True),
     "tool_acceleration": number(positive=True),
     "turn_speed": number(positive=True),
@@ -53,6 +55,7 @@ ARM: Keys = {
     "ramp": number(0.0, 10.0),
     "servo_timeout": number(0.01, 1.0),
     "realtime_priority": whole(0, 98),
+    "tool_frame": text(),
 } | _ALL
 """Parameters of the arm node, which are also what an arm preset may say."""
 
@@ -76,6 +79,8 @@ _PARAMETERS: dict[str, Keys] = {
         "crop": numbers(4),
         "size": whole(8, 512),
         "frame_id": text(),
+        "base_frame": text(),
+        "pose": replace(numbers(7), unset=(0.0,)),
         "width": whole(16, 8192),
         "height": whole(16, 8192),
         "fps": whole(1, 300),

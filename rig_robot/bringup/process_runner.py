@@ -46,7 +46,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def command(spec: NodeSpec, given: Mapping[str, str]) -> list[str]:
     """Return the command line of a node in the environment `given`."""
-    arguments = [sys.executable, "-m", spec.module, "--ros-args", *spec.security(given), "-r", f"__node:={spec.name}"]
+    arguments = [
+        sys.executable,
+        "-m",
+        spec.module,
+        "--ros-args",
+        *spec.ros_arguments(given),
+        "-r",
+        f"__node:={spec.name}",
+    ]
     if spec.namespace:
         arguments += ["-r", f"__ns:=/{spec.namespace}"]
     for name, value in spec.parameters.items():

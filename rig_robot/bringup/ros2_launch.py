@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import types
-import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from launch.actions import DeclareLaunchArgument, EmitEvent, LogInfo, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnProcessExit, OnShutdown
@@ -17,7 +14,8 @@ from launch_ros.actions import Node
 # mypy takes the folder launch/ for the package where that is not installed.
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity  # type: ignore[attr-defined]
 from rig_robot.bringup.environment import simulation_environment
-from rig_robot.bringup.node_spec import NodeSpec
+from rig_robot.bringup.launch_arguments import Argument, in_words_of_launch
+from rig_robot.bringup.node_spec import BringupError, NodeSpec
 from rig_robot.bringup.options import RobotOptions, SimOptions
 from rig_robot.bringup.process_runner import reason
 from rig_robot.bringup.ros_environment import refuse_obstacles
@@ -25,8 +23,6 @@ from rig_robot.bringup.second_system import refuse_company
 from rig_robot.bringup.shared_memory import sweep
 from rig_robot.bringup.systems import prepare_practice, robot, robot_notice, simulation
 from rig_robot.common.starter import starter_environment
-
-Options = TypeVar("Options")
 
 
 class VitalNodeEnded(RuntimeError):
@@ -48,54 +44,36 @@ class System:
     notice: list[str]
 
 
-Arguments = dict[str, tuple[str | None, str]]
-"""The arguments of a launch file: for each its default (None: it must be given) and a sentence."""
-
-
-def description(arguments: Arguments, system: Callable[[dict[str, str], dict[str, str]], System]) -> LaunchDescription:
+def description(
+    arguments: Mapping[str, Argument], system: Callable[[dict[str, str], dict[str, str]], System]
+) -> LaunchDescription:
     """Return a launch description that declares the arguments and then starts a system.
 
     Args:
         arguments: What may be given.
-        system: Makes the system from what was given and from the user's environment.
+        system: Makes the system from what was given and from the user's environment. The options that its errors name
+            are named in the words of `ros2 launch`.
     """
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in arguments.items()
+        DeclareLaunchArgument(
+            argument.name,
+            default_value=argument.default,
+            description=argument.text,
+            choices=list(argument.choices) or None,
+        )
+        for argument in arguments.values()
     ]
 
     def entities(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         given = {name: context.launch_configurations[name] for name in arguments}
         environment = dict(context.environment)
-        return list(_entities(system(given, environment), environment))
+        try:
+            made = system(given, environment)
+        except ValueError as error:
+            raise BringupError(in_words_of_launch(str(error), arguments.values())) from None
+        return list(_entities(made, environment))
 
     return LaunchDescription([*declared, OpaqueFunction(function=entities)])
-
-
-def path(text: str) -> Path | None:
-    """Return the path that an argument names; None where it is empty."""
-    return Path(text) if text else None
-
-
-def options(kind: type[Options], given: dict[str, str], **further: Any) -> Options:
-    """Return the options of a system from the texts that a launch file was given for them.
-
-    Args:
-        kind: The options' dataclass.
-        given: For each of its fields that the launch file has an argument for, the text.
-        further: Fields that the launch file decides about itself.
-    """
-    hints = typing.get_type_hints(kind)
-    return kind(**{name: _value(hints[name], text) for name, text in given.items() if name in hints}, **further)
-
-
-def _value(kind: Any, text: str) -> Any:
-    """Return what a text means to a field of a type; an empty one means None where there may be none."""
-    if isinstance(kind, types.UnionType):
-        return _value(typing.get_args(kind)[0], text) if text else None
-    if kind is bool:
-        return text.lower() in ("true", "1", "yes")
-    return kind(text) if kind in (int, Path) else text
 
 
 def simulated(options: SimOptions, environment: dict[str, str]) -> System:
@@ -136,7 +114,7 @@ def _node(spec: NodeSpec, variables: dict[str, str], given: dict[str, str]) -> I
         name=spec.name,
         namespace=spec.namespace,
         parameters=[spec.parameters],
-        ros_arguments=spec.security(given),
+        ros_arguments=spec.ros_arguments(given),
         additional_env={**variables, **starter_environment(), **spec.environment(given), "PYTHONUNBUFFERED": "1"},
         output="screen",
         respawn=not spec.vital,

@@ -7,26 +7,22 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from rig_robot.bringup import practice_directory as practice_data
 from rig_robot.bringup.arm_presets import ARM_MUST_SAY, arm_parameters, presets
 from rig_robot.bringup.node_spec import BringupError, NodeSpec, Parameters
 from rig_robot.bringup.options import SHIPPED, SHIPPED_PUSHING, RobotOptions, SimOptions
-from rig_robot.bringup.parameters import PARAMETERS
-from rig_robot.bringup.task_config import SECTION, in_space, read_task
+from rig_robot.bringup.parameter_files import read_all
+from rig_robot.bringup.task_config import in_space, read_task
 from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointConfig, CheckpointError, read_config, resolve
 from rig_robot.common import display
 from rig_robot.common.output_paths import check_file, check_folder
 from rig_robot.common.package_files import locate, share
+from rig_robot.common.ros_names import check_namespace
 from rig_robot.common.task_names import TASKS, TaskName
-from rig_robot.common.yaml_reader import Document, Place, YamlError, read_yaml
-from rig_robot.common.yaml_schema import check_keys, mapping, text, unknown
 
 ROBOT_NODES = ("camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver")
 NODES = ("sim", *ROBOT_NODES, "sim_goals", "sim_push_goals", "sim_practice", "sim_window")
-PUSH = "push"
-"""Section of a configuration: parameters of nodes that are others where a checkpoint pushes"""
 
 
 def simulation(options: SimOptions) -> list[NodeSpec]:
@@ -44,15 +40,15 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
         if getattr(options, name) < 0:
             raise BringupError(f"{name} is {getattr(options, name)}: must be 0 or more")
     if not options.headless and (why := display.missing()):
-        raise BringupError(f"a window was asked for (--no-headless, headless:=false), but {why}")
+        raise BringupError(f"a window was asked for (--no-headless), but {why}")
     if options.steps and not options.practice:
         raise BringupError(f"steps is {options.steps}: only a practice has an end (--practice)")
     _check_outputs(options)
     checkpoint, trained = _checkpoint(options)
     task = _task(trained)
-    config = read_parameters(options.config or share("config", "sim.yaml"), NODES, task)
+    config = read_all(_files(options), NODES, task, options.namespace)
     with_checkpoint = {"checkpoint": checkpoint}
-    node = _maker(config, options.namespace)
+    node = _maker(config, options)
     scene: Parameters = {"scene": options.scene, "scene_seed": options.seed}
     seen = scene | {"axes": "xyz" if "z" in trained.action.axes else "xy", "task": task}
     nodes = [
@@ -94,19 +90,19 @@ def robot(options: RobotOptions) -> list[NodeSpec]:
         raise BringupError("no checkpoint: name one (--checkpoint), or let the robot learn its own (--practice)")
     checkpoint, trained = _checkpoint(options)
     with_checkpoint = {"checkpoint": checkpoint}
-    config = read_parameters(options.config, ROBOT_NODES, _task(trained))
+    config = read_all(_files(options), ROBOT_NODES, _task(trained), options.namespace)
     config["arm"] = arm = arm_parameters(config.get("arm", {}), options.config)
     if missing := [name for name in ARM_MUST_SAY if name not in arm]:
         raise BringupError(
             f"configuration {options.config}: the arm does not say {', '.join(missing)}: name a preset "
             f"(arm: {{preset: NAME}}, one of {', '.join(presets())}) or say them; no bound has a default"
         )
-    node = _maker(config, options.namespace)
+    node = _maker(config, options)
     takes_frames_from_a_driver = config.get("camera", {}).get("source", "topic") == "topic"
     # The arm refuses twists in another frame than its own.
     frame = {name: arm[name] for name in ("base_frame",) if name in arm}
     nodes = [
-        node("camera", "rig_robot.nodes.camera", with_checkpoint, sends_frames=not takes_frames_from_a_driver),
+        node("camera", "rig_robot.nodes.camera", with_checkpoint | frame, sends_frames=not takes_frames_from_a_driver),
         node("encoder", "rig_robot.nodes.encoder", with_checkpoint),
         node("goal", "rig_robot.nodes.goal", with_checkpoint),
         node("policy", "rig_robot.nodes.policy", with_checkpoint | frame),
@@ -281,59 +277,20 @@ def _task(config: CheckpointConfig) -> TaskName:
     return "push" if config.vae.objects else "reach"
 
 
-def _maker(config: dict[str, Parameters], namespace: str) -> Callable[..., NodeSpec]:
+def _files(options: SimOptions | RobotOptions) -> list[Path]:
+    """Return the parameter files that are asked for; a later one counts more."""
+    config = options.config or share("config", "sim.yaml")
+    return [config, options.params_file] if options.params_file else [config]
+
+
+def _maker(config: dict[str, Parameters], options: SimOptions | RobotOptions) -> Callable[..., NodeSpec]:
     """Return a function that makes a node of its name, its module and what it is told beyond the configuration."""
+    check_namespace(options.namespace)
 
     def node(name: str, module: str, parameters: Parameters | None = None, **kind: bool) -> NodeSpec:
-        return NodeSpec(name, module, {**config.get(name, {}), **(parameters or {})}, namespace.strip("/"), **kind)
+        told = config.get(name, {}) | (parameters or {})
+        if options.use_sim_time:  # the simulation gives the time, and the others take it
+            told |= {"publish_clock" if name == "sim" else "use_sim_time": True}
+        return NodeSpec(name, module, told, options.namespace.strip("/"), log_level=options.log_level, **kind)
 
     return node
-
-
-def read_parameters(file: Path, nodes: tuple[str, ...], task: TaskName = "reach") -> dict[str, Parameters]:
-    """Read a configuration file: for each node its parameters, for pushing with those of the section `push`.
-
-    Raises:
-        BringupError: If it is not that, or names a node or parameter that there is not, or gives it what it cannot be;
-            the text names file, line, key and value, and what would be right.
-    """
-    try:
-        document = read_yaml(file, f"configuration {file}")
-        content = mapping(document, (), document.value)
-        sections = _sections(document, (), content, nodes)
-        others = _sections(document, (PUSH,), mapping(document, (PUSH,), content.get(PUSH, {})), nodes)
-    except YamlError as error:
-        raise BringupError(str(error)) from None
-    for node, parameters in others.items() if task == "push" else ():
-        sections[node] = sections.get(node, {}) | parameters
-    return sections
-
-
-def _sections(document: Document, at: Place, content: Any, nodes: tuple[str, ...]) -> dict[str, Parameters]:
-    """Return the parameters of each node of a part of a configuration; at: the keys that lead to the part."""
-    sections = {}
-    for node, section in content.items():
-        if not at and node in (SECTION, PUSH):
-            continue
-        if node not in nodes:
-            raise _no_node(document, at, node, nodes)
-        sections[node] = _section(document, at, node, section)
-    return sections
-
-
-def _no_node(document: Document, at: Place, name: str, nodes: tuple[str, ...]) -> YamlError:
-    """Return the error that a key of a configuration is no node."""
-    if takers := [node for node in nodes if name in PARAMETERS[node]]:
-        wrong = f"{name} is no node but a parameter of {', '.join(takers)}: put it below a node"
-        return document.error((*at, name), wrong)
-    return unknown(document, at, name, nodes, "node")
-
-
-def _section(document: Document, at: Place, node: str, section: Any) -> Parameters:
-    """Return a node's parameters; QoS overrides are ROS 2's own, and it checks them itself."""
-    at = (*at, node)
-    given = mapping(document, at, section)
-    qos = {name: value for name, value in given.items() if name.startswith("qos_overrides.")}
-    keys = PARAMETERS[node] | ({"preset": text()} if node == "arm" else {})
-    rest = {name: value for name, value in given.items() if name not in qos}
-    return check_keys(document, at, rest, keys, f"parameter of {node}") | qos

@@ -110,16 +110,30 @@ class FileCamera:
         raise CameraError("; ".join((f"{self._path} holds no picture that can be shown", *self._faults.all())))
 
     def _read(self) -> Iterator[Timed]:
-        path, report = self._path, self._faults.note
-        try:
-            if is_bag(path):
-                return _bag(path, self._topic, report)
-            if not path.is_dir():
-                return _files([path], 1.0, report) if path.suffix.lower() in PICTURES else _video(path, report)
-            files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
-            return _files(files, self._rate, report)
-        except OSError as error:
-            raise CameraError(f"{path} cannot be read: {error.strerror or error}") from None
+        return pictures(self._path, self._rate, self._topic, self._faults.note)
+
+
+def pictures(path: Path, fps: float, topic: str, report: Report) -> Iterator[Timed]:
+    """Read the pictures of a recording.
+
+    Args:
+        path: A video, a picture, a folder of PNG or JPEG pictures (in the order of their names), or a bag.
+        fps: Pictures a second of a folder.
+        topic: Topic of a bag; where the bag lacks it, the only one that has pictures is taken.
+        report: Is told of each picture that cannot be shown and is left out.
+
+    Raises:
+        CameraError: If it cannot be read.
+    """
+    try:
+        if is_bag(path):
+            return _bag(path, topic, report)
+        if not path.is_dir():
+            return _files([path], 1.0, report) if path.suffix.lower() in PICTURES else _video(path, report)
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+        return _files(files, fps, report)
+    except OSError as error:
+        raise CameraError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 class Faults:

@@ -137,9 +137,50 @@ class CheckpointsOptions:
 
 @dataclass(frozen=True)
 class BagsOptions:
-    """List recorded episodes, and name those that cannot be used, with the reason.
+    """List recorded episodes, and name those that cannot be used, with the reason. `rig bags export DIR --out DATASET`
+    writes them as a dataset for other programs.
 
     Example: rig bags practice/episodes"""
 
     directory: tyro.conf.Positional[Path]
     """Folder of episodes (of a practice: DATA/episodes)."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Write recorded episodes as a dataset for other programs. Each run of steps without a gap becomes an episode, with
+    the camera's and the goal's picture, the tool's position and the action as a velocity.
+
+    Example: rig bags export practice/episodes --out dataset"""
+
+    action: tyro.conf.Positional[typing.Literal["export"]]
+    """What to do."""
+    directory: tyro.conf.Positional[Path]
+    """Folder of episodes (of a practice: DATA/episodes)."""
+    out: Path
+    """New directory for the dataset."""
+    to: typing.Literal["lerobot"] = "lerobot"
+    """Format. lerobot: a LeRobotDataset v3.0; it needs pyarrow (pip install '.[lerobot]')."""
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Compare what a camera sees with what it saw: has it moved, turned, or has the light changed? The exit status is 1
+    where the view has changed. It needs no robot, and without --topic no ROS.
+
+    Example: rig view today.png --reference before.png"""
+
+    source: tyro.conf.Positional[Path | None] = None
+    """Pictures of today: a PNG or JPEG, a folder of them, a video or a bag."""
+    topic: str = ""
+    """Camera topic to listen to instead; NAME/compressed: compressed pictures."""
+    reference: Path | None = None
+    """Pictures of before, of the same kinds: several, with whatever moves in several places."""
+    checkpoint: str = ""
+    """Compare with what this checkpoint's camera saw instead: a directory, a root, or package://NAME/PATH."""
+    picture: Path | None = None
+    """File for a picture of both views and their difference."""
+    namespace: str = ""
+    """ROS namespace of the topic."""
+    timeout: float = 10.0
+    """Longest time to listen to the topic [s]."""

@@ -12,8 +12,8 @@ from rig_robot.commands.ros_session import NoAnswerError, RosSession
 from rig_robot.common.modes import Mode
 
 SERVICES: dict[str, tuple[type, str, Any]] = {
-    "arm": (SetBool, "arm/arm", SetBool.Request(data=True)),
-    "disarm": (SetBool, "arm/arm", SetBool.Request(data=False)),
+    "arm": (SetBool, "arm/set_armed", SetBool.Request(data=True)),
+    "disarm": (SetBool, "arm/set_armed", SetBool.Request(data=False)),
     "stop": (Trigger, "arm/estop", Trigger.Request()),
     "reset": (Trigger, "arm/reset_estop", Trigger.Request()),
     "park": (Trigger, "arm/park", Trigger.Request()),

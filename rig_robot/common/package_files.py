@@ -40,7 +40,7 @@ def locate(place: str) -> Path:
         NotFound: If the path does not exist.
     """
     if not place.startswith(SCHEME):
-        path = Path(place).expanduser()
+        path = expanded(place)
     else:
         inside = place.removeprefix(SCHEME)
         for old, new in RENAMED.items():
@@ -60,3 +60,11 @@ def locate(place: str) -> Path:
     if not path.exists():
         raise NotFound(f"{place}: {path} does not exist")
     return path.resolve()
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with `~` replaced by the home directory; where there is no such user, the path as it is."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)

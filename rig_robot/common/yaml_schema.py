@@ -32,6 +32,7 @@ class Key:
         positive: Whether numbers must be greater than 0.
         choices: The texts, where only some may stand there.
         count: How many values a list has; None: one or more.
+        unset: A list that may stand there, too, and means that nothing is given; empty: none may.
     """
 
     kind: type
@@ -41,6 +42,7 @@ class Key:
     positive: bool = False
     choices: tuple[str, ...] = ()
     count: int | None = None
+    unset: tuple[Any, ...] = ()
 
     def wanted(self) -> str:
         """Return in words what may stand there."""
@@ -98,6 +100,8 @@ def check(document: Document, path: Place, value: Any, key: Key) -> Any:
     Raises:
         YamlError: If it is something else.
     """
+    if key.unset and isinstance(value, list) and tuple(value) == key.unset:
+        return list(key.unset)
     if not key.many:
         return _check_one(document, path, value, key, key)
     if not isinstance(value, list) or not value or (key.count and len(value) != key.count):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
-from rig_robot.arm.commands import Command
+from rig_robot.arm.commands import Command, Vector
 from rig_robot.arm.kinematics import TOOL_DOWN
 from rig_robot.arm.supervisor import ArmState, ArmSupervisor, Refused
 from rig_robot.checkpoints.checkpoint import ActionEntry, read_config
@@ -22,6 +23,7 @@ from rig_robot.common.message_age import Arrival, ClockJump, FromTheFuture
 from rig_robot.common.message_fields import stamp_ns, stamp_s
 from rig_robot.common.package_files import locate
 from rig_robot.messages.diagnostics import ERROR, OK, WARN, diagnostic
+from rig_robot.nodes.arm_view import ArmView
 from rig_robot.ros.arm_parameters import (
     declare_approach_rate,
     declare_filter,
@@ -30,6 +32,7 @@ from rig_robot.ros.arm_parameters import (
     declare_limits,
     declare_park,
     declare_timing,
+    own_description,
 )
 from rig_robot.ros.estop import LOOK_EVERY, EstopTopic
 from rig_robot.ros.graph import TwoSources, callers, publisher_of, publishers
@@ -41,6 +44,8 @@ from rig_robot.ros.rejection_log import RejectionLog
 AXES = "xyz"
 LONGEST_BRAKING = 0.5
 """Longest time that the arm gets to brake to rest [s]."""
+RESTING = 0.1
+"""Between two ticks of an arm that is disarmed and at rest [s]: nothing is sent to it, its pose is published"""
 LEVELS = {
     ArmState.DISARMED: WARN,
     ArmState.WAITING: OK,
@@ -62,6 +67,8 @@ class ArmNode(RigNode):
 
         approach_rate = declare_approach_rate(self)
         self._kinematics = declare_kinematics(self, approach_rate)
+        described = self.get_parameter("description").value
+        self.hardware_id = "robot_description" if described == "topic" else Path(described).stem
         self._base_frame = self._kinematics.base_frame
         self._joints = self._kinematics.joints
         limits = declare_limits(self, approach_rate, config)
@@ -69,8 +76,9 @@ class ArmNode(RigNode):
         orientation = np.array(config.action.tool_orientation if config else TOOL_DOWN)
         kind = declare_interface(self, rate)
         self._interface = kind(self._joints, self._period, self._base_frame)
+        self._filter = declare_filter(self, kind, self._kinematics, limits, orientation, self._period)
         self._supervisor = ArmSupervisor(
-            declare_filter(self, kind, self._kinematics, limits, orientation, self._period),
+            self._filter,
             declare_timing(self, limits.max_age),
             _fixed_axes(config.action) if config else {},
             ClockJump(rate=None if self.get_parameter("use_sim_time").value else 1.0),
@@ -88,6 +96,7 @@ class ArmNode(RigNode):
         self._controller = self.publisher(self._interface.message, topic or self._interface.topic, COMMAND)
         self._pose = self.publisher(PoseStamped, "rig/ee_pose", STATE)
         self._status = self.publisher(DiagnosticStatus, "rig/arm/status", LATCHED)
+        self._view = ArmView(self, self._base_frame, limits, own_description(self), self._sent_to)
         joint_states = self.declare("joint_states_topic", "joint_states", "Where the measured joints come from.")
         self.subscribe(JointState, joint_states, self._take_joints, STATE)
         self.subscribe(TwistStamped, "rig/policy/twist", self._take_twist, COMMAND)
@@ -96,13 +105,17 @@ class ArmNode(RigNode):
         self._alternated = -1.0  # when twists of two publishers alternated last [s, steady clock]
         self._stopped_by: set[str] = set()
         self.every(LOOK_EVERY, EstopTopic(self, "rig/estop", self._on_estop, self._log_stop).look)
-        self.create_service(SetBool, "~/arm", self._serve_arm)
+        self._create_services()
+        self._timer = self.every(self._period, self._tick)
+        self.every(0.5, self._publish_status)
+        self._publish_status()
+
+    def _create_services(self) -> None:
+        self.create_service(SetBool, "~/set_armed", self._serve_arm)
+        self.create_service(SetBool, "~/arm", self._serve_old_arm)  # deprecated: goes with 0.2
         self.create_service(Trigger, "~/estop", self._serve_estop)
         self.create_service(Trigger, "~/reset_estop", self._serve_reset)
         self.create_service(Trigger, "~/park", self._serve_park)
-        self.every(self._period, self._tick)
-        self.every(0.5, self._publish_status)
-        self._publish_status()
 
     def _take_joints(self, message: JointState) -> None:
         if self._order is None or self._order[0] != message.name:
@@ -184,6 +197,11 @@ class ArmNode(RigNode):
             return self._answer(response, self._arm)
         return self._answer(response, self._supervisor.disarm_by_hand)
 
+    def _serve_old_arm(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        old, new = (self.resolve_service_name(name) for name in ("~/arm", "~/set_armed"))
+        self.get_logger().warning(f"{old} is deprecated and goes with 0.2: call {new}", once=True)
+        return self._serve_arm(request, response)
+
     def _serve_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         service = self.resolve_service_name("~/estop")
         # The arm is stopped first, and the caller is looked up afterwards.
@@ -207,6 +225,7 @@ class ArmNode(RigNode):
             response.success, response.message = True, self._supervisor.state.value
         except Refused as refusal:
             response.success, response.message = False, str(refusal)
+        self._keep_pace()
         self._publish_status()
         return response
 
@@ -227,6 +246,14 @@ class ArmNode(RigNode):
         measured, self._measured = self._measured, None
         if measured is not None:
             self._publish_pose(*measured)
+        self._keep_pace()
+
+    def _keep_pace(self) -> None:
+        """Tick at the command rate, but seldom while the arm is disarmed and at rest; arming wakes it at once."""
+        period = max(self._period, RESTING) if self._supervisor.at_rest else self._period
+        if round(1e9 * period) != self._timer.timer_period_ns:
+            self._timer.timer_period_ns = round(1e9 * period)
+            self._timer.reset()  # or the tick that is due would still come after the old period
 
     def _send(self, command: Command | None) -> None:
         if command is not None:
@@ -241,6 +268,10 @@ class ArmNode(RigNode):
         quaternion = message.pose.orientation
         quaternion.w, quaternion.x, quaternion.y, quaternion.z = map(float, turn)
         self._pose.publish(message)
+        self._view.see(place, turn, stamp)
+
+    def _sent_to(self) -> Vector | None:
+        return self._filter.target if self._supervisor.state.armed else None
 
     def _publish_status(self) -> None:
         state, reason = self._supervisor.state, self._supervisor.reason

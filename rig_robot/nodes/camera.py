@@ -24,6 +24,8 @@ from rig_robot.common.package_files import locate
 from rig_robot.messages.camera_info import describe
 from rig_robot.messages.diagnostics import ERROR, OK, WARN
 from rig_robot.messages.images import rgb_to_image
+from rig_robot.messages.transforms import CAMERA_FRAME
+from rig_robot.nodes.camera_mount import CameraMount
 from rig_robot.nodes.camera_parameters import declare_driver
 from rig_robot.nodes.camera_view import ViewComparison, view_details
 from rig_robot.ros.frame_loss import FrameLoss, cure
@@ -78,6 +80,7 @@ class CameraNode(RigNode):
             "Degrees by which frames are turned clockwise before they are cropped: 0, 90, 180 or 270.",
             check=lambda value: None if value in QUARTERS else "must be 0, 90, 180 or 270",
         )
+        self._mount = CameraMount(self)
         self._view = ViewComparison(self, directory, self._size == camera.image_size)
         self._aspect = camera.width * camera.crop[2] / (camera.height * camera.crop[3])
         self._trained = f"{camera.width}x{camera.height}"
@@ -94,7 +97,7 @@ class CameraNode(RigNode):
     def _take_frames(self, source: str, devices: Any) -> None:
         """Declare the source of the frames, and open or subscribe to it."""
         self._observations = self.publisher(Image, "rig/observation/image", OBSERVATION)
-        self._frame_id = self.declare("frame_id", "camera", "Frame of the pictures of a camera that this node owns.")
+        self._frame_id = self.declare("frame_id", CAMERA_FRAME, "Optical frame of a camera that this node owns.")
         self._where = topic = self.declare("topic", "camera/image_raw", "Source topic, or topic of a bag.")
         transport = self.declare(
             "transport", "raw", "Of source topic; compressed: TOPIC/compressed.", choices=("raw", "compressed")
@@ -171,6 +174,7 @@ class CameraNode(RigNode):
             self._reject(error)
             return
         self._observations.publish(rgb_to_image(observation, stamp, frame_id))
+        self._mount.see(frame_id, stamp)
         self._rejections.accept()
         self._passed += 1
         self._rate.note()

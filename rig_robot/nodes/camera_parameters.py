@@ -27,8 +27,11 @@ def declare_driver(node: RigNode, source: str, topic: str, now_ns: Now, devices:
         name: node.declare(name, option.default, option.text, low=option.low, high=option.high)
         for name, option in options().items()
     }
+    node.hardware_id = topic
     if source == TOPIC:
         return None
+    own = {option.name for option in DRIVERS[source].options} & {"serial", "device", "path"}
+    node.hardware_id = " ".join([source, *(str(given[name]) for name in sorted(own) if given[name])])
     if DRIVERS[source].has_sensor and AUTOMATIC in (given["exposure"], given["white_balance"]):
         node.get_logger().warning(
             "exposure or white_balance is automatic: what the networks see will change with the arm and the light"

@@ -10,7 +10,7 @@ from rclpy.wait_for_message import wait_for_message
 from std_msgs.msg import String
 
 from rig_robot.arm.commands import TwistCommand, Vector
-from rig_robot.arm.description import is_text
+from rig_robot.arm.description import is_text, read_text
 from rig_robot.arm.kinematics import Kinematics, Margin
 from rig_robot.arm.limits import Limits
 from rig_robot.arm.liveness import Timing
@@ -111,6 +111,14 @@ def _text_or_file(node: RigNode, description: str, heard: str | None) -> Path | 
     if heard.strip() and not is_text(heard):
         raise BadParameter(f"robot_description is no URDF, which is XML: it begins with {heard[:40]!r}")
     return heard
+
+
+def own_description(node: RigNode) -> str | None:
+    """Return the text of the description that the parameter `description` names; None where it is another node's."""
+    named = node.get_parameter("description").value
+    if named == "topic":
+        return None
+    return read_text(locate(named))
 
 
 def declare_limits(node: RigNode, approach_rate: float, config: CheckpointConfig | None) -> Limits:

@@ -13,7 +13,8 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from typing import Any, Literal, NoReturn
 
 import rclpy
@@ -25,9 +26,11 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSPolicyKind, QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
+from rclpy.timer import Timer
 
 from rig_robot.common import starter
 from rig_robot.common.node_name_claim import claim
@@ -37,6 +40,12 @@ from rig_robot.ros.startup_errors import startup_errors
 
 NEWCOMER = 5.0
 """A node that discovers another one of its name so soon after its own start ends; the other one goes on [s]."""
+
+
+_OVERRIDABLE = QoSOverridingOptions(
+    (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
+)
+"""Parts of a topic's QoS that parameters may override: `qos_overrides./TOPIC.subscription.depth`"""
 
 
 class BadParameter(ValueError):
@@ -58,6 +67,8 @@ class RigNode(Node):
         self.outlive_starter = self.declare(
             "outlive_starter", False, "Go on when the process that started this node dies; otherwise it stops then."
         )
+        self.hardware_id = "none"
+        """What /diagnostics says of the hardware behind this node; none: it is software"""
         self._began = time.monotonic()
         self._duplicate_count = 0
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -90,12 +101,12 @@ class RigNode(Node):
     def on_duplicate_name(self, text: str) -> None:
         """React to another node of this node's name; `text` describes the error for people."""
 
-    def every(self, seconds: float, callback: Callable[[], None]) -> None:
-        """Call back periodically, by the steady clock [s].
+    def every(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call back periodically, by the steady clock [s]; return the timer.
 
         An ordinary timer goes by ROS time: when the clock is set back by an hour, it does not fire for an hour.
         """
-        self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        return self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def run_in_background(self, work: Callable[[], Any], done: Callable[[Any], None]) -> None:
         """Do slow work in a thread, then call `done` in the node's own thread with the result or the exception."""
@@ -174,15 +185,19 @@ class RigNode(Node):
     def refuse_unknown_parameters(self) -> None:
         """Reject given parameters that this node does not declare: a typo in a bound's name must not go unnoticed.
 
+        QoS overrides of topics that it does not have are warned of: files with those may be for other nodes, too.
+
         Raises:
             BadParameter: If there is one; the text names it and the most similar name.
         """
         declared = [name for name in self._parameters if not name.startswith("qos_overrides.")]
-        for name in self._parameter_overrides:
-            if name not in self._parameters and not name.startswith("qos_overrides."):
-                near = difflib.get_close_matches(name, declared, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"these are: {', '.join(sorted(declared))}"
-                raise BadParameter(f"parameter {name} is unknown to node {self.get_name()}: {hint}")
+        for name in sorted(self._parameter_overrides.keys() - self._parameters.keys()):
+            if name.startswith("qos_overrides."):
+                self.get_logger().warning(f"parameter {name} does nothing: this node has no such topic or policy")
+                continue
+            near = difflib.get_close_matches(name, declared, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"these are: {', '.join(sorted(declared))}"
+            raise BadParameter(f"parameter {name} is unknown to node {self.get_name()}: {hint}")
 
     def subscribe(
         self,
@@ -205,16 +220,33 @@ class RigNode(Node):
             incompatible_qos=lambda event: self._note_conflict(topic, "publisher", event),
             message_lost=missed and (lambda event: missed(event.total_count_change)),
         )
-        try:
-            return self.create_subscription(kind, topic, callback, qos, event_callbacks=events)
-        except UnsupportedEventTypeError:
-            events.message_lost = None
-            return self.create_subscription(kind, topic, callback, qos, event_callbacks=events)
+        options: dict[str, Any] = {"event_callbacks": events, "qos_overriding_options": _OVERRIDABLE}
+        with self._qos_errors(topic, "subscription"):
+            try:
+                return self.create_subscription(kind, topic, callback, copy(qos), **options)
+            except UnsupportedEventTypeError:
+                events.message_lost = None
+                return self.create_subscription(kind, topic, callback, copy(qos), **options)
 
     def publisher(self, kind: type, topic: str, qos: QoSProfile) -> Any:
         """Create a publisher, and report a subscriber whose QoS does not fit on /diagnostics."""
         events = PublisherEventCallbacks(incompatible_qos=lambda event: self._note_conflict(topic, "subscriber", event))
-        return self.create_publisher(kind, topic, qos, event_callbacks=events)
+        with self._qos_errors(topic, "publisher"):
+            return self.create_publisher(
+                kind, topic, copy(qos), event_callbacks=events, qos_overriding_options=_OVERRIDABLE
+            )
+
+    @contextlib.contextmanager
+    def _qos_errors(self, topic: str, what: str) -> Iterator[None]:
+        """Name the topic in the error of a QoS override that is none."""
+        try:
+            yield
+        except InvalidParameterTypeException as error:
+            raise BadParameter(str(error)) from None
+        except RuntimeError as error:
+            if not str(error).startswith("Unexpected QoS override"):
+                raise
+            raise BadParameter(f"parameter qos_overrides.{self.resolve_topic_name(topic)}.{what}: {error}") from None
 
     def now(self) -> float:
         """Return ROS time [s]."""
@@ -245,7 +277,8 @@ class RigNode(Node):
         if self._qos_conflicts:
             level = max(level, WARN)
             values = values | {f"incompatible QoS on {topic}": why for topic, why in self._qos_conflicts.items()}
-        message = DiagnosticArray(status=[diagnostic(self.get_fully_qualified_name().lstrip("/"), level, text, values)])
+        name = self.get_fully_qualified_name().lstrip("/")
+        message = DiagnosticArray(status=[diagnostic(name, level, text, values, self.hardware_id)])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
