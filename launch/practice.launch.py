@@ -21,6 +21,7 @@ ARGUMENTS: Arguments = {
         "In simulation: scene around the arm, plain, cluttered, colours, lab or shifted (docs/simulation.md).",
     ),
     "json": ("", "In simulation: JSON file for the results, written at the end."),
+    "page": ("true", "Serve the operator's page in a browser, at an address that is printed; false: none."),
 }
 
 

@@ -18,6 +18,7 @@ ARGUMENTS: Arguments = {
     ),
     "train": ("true", "Train on this computer; false where the trainer node runs on another one."),
     "record": ("", "Folder for recorded episodes; if empty, only practice records, in its own directory."),
+    "page": ("true", "Serve the operator's page in a browser, at an address that is printed; false: none."),
 }
 
 

@@ -30,6 +30,7 @@ ARGUMENTS: Arguments = {
     "headless": ("true", "No window; false shows camera image and goal side by side and needs a display."),
     "json": ("", "JSON file for the results, written at the end."),
     "images": ("", "Folder for one picture per goal: start, goal and end."),
+    "page": ("true", "Serve the operator's page in a browser, at an address that is printed; false: none."),
 }
 
 

@@ -31,6 +31,7 @@ from rig_robot.commands.options import (
     BagsOptions,
     CheckpointsOptions,
     GoalOptions,
+    PageOptions,
     TellOptions,
     WatchOptions,
 )
@@ -50,6 +51,7 @@ def main() -> None:
         | Annotated[GoalOptions, tyro.conf.subcommand("goal")]
         | Annotated[TellOptions, tyro.conf.subcommand("tell")]
         | Annotated[WatchOptions, tyro.conf.subcommand("watch")]
+        | Annotated[PageOptions, tyro.conf.subcommand("page")]
         | Annotated[BagsOptions, tyro.conf.subcommand("bags")]
         | Annotated[CheckpointsOptions, tyro.conf.subcommand("checkpoints")]
         | _train_command(sys.argv[1:])
@@ -158,6 +160,15 @@ def _watch(options: WatchOptions) -> int:
     with interrupts.orderly("rig watch: stopped"):
         watch(options.namespace)
     return 0
+
+
+def _page(options: PageOptions) -> int:
+    interrupts.end_at_once("rig page: stopped before the page was served")
+    environment = simulation_environment()
+    _join_ros_domain("small")
+    from rig_robot.commands.page import serve
+
+    return serve(options, environment)
 
 
 def _join_ros_domain(profile: str) -> None:
@@ -276,6 +287,7 @@ _COMMANDS: dict[type, Callable[[Any], int]] = {
     GoalOptions: _goal,
     TellOptions: _tell,
     WatchOptions: _watch,
+    PageOptions: _page,
     BagsOptions: _bags,
     CheckpointsOptions: _checkpoints,
     TrainArgs: _train,

@@ -119,7 +119,7 @@ def test_a_bad_argument_is_named_in_one_line(arguments: tuple, named: str) -> No
     assert done.returncode == 2 and named in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("command", ["sim", "robot", "goal", "tell", "train", "explore", "compare", "eval"])
+@pytest.mark.parametrize("command", ["sim", "robot", "goal", "tell", "page", "train", "explore", "compare", "eval"])
 def test_every_command_explains_its_arguments(command: str) -> None:
     done = rig(command, "--help")
     assert done.returncode == 0 and "--help" in done.stdout

@@ -415,6 +415,7 @@ MODULES = {
     "recorder": ("rig_robot.nodes.recorder",),
     "trainer": ("rig_robot.nodes.trainer", "rig_robot.nodes.trainer_episodes"),
     "receiver": ("rig_robot.nodes.checkpoint_receiver",),
+    "console": ("rig_robot.nodes.console",),
     "sim": ("rig_sim.robot_node",),
     "sim_goals": ("rig_sim.goals_node",),
     "sim_practice": ("rig_sim.practice_node", "rig_sim.goals_node"),

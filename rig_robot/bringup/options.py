@@ -52,6 +52,8 @@ class SimOptions:
     """File for the figures, written at the end."""
     images: Path | None = None
     """Folder for one picture a goal: start, goal, end."""
+    page: bool = True
+    """Serve the operator's page in a browser, at an address that is printed. `--no-page`: none."""
 
 
 @dataclass(frozen=True)
@@ -73,3 +75,5 @@ class RobotOptions:
     """Train on this computer. With --no-train the trainer node runs on another one of the same ROS domain."""
     record: Path | None = None
     """Folder for recorded episodes (a practice has its own); nothing is recorded when not given."""
+    page: bool = True
+    """Serve the operator's page in a browser, at an address that is printed. `--no-page`: none."""

@@ -22,7 +22,7 @@ from rig_robot.common.task_names import TASKS, TaskName
 from rig_robot.common.yaml_reader import Document, Place, YamlError, read_yaml
 from rig_robot.common.yaml_schema import check_keys, mapping, text, unknown
 
-ROBOT_NODES = ("camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver")
+ROBOT_NODES = ("camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver", "console")
 NODES = ("sim", *ROBOT_NODES, "sim_goals", "sim_push_goals", "sim_practice", "sim_window")
 PUSH = "push"
 """Section of a configuration: parameters of nodes that are others where a checkpoint pushes"""
@@ -77,7 +77,7 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
             nodes.append(node("sim_goals", "rig_sim.goals_node", shown, **kind))
     if not options.headless:
         nodes.append(node("sim_window", "rig_sim.window_node"))
-    return nodes
+    return nodes + _page(options, node, with_checkpoint)
 
 
 def robot(options: RobotOptions) -> list[NodeSpec]:
@@ -111,7 +111,13 @@ def robot(options: RobotOptions) -> list[NodeSpec]:
         node("policy", "rig_robot.nodes.policy", with_checkpoint | frame),
         node("arm", "rig_robot.nodes.arm", with_checkpoint, vital=True),
     ]
-    return nodes + _learning(options, node, nodes, config, {}, options.train)
+    nodes += _learning(options, node, nodes, config, {}, options.train)
+    return nodes + _page(options, node, with_checkpoint)
+
+
+def _page(options: SimOptions | RobotOptions, node: Callable[..., NodeSpec], parameters: Parameters) -> list[NodeSpec]:
+    """Return the node of the operator's page, where one is asked for."""
+    return [node("console", "rig_robot.nodes.console", parameters)] if options.page else []
 
 
 def prepare_practice(options: SimOptions | RobotOptions) -> None:
