@@ -15,9 +15,11 @@ CONSTRAINTS := $(if $(OLDEST),constraints-oldest.txt,constraints.txt) constraint
 
 # What the wheels need of Debian: EGL and Mesa to render, the libraries of OpenCV's windows, librealsense's USB.
 DEBIAN := libegl1 libgl1-mesa-dri libgl1 libglib2.0-0 libusb-1.0-0
+# What the tests need beside: a browser for the operator's page (tests/test_page.py).
+BROWSER := chromium chromium-driver
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test check lint format docs clean system
+.PHONY: help sim test check lint format docs clean system browser
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +29,7 @@ help: ## This list
 sim: $(STAMP) ## Install, then run the whole system in simulation; pictures of each goal in out/sim
 	$(BIN)/rig sim --images out/sim $(ARGS)
 
-test: $(STAMP) ## Install, then run all tests, side by side
+test: $(STAMP) browser ## Install, then run all tests, side by side
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check: $(STAMP) lint ## Style, types and the quick tests that start no process: before a commit
@@ -56,6 +58,9 @@ $(STAMP): setup.py $(CONSTRAINTS)
 	$(BIN)/pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) torch
 	$(BIN)/pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) -e '.[ros,dev,scale,realsense]'
 	touch $@
+
+browser:
+	@$(MAKE) --no-print-directory system DEBIAN="$(BROWSER)"
 
 system:
 	@command -v dpkg-query >/dev/null || { echo 'This is no Debian or Ubuntu: install EGL and Mesa yourself.'; exit 0; }; \

@@ -16,6 +16,7 @@ NODES = {
     "recorder": "rig_robot.nodes.recorder:main",
     "trainer": "rig_robot.nodes.trainer:main",
     "receiver": "rig_robot.nodes.checkpoint_receiver:main",
+    "console": "rig_robot.nodes.console:main",
     "sim": "rig_sim.robot_node:main",
     "sim_goals": "rig_sim.goals_node:main",
     "sim_push_goals": "rig_sim.push_goals_node:main",
@@ -44,7 +45,10 @@ setup(
     packages=[*find_packages(include=["rig_robot", "rig_robot.*"]), "rig_sim"],
     # Only rig_sim is mapped: an entry for rig_robot would break `colcon build --symlink-install`.
     package_dir={"rig_sim": "sim"},
-    package_data={"rig_robot": ["models/**/*", "example_goals/*"], "rig_sim": ["assets/*.xml", "assets/photographs/*"]},
+    package_data={
+        "rig_robot": ["models/**/*", "example_goals/*", "page/assets/*"],
+        "rig_sim": ["assets/*.xml", "assets/photographs/*"],
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -62,6 +66,7 @@ setup(
         "mcap>=1.6",
         "mink>=1.3",
         "mujoco>=4.0",
+        "nicegui>=3.18",
         "numpy>=1.26",
         "opencv-python>=4.6",
         "pillow>=9.4",
@@ -88,6 +93,7 @@ setup(
             "pytest<9.1",
             "pytest-xdist",
             "ruff",
+            "selenium",
             "stable-baselines3",
             "types-PyYAML",
             "types-psutil",

@@ -14,7 +14,8 @@ observation and a latent. Only every third frame is acted on, and only those hav
     python benchmarks/control_latency.py --training
 
 measures twice, the second time with a trainer node that learns all the while (to see, which takes the most), and the
-JSON object has both and the ratio of their 99th percentiles.
+JSON object has both and the ratio of their 99th percentiles. `--page` does so with the operator's page in two
+browsers; otherwise the system has no page.
 """
 
 import contextlib
@@ -53,6 +54,10 @@ class Args:
     """Time after the first arm command that does not count [s]."""
     training: bool = False
     """Measure once more with training in the background."""
+    page: bool = False
+    """Measure once more with the operator's page, and two browsers that show it."""
+    pages: int = 0
+    """Browsers that show the operator's page meanwhile; 0: there is no page."""
 
 
 @dataclass
@@ -209,12 +214,12 @@ def trainer(environment: dict[str, str]) -> Iterator[subprocess.Popen]:
 
 
 def both(args: Args) -> None:
-    """Without and with training, each by a program of its own."""
+    """Without and with training, or with the page, each by a program of its own."""
     os.environ.update(simulation_environment())
     arguments = ["--checkpoint", args.checkpoint, "--seconds", str(args.seconds), "--warm-up", str(args.warm_up)]
 
-    def run() -> dict[str, Any]:
-        command = [sys.executable, __file__, *arguments]
+    def run(*more: str) -> dict[str, Any]:
+        command = [sys.executable, __file__, *arguments, *more]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         line = ""
@@ -225,6 +230,12 @@ def both(args: Args) -> None:
         return json.loads(line)
 
     without = run()
+    if args.page:
+        print("the same with the operator's page in two browsers", flush=True)
+        shown = run("--pages", "2")
+        ratio = round(shown["p99_ms"] / without["p99_ms"], 2)
+        print(json.dumps({"without": without, "with_page": shown, "p99_ratio": ratio}))
+        return
     print("the same with training in the background", flush=True)
     with trainer(dict(os.environ)) as process:
         before, began = cpu_of(process.pid), time.monotonic()
@@ -243,7 +254,7 @@ def cpu_of(process: int) -> float:
 
 
 def main(args: Args) -> None:
-    if args.training:
+    if args.training or args.page:
         both(args)
         return
     os.environ.update(simulation_environment())
@@ -251,8 +262,10 @@ def main(args: Args) -> None:
     os.environ.update(dds_profile("small", os.environ))  # for this listener; each node gets its own
     record = Record()
     log = tempfile.TemporaryFile()  # noqa: SIM115 (its life is the program's)
+    page = [] if args.pages else ["--no-page"]
+    browsers: list[Any] = []
     system = subprocess.Popen(
-        [sys.executable, "-m", "rig_robot.cli", "sim", "--checkpoint", args.checkpoint, "--goals", "0"],
+        [sys.executable, "-m", "rig_robot.cli", "sim", "--checkpoint", args.checkpoint, "--goals", "0", *page],
         stdout=log,
         stderr=subprocess.STDOUT,
         env=environment,
@@ -266,6 +279,7 @@ def main(args: Args) -> None:
             spin(0.2)
             if system.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"no arm command within 60 s; the system says:\n{tail(log)}")
+        browsers += open_pages(args.pages)
         spin(args.warm_up)
         print(f"measuring for {args.seconds:g} s", flush=True)
         before, first = cpu_seconds(system.pid), time.time_ns()
@@ -275,6 +289,8 @@ def main(args: Args) -> None:
         if system.poll() is not None:
             raise SystemExit(f"the system ended before its time; it says:\n{tail(log)}")
     finally:
+        for browser in browsers:
+            browser.close()
         system.send_signal(signal.SIGINT)
         try:
             system.wait(20)
@@ -283,6 +299,23 @@ def main(args: Args) -> None:
     found = figures(record.between(first, last))
     show(found, {name: (after[name] - before.get(name, 0.0)) / args.seconds for name in after})
     print(json.dumps(found))
+
+
+def open_pages(count: int) -> list[Any]:
+    """Open the operator's page in browsers."""
+    if not count:
+        return []
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+    from page_harness import Browser, page_port
+    from ros_harness import Listener
+
+    listener = Listener("page_finder")
+    port = page_port(listener)
+    listener.close()
+    browsers = [Browser() for _ in range(count)]
+    for browser in browsers:
+        browser.open(f"http://127.0.0.1:{port}/")
+    return browsers
 
 
 def tail(log: Any) -> str:

@@ -99,7 +99,7 @@ def main(args: Args) -> None:
         config.write_text(yaml.safe_dump(content))
         root = Path(folder) / "episodes"
         arguments = ["--config", str(config), "--record", str(root), "--checkpoint", args.checkpoint]
-        system = Process(["-m", "rig_robot.cli", "sim", *arguments], {})
+        system = Process(["-m", "rig_robot.cli", "sim", "--no-page", *arguments], {})
         try:
             os.environ.update(dds_profile("small", os.environ))
             witness = Witness()

@@ -102,7 +102,9 @@ class Soak:
 
         self._args = args
         self.random = random.Random(args.seed)
-        self.system = Process(["-m", "rig_robot.cli", "sim", "--goals", "-1", "--checkpoint", args.checkpoint], {})
+        self.system = Process(
+            ["-m", "rig_robot.cli", "sim", "--no-page", "--goals", "-1", "--checkpoint", args.checkpoint], {}
+        )
         os.environ.update(dds_profile("camera", os.environ))  # after the system's start: each node gets its own
         self.operator = Operator(args.checkpoint)
         node = self.operator.node

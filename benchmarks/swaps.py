@@ -257,7 +257,7 @@ class Run:
         config = yaml.safe_load(share("config", "sim.yaml").read_text())
         config["recorder"] = {"camera": "none"}
         (folder / "sim.yaml").write_text(yaml.safe_dump(config))
-        arguments = ["--goals", "-1", "--checkpoint", str(root), "--record", str(folder / "episodes")]
+        arguments = ["--no-page", "--goals", "-1", "--checkpoint", str(root), "--record", str(folder / "episodes")]
         self.system = Process(["-m", "rig_robot.cli", "sim", "--config", str(folder / "sim.yaml"), *arguments], {})
         os.environ.update(dds_profile("camera", os.environ))  # after the system's start: each node gets its own
         self.operator = Operator(str(root))

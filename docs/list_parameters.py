@@ -44,6 +44,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "recorder": ("rig_robot.nodes.recorder",),
     "trainer": ("rig_robot.nodes.trainer", "rig_robot.nodes.trainer_episodes"),
     "receiver": ("rig_robot.nodes.checkpoint_receiver",),
+    "console": ("rig_robot.nodes.console",),
     "sim": ("rig_sim.robot_node",),
     "sim_goals": ("rig_sim.goals_node",),
     "sim_push_goals": ("rig_sim.push_goals_node", "rig_sim.goals_node"),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         CheckpointsOptions,
         ExportOptions,
         GoalOptions,
+        PageOptions,
         TellOptions,
         ViewOptions,
         WatchOptions,
@@ -187,6 +188,17 @@ def _watch(options: WatchOptions) -> int:
     with interrupts.orderly("rig watch: stopped"):
         watch(options.namespace)
     return 0
+
+
+def _page(options: PageOptions) -> int:
+    interrupts.end_at_once("rig page: stopped before the page was served")
+    from rig_robot.bringup.environment import simulation_environment
+
+    environment = simulation_environment()
+    _join_ros_domain("small")
+    from rig_robot.commands.page import serve
+
+    return serve(options, environment)
 
 
 def _join_ros_domain(profile: str) -> None:
@@ -352,6 +364,7 @@ _COMMANDS = {
     "goal": _Command("commands.options:GoalOptions", _goal),
     "tell": _Command("commands.options:TellOptions", _tell),
     "watch": _Command("commands.options:WatchOptions", _watch),
+    "page": _Command("commands.options:PageOptions", _page),
     "bags": _Command("commands.options:BagsOptions", _bags),
     "checkpoints": _Command("commands.options:CheckpointsOptions", _checkpoints),
     "view": _Command("commands.options:ViewOptions", _view),

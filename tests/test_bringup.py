@@ -85,10 +85,10 @@ from rig_robot.common.package_files import share
 from rig_robot.bringup.shared_memory import sweep
 
 place = "package://rig_robot/models/sawyer_reach_xy"
-assert len(simulation(SimOptions())) == 7
+assert len(simulation(SimOptions())) == 8
 prepare_practice(SimOptions(practice=True, data=Path("begun"), checkpoint=place))
-assert len(simulation(SimOptions(practice=True, data=Path("begun")))) > 7
-assert len(robot(RobotOptions(config=share("config", "robot.yaml"), checkpoint=place))) == 5
+assert len(simulation(SimOptions(practice=True, data=Path("begun")))) > 8
+assert len(robot(RobotOptions(config=share("config", "robot.yaml"), checkpoint=place))) == 6
 try:
     prepare_practice(SimOptions(practice=True, data=Path("new")))
 except BringupError as error:
@@ -261,7 +261,7 @@ def test_a_practice_from_nothing_without_a_task_is_refused(tmp_path: Path, task:
 def test_a_trainer_elsewhere_leaves_a_receiver_here(begun: Path, tmp_path: Path) -> None:
     options = RobotOptions(robot_config(tmp_path, "{preset: sawyer}"), practice=True, data=begun, train=False)
     names = [spec.name for spec in robot(options)]
-    assert names[-2:] == ["recorder", "receiver"]
+    assert names[-3:] == ["recorder", "receiver", "console"]
 
 
 def test_a_robot_without_a_checkpoint_is_refused(tmp_path: Path) -> None:

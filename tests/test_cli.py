@@ -125,7 +125,7 @@ def test_a_bad_argument_is_named_in_one_line(arguments: tuple, named: str) -> No
     assert done.returncode == 2 and named in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
-COMMANDS = "sim robot doctor goal tell watch bags checkpoints train explore compare eval"
+COMMANDS = "sim robot doctor goal tell watch page bags checkpoints view train explore compare eval"
 
 
 @pytest.mark.parametrize("command", COMMANDS.split())

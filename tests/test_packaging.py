@@ -19,6 +19,7 @@ ROSDEP = {
     "mcap": None,
     "mink": None,
     "mujoco": "python3-mujoco-pip",
+    "nicegui": None,
     "numpy": "python3-numpy",
     "opencv-python": "python3-opencv",
     "pillow": "python3-pil",

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import psutil
 import pytest
 from geometry_msgs.msg import PoseStamped, TwistStamped
 from ros_harness import Listener, NodeProcess, node_process
@@ -110,12 +109,3 @@ def test_an_emergency_stop_reaches_a_resting_arm(bench: Bench) -> None:
     bench.listener.until(lambda: "emergency stop by" in bench.process.output(), "the stop is logged", 2.0)
     refused = bench.listener.call(SetBool, "arm/set_armed", SetBool.Request(data=True))
     assert not refused.success and "emergency stop is latched" in refused.message
-
-
-@pytest.mark.slow
-def test_standing_still_it_takes_a_small_share_of_a_core(bench: Bench) -> None:
-    bench.listener.spin(1.0)
-    process = psutil.Process(bench.process.process.pid)
-    before = sum(process.cpu_times()[:2])
-    bench.listener.spin(5.0)
-    assert (sum(process.cpu_times()[:2]) - before) / 5.0 < 0.25, "with 100 joint states a second"

@@ -13,7 +13,10 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
+from page_harness import page_port
 from ros_harness import Listener
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from rig_robot.bringup.node_spec import NodeSpec, Parameters
 from rig_robot.bringup.options import RobotOptions
@@ -91,7 +94,8 @@ def practising(checkpoint: Path, folder: Path) -> list[NodeSpec]:
     config.write_text("arm: {preset: sawyer}\ncamera: {source: topic}")
     options = RobotOptions(config, str(checkpoint), practice=True, data=folder / "data")
     prepare_practice(options)
-    return robot(options) + robot(dataclasses.replace(options, train=False))[-1:]
+    receiver = [spec for spec in robot(dataclasses.replace(options, train=False)) if spec.name == "receiver"]
+    return robot(options) + receiver
 
 
 def check(listener: Listener, node: str, seen: Callable[[], Rights]) -> None:
@@ -119,10 +123,13 @@ def test_what_the_policy_allows_is_what_the_nodes_do(checkpoint: Path, listener:
     with running(*(command(spec, {}) for spec in [*specs, compressed, owner])):
         listener.set_parameter("policy", "mode", "explore")  # only then it wants to know where the tool is
         for spec in specs:
-            if spec.name != "camera":
+            if spec.name not in ("camera", "console"):
                 check(listener, spec.name, lambda name=spec.name: used(listener, name))
         places = ("", "compressed", "owner")
         check(listener, "camera", lambda: union(*(used(listener, "camera", place) for place in places)))
+        port = page_port(listener)
+        with connect(f"ws://127.0.0.1:{port}/pictures", origin=Origin(f"http://127.0.0.1:{port}")):  # somebody looks
+            check(listener, "console", lambda: used(listener, "console"))
 
 
 def test_what_the_policy_allows_a_person_is_what_rig_does(listener: Listener, tmp_path: Path) -> None:
@@ -131,10 +138,12 @@ def test_what_the_policy_allows_a_person_is_what_rig_does(listener: Listener, tm
     rig = [sys.executable, "-m", "rig_robot.cli"]
     nobody = ["--namespace", "nobody"]  # they wait for a robot that is not there
     words = [["goal", str(picture), "--wait", "--timeout", "60"], ["watch"], ["tell", "stop", "--timeout", "60"]]
+    words.append(["page", "--timeout", "60"])
     captures = [*rig, "goal", "--capture", "--timeout", "60", "--namespace", "captures"]
     with running(*([*rig, *word, *nobody] for word in words), captures):
         places = ("nobody", "captures")
         check(listener, "rig_watch_command", lambda: used(listener, "rig_watch_command", "nobody"))
+        check(listener, "rig_page_command", lambda: used(listener, "rig_page_command", "nobody"))
         check(
             listener, "rig_goal_command", lambda: union(*(used(listener, "rig_goal_command", each) for each in places))
         )
@@ -174,10 +183,10 @@ def test_only_the_arm_may_move_the_arm_and_only_a_person_may_tell_it_to() -> Non
         return {node for node, right in rights.items() if name in right[rule]}
 
     assert who("publish", "/joint_trajectory_controller/joint_trajectory") == {"arm"}
-    assert who("publish", "/rig/policy/twist") == {"policy"}
-    assert who("publish", "/rig/operator/heartbeat") == {"rig_watch_command"}
+    assert who("publish", "/rig/policy/twist") == {"policy", "console"}  # jogging, through the arm's filter
+    assert who("publish", "/rig/operator/heartbeat") == {"rig_watch_command", "console"}
     for service in ("/arm/set_armed", "/arm/park", "/arm/reset_estop", "/policy/set_parameters"):
-        assert who("request", service) == {"rig_tell_command"}
+        assert who("request", service) == {"rig_tell_command", "console"}
     assert not any("*" in name for right in rights.values() for names in right.values() for name in names)
     assert who("subscribe", "/clock") == who("publish", "/clock") == set()
 

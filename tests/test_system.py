@@ -167,7 +167,7 @@ def test_a_killed_runner_leaves_no_process_and_no_shared_memory(start, listener:
 
 def test_ctrl_c_ends_the_system_in_order(start) -> None:
     system = start()
-    until(lambda: len(system.find_nodes()) == 8, "all nodes are there")
+    until(lambda: len(system.find_nodes()) == 9, "all nodes are there")
     time.sleep(2.0)
     system.find_nodes()
     system.process.send_signal(signal.SIGINT)

@@ -52,9 +52,9 @@ def nodes(checkpoint: str, practice: str = "") -> list[NodeSpec]:
         practice: Directory of a practice that has been prepared; none if empty.
     """
     if practice:
-        specs = robot(RobotOptions(config=CONFIG, practice=True, data=Path(practice)))
+        specs = robot(RobotOptions(config=CONFIG, practice=True, data=Path(practice), page=False))
     else:
-        specs = robot(RobotOptions(config=CONFIG, checkpoint=checkpoint))
+        specs = robot(RobotOptions(config=CONFIG, checkpoint=checkpoint, page=False))
     return [
         dataclasses.replace(spec, module="standin.camera", sends_frames=True) if spec.name == "camera" else spec
         for spec in specs

@@ -71,6 +71,8 @@ class SimOptions(_Options):
     """Go by the time on /clock, which the simulation then gives."""
     log_level: LogLevel = "info"
     """Least severe of the messages that the nodes log."""
+    page: bool = True
+    """Serve the operator's page in a browser, at an address that is printed. `--no-page`: none."""
 
 
 @dataclass(frozen=True)
@@ -98,3 +100,5 @@ class RobotOptions(_Options):
     """Go by the time on /clock, where a simulator of your own gives it."""
     log_level: LogLevel = "info"
     """Least severe of the messages that the nodes log."""
+    page: bool = True
+    """Serve the operator's page in a browser, at an address that is printed. `--no-page`: none."""

@@ -142,6 +142,16 @@ _PARAMETERS: dict[str, Keys] = {
         "judge_goals": whole(1, 1000),
     },
     "receiver": {"checkpoints": text()},
+    "console": {
+        "checkpoint": text(),
+        "address": text(),
+        "port": whole(0, 65535),
+        "token": text(),
+        "certificate": text(),
+        "key": text(),
+        "hosts": text(),
+        "jog_speed": number(0.001, 0.5),
+    },
     "sim": {
         "task": text(TASKS),
         "start_position": numbers(3),

@@ -21,7 +21,7 @@ from rig_robot.common.package_files import locate, share
 from rig_robot.common.ros_names import check_namespace
 from rig_robot.common.task_names import TASKS, TaskName
 
-ROBOT_NODES = ("camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver")
+ROBOT_NODES = ("camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver", "console")
 NODES = ("sim", *ROBOT_NODES, "sim_goals", "sim_push_goals", "sim_practice", "sim_window")
 
 
@@ -74,7 +74,7 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
             nodes.append(node("sim_goals", "rig_sim.goals_node", shown, **kind))
     if not options.headless:
         nodes.append(node("sim_window", "rig_sim.window_node"))
-    return nodes
+    return nodes + _page(options, node, with_checkpoint)
 
 
 def robot(options: RobotOptions) -> list[NodeSpec]:
@@ -108,7 +108,13 @@ def robot(options: RobotOptions) -> list[NodeSpec]:
         node("policy", "rig_robot.nodes.policy", with_checkpoint | frame),
         node("arm", "rig_robot.nodes.arm", with_checkpoint, vital=True),
     ]
-    return nodes + _learning(options, node, nodes, config, {}, options.train)
+    nodes += _learning(options, node, nodes, config, {}, options.train)
+    return nodes + _page(options, node, with_checkpoint)
+
+
+def _page(options: SimOptions | RobotOptions, node: Callable[..., NodeSpec], parameters: Parameters) -> list[NodeSpec]:
+    """Return the node of the operator's page, where one is asked for."""
+    return [node("console", "rig_robot.nodes.console", parameters)] if options.page else []
 
 
 def prepare_practice(options: SimOptions | RobotOptions) -> None:

@@ -184,3 +184,27 @@ class ViewOptions:
     """ROS namespace of the topic."""
     timeout: float = 10.0
     """Longest time to listen to the topic [s]."""
+
+
+@dataclass(frozen=True)
+class PageOptions:
+    """Serve the operator's page of a running system: one started with --no-page, or on another computer.
+
+    Example: rig page --namespace left"""
+
+    namespace: str = ""
+    """ROS namespace of the robot."""
+    checkpoint: str = ""
+    """Checkpoint by which goal pictures are judged, as the system has it; empty: the system is asked for it."""
+    address: str = "127.0.0.1"
+    """IP address to listen on. Any but this machine's own asks browsers for a token, which is printed."""
+    port: int = 8600
+    """Port to begin with; the first free one of 20 is taken."""
+    certificate: str = ""
+    """File of a TLS certificate, PEM: the page is then served by https."""
+    key: str = ""
+    """File of the certificate's private key, PEM."""
+    hosts: str = ""
+    """Names for this machine in addresses, with commas between them, beside its own name."""
+    timeout: float = 10.0
+    """Time to wait for the system [s]."""

@@ -1,0 +1,1 @@
+"""The parts of the operator's page, a file each. Each builds its elements once and refreshes them."""

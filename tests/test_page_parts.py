@@ -1,0 +1,387 @@
+"""The operator's page without a browser: who may, who has control, which pictures, where the arm's links are."""
+
+import asyncio
+import io
+import tarfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import numpy as np
+import pytest
+from test_goal_check import SHIPPED, goals
+from test_image_decoding import png, png_header
+
+from rig_robot.arm.kinematics import Kinematics
+from rig_robot.bringup.arm_presets import arm_parameters, presets
+from rig_robot.bringup.systems import NODES, read_parameters
+from rig_robot.common.package_files import locate, share
+from rig_robot.inference.numpy_networks import Encoder
+from rig_robot.page import control as control_module
+from rig_robot.page.access import Access
+from rig_robot.page.arm_model import ArmModel
+from rig_robot.page.bridge import Bridge, LoopThread
+from rig_robot.page.control import Control
+from rig_robot.page.episodes import Episodes
+from rig_robot.page.front import LARGEST_UPLOAD, TooLarge, _read
+from rig_robot.page.gallery import Gallery
+from rig_robot.page.goal_pictures import RECENT, GoalPictures, NotReady
+from rig_robot.page.server import Settings
+from rig_robot.vision.image_decoding import PictureRefused
+
+HOME = {"host": "127.0.0.1:8600", "origin": "http://127.0.0.1:8600"}
+FOREIGN = {"sec_fetch_site": "cross-site"}
+
+
+def scope(
+    method: str = "POST", kind: str = "http", scheme: str = "http", query: str = "", **headers: str
+) -> dict[str, Any]:
+    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items() if value]
+    return {
+        "type": kind,
+        "scheme": scheme,
+        "method": method,
+        "path": "/",
+        "query_string": query.encode(),
+        "headers": named,
+    }
+
+
+# Who may
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        scope(**HOME),
+        scope(host="localhost:8600", origin="http://localhost:8600"),
+        scope(host="localhost:9000", origin="http://localhost:9000"),  # a port forwarded by ssh
+        scope(host="[::1]:8600", origin="http://[::1]:8600"),
+        scope(scheme="https", host="127.0.0.1:8600", origin="https://127.0.0.1:8600"),
+        scope(kind="websocket", scheme="ws", **HOME),
+        scope("GET", host="127.0.0.1:8600"),
+        scope("GET", host="127.0.0.1:8600", sec_fetch_site="cross-site", sec_fetch_mode="navigate"),
+        scope("GET", host="127.0.0.1:8600", sec_fetch_site="same-origin", sec_fetch_mode="no-cors"),
+    ],
+)
+def test_the_page_itself_may(asked: dict[str, Any]) -> None:
+    assert Access("127.0.0.1", 8600).refusal(asked) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "named"),
+    [
+        (scope(host="evil.example:8600", origin="http://evil.example:8600"), 421, "evil.example"),  # DNS rebinding
+        (scope(host="192.168.1.7:8600", origin="http://192.168.1.7:8600"), 421, "192.168.1.7"),
+        (scope(host="127.0.0.1.evil.example", origin="http://127.0.0.1.evil.example"), 421, "evil.example"),
+        (scope(origin="http://127.0.0.1:8600"), 421, "Host is ''"),
+        (scope(host="127.0.0.1:8600"), 403, "must say where it comes from"),
+        (scope(host="127.0.0.1:8600", origin="http://evil.example"), 403, "evil.example"),
+        (scope(host="127.0.0.1:8600", origin="http://127.0.0.1:8601"), 403, "8601"),
+        (scope(host="127.0.0.1:8600", origin="https://127.0.0.1:8600"), 403, "https"),
+        (scope(host="127.0.0.1:8600", origin="null"), 403, "null"),
+        (scope("GET", host="127.0.0.1:8600", origin="http://evil.example"), 403, "evil.example"),
+        (scope("GET", host="127.0.0.1:8600", **FOREIGN, sec_fetch_mode="no-cors"), 403, "another site"),
+        (scope(**HOME, **FOREIGN, sec_fetch_mode="navigate"), 403, "another site"),
+        (scope(kind="websocket", scheme="ws", host="127.0.0.1:8600"), 403, "must say where it comes from"),
+        (scope(kind="websocket", scheme="ws", host="127.0.0.1:8600", origin="http://evil.example"), 403, "evil"),
+    ],
+)  # fmt: skip
+def test_a_foreign_page_may_not(asked: dict[str, Any], status: int, named: str) -> None:
+    refusal = Access("127.0.0.1", 8600).refusal(asked)
+    assert refusal is not None and refusal.status == status and named in refusal.text
+
+
+def test_two_hosts_in_one_request_are_refused() -> None:
+    asked = scope(**HOME)
+    asked["headers"].append((b"host", b"evil.example"))
+    assert Access("127.0.0.1", 8600).refusal(asked) is not None
+
+
+def test_others_need_the_token_and_may_call_this_machine_by_its_names_alone() -> None:
+    access = Access("0.0.0.0", 8600, "secret", ("robot.lab",))
+    there = {"host": "robot.lab:8600", "origin": "http://robot.lab:8600"}
+    for cookie in (
+        "",
+        "rig_page_8600=secre",
+        "rig_page_8600=secrets",
+        "rig_page_8601=secret",
+        "token=secret",
+        "rig_page_8600",
+    ):
+        refusal = access.refusal(scope(cookie=cookie, **there))
+        assert refusal is not None and refusal.status == 403 and "token" in refusal.text
+    assert access.refusal(scope(cookie="other=1; rig_page_8600=secret", **there)) is None
+    assert access.refusal(scope("GET", query="token=secret", host="192.168.1.7:8600")) is None
+    assert access.refusal(scope("GET", query="token=secret&token=x", host="192.168.1.7:8600")) is not None
+    assert access.refusal(scope("GET", query="token=secret", host="elsewhere.lab:8600")) is not None
+    assert not access.offers_token(scope("GET", query="token="))
+    assert not Access("127.0.0.1", 8600).offers_token(scope("GET", query="token="))
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        (Settings(address="localhost"), "address is 'localhost'"),
+        (Settings(certificate="cert.pem"), "give both"),
+        (Settings(certificate="/no/cert.pem", key="/no/key.pem"), "'/no/cert.pem': there is no such file"),
+        (Settings(certificate=__file__, key=__file__), "certificate and key: "),
+    ],
+)
+def test_settings_that_cannot_be_are_named(settings: Settings, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        settings.check()
+
+
+def test_a_body_is_refused_before_it_is_read_and_where_it_says_less_than_it_is() -> None:
+    received: list[bytes] = []
+
+    async def receive() -> dict[str, Any]:
+        received.append(b"")
+        return {"type": "http.request", "body": bytes(2**20), "more_body": True}
+
+    said = scope(content_length=str(LARGEST_UPLOAD + 1))
+    with pytest.raises(TooLarge, match=str(LARGEST_UPLOAD)):
+        asyncio.run(_read(said, receive, LARGEST_UPLOAD))
+    assert not received
+    with pytest.raises(TooLarge):  # chunked: nothing is said of the length
+        asyncio.run(_read(scope(), receive, LARGEST_UPLOAD))
+    assert len(received) == LARGEST_UPLOAD // 2**20 + 1
+
+
+# Who has control
+
+
+class Robot:
+    """Counts what reaches it."""
+
+    def __init__(self) -> None:
+        self.beats, self.stops, self.moves = 0, list[str](), list[tuple[float, float, float]]()
+
+    def beat(self) -> None:
+        self.beats += 1
+
+    def control(self) -> Control:
+        return Control(self.beat, self.stops.append, self.moves.append)
+
+
+def test_only_the_visible_page_in_control_is_the_operator_and_any_page_stops() -> None:
+    robot = Robot()
+    control = robot.control()
+    assert control.join("first") and control.join("second")
+    assert control.has_control("first") and not control.has_control("second")
+    control.hear("second", True)
+    control.hear("first", False)
+    control.hear("stranger", True)
+    assert robot.beats == 0
+    control.hear("first", True)
+    assert robot.beats == 1
+    control.stop("second")
+    control.stop("")
+    assert robot.stops == ["second", "a page"]
+    control.take("second")
+    control.hear("first", True)
+    assert robot.beats == 1 and control.has_control("second")
+    assert not control.has_control("")
+
+
+def test_a_copied_page_does_not_share_the_control_and_a_page_loaded_again_keeps_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    control = Robot().control()
+    assert control.join("first") and not control.join("first")
+    control.leave("first")
+    assert control.has_control("first"), "it may be loaded again"
+    assert control.join("second") and not control.has_control("second")
+    assert control.join("first") and control.has_control("first")
+    control.leave("first")
+    now = time.monotonic()
+    monkeypatch.setattr(control_module.time, "monotonic", lambda: now + control_module.KEPT + 0.1)
+    assert control.free and not control.has_control("first")
+    assert not control.has_control("second"), "a page that waits does not get the control by itself"
+    assert control.join("third") and control.has_control("third")
+
+
+def test_jogging_is_for_the_page_in_control_while_it_is_switched_on() -> None:
+    robot = Robot()
+    control = robot.control()
+    control.join("first")
+    control.join("second")
+    assert not control.jog("first", (1.0, 0.0, 0.0))
+    control.allow_jogging("second", True)
+    assert not control.jogs
+    control.allow_jogging("first", True)
+    assert control.jog("first", (1.0, 0.0, 0.0)) and not control.jog("second", (0.0, 1.0, 0.0))
+    control.take("second")
+    assert not control.jog("first", (1.0, 0.0, 0.0)) and not control.jog("second", (1.0, 0.0, 0.0))
+    assert robot.moves == [(1.0, 0.0, 0.0)]
+
+
+# What goes on while the page is busy
+
+
+def test_a_busy_page_does_not_hold_up_the_loop_before_it() -> None:
+    async def page(scope: Any, receive: Any, send: Any) -> None:
+        message = await receive()
+        time.sleep(0.5)
+        await send({"type": "answer", "body": message["body"]})
+
+    async def front() -> tuple[list[Any], int]:
+        sent: list[Any] = []
+        turns = 0
+
+        async def receive() -> dict[str, Any]:
+            return {"body": b"asked"}
+
+        async def send(message: Any) -> None:
+            sent.append((message, threading.current_thread().name))
+
+        task = asyncio.ensure_future(Bridge(page, LoopThread("page"))({}, receive, send))
+        while not task.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        return sent, turns
+
+    sent, turns = asyncio.run(front())
+    assert [message["body"] for message, _ in sent] == [b"asked"]
+    assert sent[0][1] == threading.current_thread().name, "the front's own thread talks to the browser"
+    assert turns > 20, "the front's loop stood still while the page was busy"
+
+
+def test_nothing_is_encoded_while_nobody_looks_and_no_old_picture_greets_who_looks_again() -> None:
+    gallery = Gallery()
+    picture = np.zeros((48, 64, 3), np.uint8)
+    gallery.show("goal", picture, 1.0)
+    assert not gallery.is_due("camera")
+
+    async def look() -> None:
+        with gallery.looking() as changed:
+            assert gallery.is_due("camera")
+            gallery.show("camera", picture, 2.0)
+            await asyncio.wait_for(changed.wait(), 1.0)
+            assert not gallery.is_due("camera"), "not more than 15 a second"
+            shown = gallery.newest("camera")
+            assert shown is not None and shown.jpeg.startswith(b"\xff\xd8") and shown.stamp == 2.0
+
+    asyncio.run(look())
+    assert gallery.newest("camera") is None and gallery.newest("goal") is not None
+
+
+# Pictures
+
+
+@pytest.fixture(scope="module")
+def pictures() -> GoalPictures:
+    found = GoalPictures()
+    found.use(Encoder(SHIPPED))
+    return found
+
+
+def test_a_picture_is_judged_before_it_is_sent(pictures: GoalPictures) -> None:
+    own = goals("plain", 1)[0]
+    known = pictures.upload(png(own))
+    assert not known.doubts and (known.picture == own).all() and known.redrawn is not None
+    assert known.data == png(own), "what is sent is what was uploaded"
+    noise = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
+    assert "does not know" in pictures.upload(png(noise)).doubts
+    assert "neither 48x48 nor" in pictures.upload(png(np.hstack([own] * 3))).doubts
+    assert pictures.candidate(known.number) is known
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"MZ\x90\x00" + bytes(100),
+        png_header(10_000, 10_000),
+        png(np.eye(48, dtype=np.uint8)[..., None].repeat(3, 2))[:60],
+    ],
+    ids=["nothing", "a program", "100 megapixels", "cut short"],
+)
+def test_what_is_no_picture_or_too_large_is_refused(pictures: GoalPictures, data: bytes) -> None:
+    with pytest.raises(PictureRefused):
+        pictures.upload(data)
+
+
+def test_an_imagined_goal_is_seen_before_it_is_sent(pictures: GoalPictures) -> None:
+    scene = goals("plain", 1)[0]
+    imagined = [pictures.imagine(scene) for _ in range(3)]
+    assert all(each.picture.shape == (48, 48, 3) and not each.doubts for each in imagined)
+    assert not (imagined[0].picture == imagined[1].picture).all()
+
+
+def test_the_last_twenty_goals_are_remembered_each_once() -> None:
+    pictures = GoalPictures()
+    with pytest.raises(NotReady, match="not loaded"):
+        pictures.upload(png(np.zeros((48, 48, 3), np.uint8)))
+    pictures.use(Encoder(SHIPPED))
+    shown = [np.full((48, 48, 3), value, np.uint8) for value in range(RECENT + 3)]
+    for picture in (*shown, shown[-2]):
+        pictures.remember(picture)
+    recent = pictures.recent()
+    assert len(recent) == RECENT and (recent[0][1] == shown[-2]).all() and (recent[1][1] == shown[-1]).all()
+    assert len({number for number, _ in recent}) == RECENT
+    assert (pictures.again(recent[3][0]).picture == recent[3][1]).all()
+    with pytest.raises(NotReady):
+        pictures.again(10**6)
+
+
+def test_an_episode_is_downloaded_whole_and_nothing_else_of_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("no")
+    root = tmp_path / "episodes"
+    for name, whole in (("one", True), ("two", False)):
+        (root / name).mkdir(parents=True)
+        (root / name / f"{name}.mcap").write_bytes(bytes(3_000_000))
+        if whole:
+            (root / name / "metadata.yaml").write_text("rosbag2_bagfile_information: {}")
+    episodes = Episodes(lambda: root)
+    assert episodes.names() == ["one"]
+
+    async def download(name: str) -> bytes:
+        return b"".join([chunk async for chunk in episodes.tar(name)])
+
+    with tarfile.open(fileobj=io.BytesIO(asyncio.run(download("one")))) as tar:
+        assert {(member.name, member.size) for member in tar if member.isfile()} == {
+            ("one/one.mcap", 3_000_000), ("one/metadata.yaml", len("rosbag2_bagfile_information: {}")),
+        }  # fmt: skip
+    for name in ("two", "../secret", "..", ".", "", "/etc"):
+        with pytest.raises(ValueError, match="no whole episode"):
+            episodes.tar(name)
+    with pytest.raises(ValueError, match="no recorder"):
+        Episodes(lambda: None).tar("one")
+
+
+# The arm in 3D
+
+
+def arms() -> dict[str, dict[str, Any]]:
+    """Parameters of the simulated arm and of each preset."""
+    found = {"sim": read_parameters(share("config", "sim.yaml"), NODES)["arm"]}
+    for name in presets():
+        found[name] = arm_parameters({"preset": name}, share("config", "robot.yaml"))
+    return found
+
+
+@pytest.mark.parametrize(("name", "arm"), arms().items(), ids=lambda value: value if isinstance(value, str) else "")
+def test_the_arm_is_drawn_where_its_kinematics_have_it(name: str, arm: dict[str, Any]) -> None:
+    place = locate(arm["description"])
+    model = ArmModel(place, arm["joints"], arm["tool"], arm.get("base_frame", "base"))
+    assert len(model.shapes) >= 5 and len(model.links) >= 5
+    kinematics = Kinematics(
+        place, arm["joints"], arm["tool"], rest=arm["rest"], base_frame=arm.get("base_frame", "base")
+    )
+    rng = np.random.default_rng(0)
+    before: dict[int, np.ndarray] = {}
+    for _ in range(5):
+        q = rng.uniform(np.maximum(kinematics.lower, -3), np.minimum(kinematics.upper, 3))
+        poses = model.poses(dict(zip(arm["joints"], q, strict=True)))
+        last = max(poses)
+        tool, quaternion = kinematics.pose(q)
+        turn = np.empty(9)
+        mujoco.mju_quat2Mat(turn, quaternion)
+        # The tool is fixed to the last link, so that it is always in the same place seen from there.
+        place_there = poses[last][1].T @ (tool - poses[last][0])
+        assert np.abs(place_there - before.setdefault(last, place_there)).max() < 1e-6
+        assert np.linalg.norm(place_there) < 0.5
