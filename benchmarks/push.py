@@ -5,8 +5,9 @@
 `state` knows the true positions of tool and object, `images` sees pictures alone; `cluttered` learns and pushes where a
 box wanders and the light changes; `nothing` is where the object stood. Each figure is of a run of its own, of 100 goals
 that training never saw, 100 steps each. `nodes` shows 50 goals to the shipped checkpoint, through all nodes (`rig sim
---task push`). Finished runs in --out are kept, killed ones go on. The last line is one JSON object: kind, steps, and
-then each figure with one entry per seed (null: the run failed).
+--task push`); `pictures` has it judge goal pictures, good ones and such as cannot be reached. Finished runs in --out
+are kept, killed ones go on. The last line is one JSON object: kind, steps, and then each figure with one entry per seed
+(null: the run failed).
 """
 
 from __future__ import annotations
@@ -24,11 +25,16 @@ import gymnasium
 import numpy as np
 import tyro
 
+from rig_robot.bringup.options import SHIPPED_PUSHING
+from rig_robot.common.package_files import locate
+from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.learning.experiments.parallel_runs import sweep
 from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.rig import HELD_OUT_SEEDS
 from rig_robot.learning.training.metrics import push_summary
 from rig_robot.learning.training.train import EVALUATION_SEED
+from rig_robot.vision.goal_check import GoalCheck
+from rig_sim.push_world import PUCK_AREA, TOOL_HIGH, TOOL_LOW, random_goal
 
 EXPLORATION = {5_000: 1_500, 10_000: 2_000}
 """Of so many steps in all, a run with true positions explores so many."""
@@ -63,7 +69,7 @@ class Args:
     """Runs of each: seeds 0, 1 ..."""
     quick: bool = False
     """Seed 0 and the first two rows only: the same runs as without, so that nothing is done twice."""
-    kinds: tuple[str, ...] = ("state", "images", "cluttered", "nodes")
+    kinds: tuple[str, ...] = ("state", "images", "cluttered", "nodes", "pictures")
     """Rows of these kinds alone."""
     jobs: int = 0
     """Most runs at a time; 0: as many as there are cores."""
@@ -109,6 +115,38 @@ def nodes(folder: Path, goals: int = 50) -> dict[str, Any]:
     return json.loads(file.read_text())
 
 
+def pictures(goals: int = 60) -> dict[str, float]:
+    """Return for each kind of goal picture which share of them the shipped checkpoint takes for unfamiliar."""
+    check = GoalCheck(Encoder(locate(SHIPPED_PUSHING)))
+    env: Any = make_env(ENVIRONMENT).unwrapped
+    rng = np.random.default_rng(0)
+    doubted: dict[str, list[bool]] = {"good": [], "without a puck": [], "two pucks": [], "puck outside its area": []}
+    for number in range(goals):
+        env.reset(seed=HELD_OUT_SEEDS + number, options={"held_out": True})
+        goal = random_goal(rng, TOOL_LOW, TOOL_HIGH)
+        tool, below = goal[:2], np.array([-2.0, 0.0])  # where no camera looks
+        good, without = env.render_goal(goal), env.render_goal(np.concatenate((tool, below)))
+        elsewhere = env.render_goal(np.concatenate((tool, _apart(rng, (goal[2:], tool), *PUCK_AREA))))
+        second = np.abs(elsewhere.astype(int) - without).max(axis=-1, keepdims=True) > 12
+        outside = _apart(rng, (tool,), np.array([0.42, -0.35]), np.array([0.85, 0.35]), True)
+        shown = (good, without, np.where(second, elsewhere, good), env.render_goal(np.concatenate((tool, outside))))
+        for name, picture in zip(doubted, shown, strict=True):
+            doubted[name].append(not check.judge(picture).known)
+    env.close()
+    return {name: round(float(np.mean(found)), 2) for name, found in doubted.items()}
+
+
+def _apart(
+    rng: np.random.Generator, others: tuple[np.ndarray, ...], low: np.ndarray, high: np.ndarray, outside: bool = False
+) -> np.ndarray:
+    """Return a place [2] m between two corners, 12 cm from others; `outside`: and 6 cm outside the puck's area."""
+    while True:
+        place = rng.uniform(low, high)
+        inside = (place > PUCK_AREA.low - 0.06).all() and (place < PUCK_AREA.high + 0.06).all()
+        if min(np.linalg.norm(place - other) for other in others) > 0.12 and not (outside and inside):
+            return place
+
+
 def judged(figures: dict[str, list[Any]], asked: dict[str, float]) -> str:
     """Return what was asked for, and whether every seed has it; of a median, the mean over the seeds counts."""
     kept = {name: [value for value in figures[name] if value is not None] for name in asked}
@@ -144,6 +182,9 @@ def main(args: Args) -> None:
         cells = [f"{found[name]:g}" for name in shown]
         verdict = f"of {found['goals']}; {NODES_ASKED:.0%} within 5 cm: {'met' if met else 'MISSED'}"
         print(f"{'nodes':9} {'':6}  {''.join(f'{cell:18}' for cell in cells)} {verdict}")
+    if "pictures" in args.kinds:
+        result["pictures"] = pictures()
+        print("goal pictures that are taken for unfamiliar:", result["pictures"])
     print(json.dumps(result | {"nothing": still}))
 
 

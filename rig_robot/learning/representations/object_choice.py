@@ -29,16 +29,15 @@ SELDOM = 0.002
 RADIUS = 3.25
 """Distance of the middles of tool and object when they touch [actions], about: 6.5 cm. It only serves to tell objects
 from other things; the model of the dynamics learns what it really is."""
-INDIFFERENT = 0.88
-"""Share of unexplained motion from which on a thing does not care for the tool: pucks were seen at 0.4 to 0.6, once,
-after little contact, at 0.86; other things at 0.89 and more"""
+INDIFFERENT = 0.8
+"""Share of unexplained motion from which on a thing does not care for the tool: pucks were seen at 0.4 to 0.64, other
+things at 0.86 and more"""
 WORSE = 3.0
 """Keypoints that tell the tool's place so many times worse than the best one do not serve as rulers"""
-SHIFTS = 3.0
-"""Largest shift that is tried to explain a thing's motion [actions]"""
-FARTHEST_SHIFT, CLEAR = 1.6, 3.0
-"""Largest shift that is looked for; tool and object are never nearer than the second [actions]: somewhat less than
-`RADIUS`, since places are read with errors"""
+RULERS, SHIFTS = 3, 14.0
+"""Maps that are tried to explain a thing's motion, and the largest shift of each [actions]"""
+SCALED, HALVINGS = 0.4, 4
+"""Largest change of a map's scale, and how often the steps of its search are halved"""
 ELSEWHERE = 3.0
 """A thing that moves further in a step was put elsewhere [actions]"""
 
@@ -67,52 +66,61 @@ def explain(
 ) -> tuple[float, NDArray[np.float32]] | None:
     """Return how badly contact explains the motion of a thing at best, and the map to its places that it does so with.
 
-    A keypoint high above the table would put a thing beside its place, and larger or smaller distances between things;
-    contact tells which map is that of the table, and the constant shift that is left. None: the motion cannot be told.
+    A keypoint high above the table puts a thing far beside its place, and distances between things are larger than they
+    are: contact tells where it is. None: the motion cannot be told.
 
     Args:
         points: Of the thing in each picture, float32 [N, 2].
-        maps: Of `table_maps`.
+        maps: Of `table_maps`; the first few are tried.
         tool: Of the tool, float32 [N, A].
         replay: Gives the episodes.
     """
     along = np.arange(-SHIFTS, SHIFTS + 1)
     shifts = np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
-    found: list[tuple[float, int, NDArray[np.float32]]] = []
-    for number, matrix in enumerate(maps):
-        motion = Motion.of(quadratic(points) @ matrix, tool, replay)
-        if motion is None:
-            continue
-        for shift in shifts:
-            moved = matrix.copy()
-            moved[0] -= shift
-            found.append((motion.unexplained(shift), number, moved))
+    found: list[tuple[float, int, int]] = []
+    motions = [Motion.of(quadratic(points) @ matrix, tool, replay) for matrix in maps[:RULERS]]
+    for number, motion in enumerate(motions):
+        if motion is not None:
+            found += [(motion.unexplained(shift), number, each) for each, shift in enumerate(shifts)]
     if not found:
         return None
-    share, _, matrix = min(found, key=lambda entry: entry[:2])
-    matrix[0] -= contact_shift(quadratic(points) @ matrix, tool)
-    return share, matrix
+    share, number, each = min(found)
+    return share, _refined(quadratic(points) @ maps[number], maps[number], shifts[each], tool, replay)
 
 
-def contact_shift(places: np.ndarray, tool: np.ndarray) -> NDArray[np.float32]:
-    """Return by how much an object is read beside where it is, as the tool meets it: float32 [A].
+def _refined(
+    places: np.ndarray, matrix: NDArray[np.float32], shift: np.ndarray, tool: np.ndarray, replay: ReplayBuffer
+) -> NDArray[np.float32]:
+    """Return a map with the shift and the scale, along each axis, that contact explains a thing's motion with best.
 
-    An object never stands in the tool: as seen from the tool, there is a disc in which its middle is never read, and
-    the disc's middle is where the tool's would be. A constant shift (the map is that of the table's plane, an object
-    has a height) would let contact begin farther away on one side than on the other.
-
-    Args:
-        places: Of the object in each frame, float32 [N, A].
-        tool: Of the tool, float32 [N, A].
+    A pattern search (Hooke and Jeeves 1961) from a shift; what is read is scaled about its median.
     """
-    seen = (smooth(places) - tool).astype(np.float64)
-    best = np.zeros(2)
-    for width, steps in ((FARTHEST_SHIFT, 17), (FARTHEST_SHIFT / 8, 9)):
-        along = np.linspace(-width, width, steps)
-        candidates = best + np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
-        inside = [np.maximum(0, CLEAR - np.linalg.norm(seen - shift, axis=1)).sum() for shift in candidates]
-        best = candidates[int(np.argmin(inside))]
-    return best.astype(np.float32)
+    middle = np.median(places, axis=0)
+
+    def changed(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return factor and addend along each axis."""
+        return values[2:], middle * (1 - values[2:]) - values[:2]
+
+    def cost(values: np.ndarray) -> float:
+        factor, addend = changed(values)
+        motion = Motion.of(places * factor + addend, tool, replay)
+        return 1.0 if motion is None or np.abs(values[2:] - 1).max() > SCALED else motion.unexplained()
+
+    best = np.array([*shift, 1.0, 1.0])
+    least, step = cost(best), np.array([0.5, 0.5, 0.1, 0.1])
+    for _ in range(HALVINGS):
+        improved = True
+        while improved:
+            tried = [best + sign * step * unit for unit in np.eye(4) for sign in (-1, 1)]
+            costs = [cost(values) for values in tried]
+            improved = min(costs) < least
+            if improved:
+                least, best = min(costs), tried[int(np.argmin(costs))]
+        step = step / 2
+    factor, addend = changed(best)
+    refined = matrix * factor.astype(np.float32)
+    refined[0] += addend.astype(np.float32)
+    return refined
 
 
 class Motion(NamedTuple):
