@@ -7,6 +7,8 @@ ARGS ?=
 WORKERS ?= 4
 # Those of `make check` only compute, and each worker has to import torch first.
 CHECKERS ?= 2
+# Exit status of pytest where there was nothing to run.
+NO_TESTS := 5
 PYTHON ?= python3
 VENV := .venv$(if $(filter-out kilted,$(ROS)),-$(ROS))$(if $(OLDEST),-oldest)
 BIN := $(VENV)/bin
@@ -30,7 +32,10 @@ sim: $(STAMP) ## Install, then run the whole system in simulation; pictures of e
 	$(BIN)/rig sim --images out/sim $(ARGS)
 
 test: $(STAMP) browser ## Install, then run all tests, side by side
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@status=0; $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not alone' $(ARGS) || status=$$?; \
+	  [ $$status != $(NO_TESTS) ] || status=0; \
+	  $(BIN)/python -m pytest -m alone $(ARGS) || { alone=$$?; [ $$alone = $(NO_TESTS) ] || status=$$alone; }; \
+	  exit $$status
 
 check: $(STAMP) lint ## Style, types and the quick tests that start no process: before a commit
 	$(BIN)/python -m pytest -n $(CHECKERS) --dist loadgroup -m 'not processes and not slow' -q $(ARGS)

@@ -580,8 +580,8 @@ def _wait_until_well() -> None:
 
         def well() -> bool:
             words = {status.name: status.message for message in told for status in message.status}
-            return len(words) == 6 and words["camera"] == "frames are passed on"
+            return len(words) == 7 and words["camera"] == "frames are passed on"
 
-        listener.until(well, "six nodes tell of their health, and frames are passed on", 60.0)
+        listener.until(well, "seven nodes tell of their health, and frames are passed on", 60.0)
     finally:
         listener.close()

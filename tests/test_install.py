@@ -64,7 +64,7 @@ def test_colcon_puts_scripts_launch_files_and_index_where_ros2_looks(checkout: P
         text=True,
         check=True,
     ).stdout
-    assert found.startswith(str(prefix)) and found.count(str(prefix)) == 4 and found.endswith(" 7\n"), found
+    assert found.startswith(str(prefix)) and found.count(str(prefix)) == 4 and found.endswith(" 8\n"), found
 
 
 def test_colcon_gives_the_nodes_the_interpreter_of_the_environment_over_the_system_that_runs_it(checkout: Path) -> None:
@@ -104,6 +104,6 @@ def test_pip_installs_all_that_runs(checkout: Path, tmp_path: Path) -> None:
         text=True,
         check=True,
     ).stdout
-    assert found.count(str(target)) == 3 and found.endswith(" 7\n"), found
+    assert found.count(str(target)) == 3 and found.endswith(" 8\n"), found
     prefixed = {name if name == "rig" else f"rig-{name}" for name in EXECUTABLES}
     assert {file.name for file in (target / "bin").iterdir()} == prefixed, "camera, goal and arm are others' names, too"

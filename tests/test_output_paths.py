@@ -150,7 +150,7 @@ from rig_robot.ros.node import run
 from rig_sim.goals_node import GoalsNode
 class Shown(GoalsNode):
     def _procedure(self):
-        self._seconds, self._distances = [1.0], [2.0]
+        self._seconds, self._distances = [1.0], [(2.0,)]
         print("shown", flush=True)
         yield lambda: False
 run(Shown)

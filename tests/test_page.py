@@ -32,6 +32,8 @@ from rig_robot.common.message_fields import values
 from rig_robot.common.package_files import share
 from rig_robot.ros.qos import LATCHED, STATE
 
+pytestmark = pytest.mark.alone
+
 HEARTBEAT = 1.0
 """Age at which the arm takes its operator for gone [s]; long, since these tests run beside others."""
 STOPS_WITHIN = 0.3

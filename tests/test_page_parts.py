@@ -16,7 +16,8 @@ from test_image_decoding import png, png_header
 
 from rig_robot.arm.kinematics import Kinematics
 from rig_robot.bringup.arm_presets import arm_parameters, presets
-from rig_robot.bringup.systems import NODES, read_parameters
+from rig_robot.bringup.parameter_files import read_parameters
+from rig_robot.bringup.systems import NODES
 from rig_robot.common.package_files import locate, share
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.page import control as control_module

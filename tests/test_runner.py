@@ -18,6 +18,8 @@ from rig_robot.bringup import console
 from rig_robot.bringup.node_spec import NodeSpec
 from rig_robot.bringup.process_runner import Runner, command
 
+pytestmark = pytest.mark.alone
+
 CHILD = """
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.default_int_handler)

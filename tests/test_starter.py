@@ -18,6 +18,8 @@ from test_arm_node import PARAMETERS, Bench
 
 from rig_robot.common import starter
 
+pytestmark = pytest.mark.alone
+
 LAUNCHER = """
 import os, signal, subprocess, sys
 node = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
