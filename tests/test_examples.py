@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,8 +62,9 @@ def goals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def system() -> Iterator[None]:
     """The simulated system, its arm armed."""
     with running("-m", "rig_robot.cli", "sim", "--goals", "-1"):
-        outcome = tell("arm", "", 60.0)
-        assert outcome.done, outcome.text
+        end = time.monotonic() + 60.0
+        while not (outcome := tell("arm", "", 60.0)).done:  # no joint state may have arrived yet
+            assert time.monotonic() < end, outcome.text
         yield
 
 
