@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ class NotReady(RuntimeError):
     """The other nodes did not start, or rejected a request; the text says which."""
 
 
-class ProcedureNode(RigNode):
+class ProcedureNode(RigNode, ABC):
     """Does what a subclass's `_procedure` says, and ends the process after it: with 0, or 1 where it failed."""
 
     def __init__(self, name: str) -> None:
@@ -35,8 +36,9 @@ class ProcedureNode(RigNode):
         self._wait: Callable[[], Any] = lambda: True
         self.every(0.05, self._continue)
 
+    @abstractmethod
     def _procedure(self) -> Procedure[None]:
-        raise NotImplementedError
+        """Give the steps, in order."""
 
     def _call(self, client: Client, request: Any) -> Procedure[Any]:
         """Call a service until it answers, since a node that is restarting may miss a call."""
