@@ -100,6 +100,7 @@ class Reader(nn.Module):
 
 def main(args: Args) -> None:
     check_folder("out", args.out)
+    args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     if args.quick:
         args = dataclasses.replace(args, steps=1_000, samples=200, scenes=3)
@@ -134,6 +135,37 @@ def trained(args: Args, replay: ReplayBuffer, **changes: Any) -> tuple[Latent, P
     return vae, Prior.fit(vae.encode_all(replay))
 
 
+class NearestReal:
+    """Compares imagined pictures with real ones of an arm that stands where the imagined one is read."""
+
+    def __init__(self, reader: Reader, pictures: np.ndarray, places: np.ndarray) -> None:
+        """reader: tells places; pictures: uint8 [N, S, S, 3], real ones of known places, float64 [N, 2] [m]."""
+        self.reader, self.places = reader, places
+        self._pictures = pictures.reshape(len(places), -1).astype(np.float32)
+
+    def distances(self, imagined: np.ndarray) -> np.ndarray:
+        """Return how far each is from the nearest such picture, RMS [grey levels]; inf: read outside."""
+        read, best = self.reader.read(imagined), np.full(len(imagined), np.inf)
+        for i, (image, place) in enumerate(zip(imagined, read, strict=True)):
+            near = np.linalg.norm(self.places - place, axis=1) < NEAR
+            if near.any():
+                best[i] = np.sqrt(((self._pictures[near] - image.reshape(-1)) ** 2).mean(axis=1).min())
+        return best
+
+
+def drawn(latents: np.ndarray, model: Latent | Generator) -> np.ndarray:
+    """Return the pictures that a model decodes from latents, float32 [N, L]: uint8 [N, S, S, 3]."""
+    with torch.inference_mode():
+        return to_images((model.vae if isinstance(model, Latent) else model).decode(torch.from_numpy(latents)))
+
+
+def two_arms(real: np.ndarray, places: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return averages of two real pictures each, whose arms are apart: what must not pass for one arm."""
+    pairs = rng.permutation(len(places)).reshape(2, -1)
+    pairs = pairs[:, np.linalg.norm(places[pairs[0]] - places[pairs[1]], axis=1) > 0.06]
+    return ((real[pairs[0]].astype(np.uint16) + real[pairs[1]]) // 2).astype(np.uint8)
+
+
 def plain(args: Args) -> Results:
     """Samples of the beta-VAE's prior and of the K-best decoder, read."""
     env = gymnasium.make("RigSawyerReachXY-v0", action_delay=(0.02, 0.09))
@@ -159,58 +191,48 @@ def plain(args: Args) -> Results:
     print(f"K-best, k = {args.k}:")
     generator = train_k_best(args, images, vae.units * 25)
 
-    def sampled(latents: np.ndarray, model: Latent | Generator) -> np.ndarray:
-        with torch.inference_mode():
-            return to_images((model.vae if isinstance(model, Latent) else model).decode(torch.from_numpy(latents)))
-
     standard = rng.standard_normal((args.samples, 4), dtype=np.float32)
     with torch.inference_mode():
-        reconstructed = sampled(vae.vae.encode(to_pixels(real[unseen]))[0].numpy(), vae)
-    report("reader, their reconstructions", np.linalg.norm(reader.read(reconstructed) - places[unseen], axis=1))
-
-    def distances(imagined: np.ndarray) -> np.ndarray:
-        """To the nearest real image from near where each is read: RMS [grey levels]; inf: read outside."""
-        read, best = reader.read(imagined), np.full(len(imagined), np.inf)
-        bank, wanted = real[seen].reshape(len(places[seen]), -1).astype(np.float32), places[seen]
-        for i, (image, place) in enumerate(zip(imagined, read, strict=True)):
-            near = np.linalg.norm(wanted - place, axis=1) < NEAR
-            if near.any():
-                best[i] = np.sqrt(((bank[near] - image.reshape(-1)) ** 2).mean(axis=1).min())
-        return best
-
-    # Samples of q(z), the mixture of all the encoder's Gaussians: what no prior can be better than.
-    with torch.inference_mode():
+        reconstructed = drawn(vae.vae.encode(to_pixels(real[unseen]))[0].numpy(), vae)
+        # Samples of q(z), the mixture of all the encoder's Gaussians: what no prior can be better than.
         some = to_pixels(images[rng.integers(len(images), size=args.samples)])
         posteriors = reparametrise(*vae.vae.encode(some), torch.from_numpy(standard)).numpy()
+    report("reader, their reconstructions", np.linalg.norm(reader.read(reconstructed) - places[unseen], axis=1))
 
-    limit = float(np.quantile(distances(reconstructed), 0.99))
-    pairs = rng.permutation(args.samples).reshape(2, -1)
-    pairs = pairs[:, np.linalg.norm(places[pairs[0]] - places[pairs[1]], axis=1) > 0.06]
-    doubled = (real[pairs[0]].astype(np.uint16) + real[pairs[1]]) // 2
+    nearest = NearestReal(reader, real[seen], places[seen])
+    limit = float(np.quantile(nearest.distances(reconstructed), 0.99))
     models = {
+        "two_arms": two_arms(real[unseen], places[unseen], rng),
         "real": real[unseen],
         "explored": images[rng.integers(len(images), size=args.samples)],
-        "two_arms": doubled.astype(np.uint8),
-        "vae": sampled(prior.sample(rng, args.samples), vae),
-        "vae_standard_normal": sampled(standard, vae),
-        "vae_posteriors": sampled(posteriors, vae),
-        "vae_calibrated": sampled(calibrated_prior.sample(rng, args.samples), calibrated),
-        "k_best": sampled(standard, generator),
+        "vae": drawn(prior.sample(rng, args.samples), vae),
+        "vae_standard_normal": drawn(standard, vae),
+        "vae_posteriors": drawn(posteriors, vae),
+        "vae_calibrated": drawn(calibrated_prior.sample(rng, args.samples), calibrated),
+        "k_best": drawn(standard, generator),
     }
-    print(f"an image shows one arm up to {limit:.1f} grey levels RMS from a real one")
-    results: Results = {"limit_rms": round(limit, 2)}
-    points = {}
-    for name, imagined in models.items():
-        one = distances(imagined) <= limit
-        points[name] = reader.read(imagined[one]) if one.any() else np.empty((0, 2))
-        figures = {"one_arm": round(float(one.mean()), 3)} | spread(points[name], low, high)
-        results[name] = figures
-        print(f"  {name}: " + ", ".join(f"{key} {value}" for key, value in figures.items()))
     expected = spread(rng.uniform(low, high, (args.samples, 2)), low, high)
+    results, points = read_models(models, nearest, limit, low, high)
     results["uniform"] = expected
     print("  (uniform points: " + ", ".join(f"{key} {value}" for key, value in expected.items()) + ")")
     picture_imagination(args.out / "imagination.png", models, points, low, high)
     return results
+
+
+def read_models(
+    models: dict[str, np.ndarray], nearest: NearestReal, limit: float, low: np.ndarray, high: np.ndarray
+) -> tuple[Results, dict[str, np.ndarray]]:
+    """Read what each model imagined, print it, and return its figures and where its single arms are."""
+    print(f"an image shows one arm up to {limit:.1f} grey levels RMS from a real one")
+    results: Results = {"limit_rms": round(limit, 2)}
+    points = {}
+    for name, imagined in models.items():
+        one = nearest.distances(imagined) <= limit
+        points[name] = nearest.reader.read(imagined[one]) if one.any() else np.empty((0, 2))
+        figures = {"one_arm": round(float(one.mean()), 3)} | spread(points[name], low, high)
+        results[name] = figures
+        print(f"  {name}: " + ", ".join(f"{key} {value}" for key, value in figures.items()))
+    return results, points
 
 
 def train_k_best(args: Args, images: np.ndarray, updates: int) -> Generator:

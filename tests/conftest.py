@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from rig_robot.bringup.environment import dds_profile
@@ -37,6 +38,10 @@ os.environ["ROS_LOG_DIR"] = str(Path(tempfile.gettempdir()) / f"rig_robot_test_l
 os.environ.update(dds_profile("camera", {}))
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers share the cores
+
+# How long an example takes says nothing on a machine that does other things beside.
+hypothesis.settings.register_profile("rig_robot", deadline=None)
+hypothesis.settings.load_profile("rig_robot")
 
 # Import rclpy before pyrealsense2, which brings a Fast DDS of its own: in the other order, a process that has used both
 # crashes when it exits.

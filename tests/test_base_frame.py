@@ -73,7 +73,7 @@ PLAIN = ur5e()
 MOUNTED = {"stand": ur5e(ON_A_STAND), "wheels": ur5e(ON_WHEELS), "lift": ur5e(ON_A_LIFT)}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(NEAR, st.sampled_from(sorted(MOUNTED)))
 def test_where_an_arm_is_mounted_changes_nothing_in_its_base_frame(offset, mount):
     arm, q = MOUNTED[mount], REST + offset

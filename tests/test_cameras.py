@@ -164,7 +164,7 @@ def test_an_unplugged_realsense_is_opened_again_when_it_is_back(context, device)
 # Clocks
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.floats(0.0, 0.5), min_size=1, max_size=60), st.floats(-1e5, 1e5), st.floats(-DRIFT, DRIFT))
 def test_an_age_is_what_a_frame_is_later_than_the_fastest(delays, offset, drift):
     clock, ages = DeviceClock(), []
@@ -215,7 +215,7 @@ def busy_with_wrong_stamps(draw):
     return delays, {8 * place: draw(errors) for place in places}
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(busy_with_wrong_stamps())
 def test_wrong_stamps_make_no_other_frame_look_younger_and_none_older_by_much(case):
     delays, wrong = case

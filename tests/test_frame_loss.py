@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ros_harness import Listener, node_process
 from test_doctor import well
@@ -32,7 +32,6 @@ def driven(rate: float, seconds: float, jitter: float = 0.0, seed: int = 0) -> n
     return 1000.0 + steps / rate
 
 
-@settings(deadline=None)
 @given(RATES, st.floats(0.0, 0.2), st.integers(0, 1000), st.booleans())
 def test_a_driver_whose_frames_all_arrive_gets_no_warning(rate, jitter, seed, disorder):
     stamps, rng = driven(rate, 8.0, jitter, seed), np.random.default_rng(seed)
@@ -43,7 +42,6 @@ def test_a_driver_whose_frames_all_arrive_gets_no_warning(rate, jitter, seed, di
     assert judge(list(np.delete(stamps, [20, 21])), [2], 8.0) is None, "a hiccup"
 
 
-@settings(deadline=None)
 @given(RATES, st.floats(0.12, 0.7), st.floats(0.0, 0.1), st.integers(0, 1000))
 def test_the_drivers_own_rate_is_told_from_what_is_left_of_its_stamps(rate, share, jitter, seed):
     stamps = driven(rate, 20.0, jitter, seed)

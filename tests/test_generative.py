@@ -22,7 +22,7 @@ torch.set_num_threads(1)  # more fight with whatever else runs
 
 
 @given(st.integers(1, 32), st.integers(1, 16), st.integers(0, 2**31 - 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_divergence_is_that_of_torch_distributions(batch: int, size: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     mean = 3 * torch.randn(batch, size, generator=generator, dtype=torch.float64)
@@ -192,7 +192,7 @@ def test_one_sample_learns_the_mean_image_and_many_learn_the_images() -> None:
 
 @given(st.integers(1, 9), st.integers(1, 6), st.integers(0, 2**31 - 1))
 @example(8, 3, 677740)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_loss_is_the_least_of_k_and_only_the_best_samples_learn(k: int, batch: int, seed: int) -> None:
     torch.manual_seed(seed)
     generator, pixels = Generator(29, 3, (8, 8, 8)), torch.rand(batch, 3, 29, 29)

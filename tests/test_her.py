@@ -16,7 +16,7 @@ torch.set_num_threads(1)  # more fight with whatever else runs
 LENGTHS = st.lists(st.integers(0, 6), min_size=1, max_size=8).filter(any)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(LENGTHS, st.integers(0, 2**32))
 def test_no_goal_comes_from_where_its_strategy_may_not_look(lengths: list[int], seed: int) -> None:
     rng, replay = np.random.default_rng(seed), filled(lengths)
@@ -49,7 +49,7 @@ def test_a_strategy_that_her_does_not_know_is_refused_by_name() -> None:
         hindsight_frames(np.random.default_rng(0), filled([2]), np.array([0]), "past")  # type: ignore[arg-type]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 2**32))
 def test_a_game_is_won_by_flipping_the_bits_that_differ_and_then_stands_still(bits: int, games: int, seed: int) -> None:
     env = BitFlipping(bits, games)

@@ -39,7 +39,7 @@ def test_masses_ranges_and_torque_limits_are_the_published_ones():
     np.testing.assert_allclose(model.actuator_forcerange[:, 1], [80, 80, 40, 40, 9, 9, 9])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(IN_BOX)
 def test_inverse_kinematics_reaches_every_place_of_the_workspace_with_the_tool_down(place):
     q = SAWYER.solve(HOME, place, TOOL_DOWN)
@@ -49,7 +49,7 @@ def test_inverse_kinematics_reaches_every_place_of_the_workspace_with_the_tool_d
     assert (q >= SAWYER.lower).all() and (q <= SAWYER.upper).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(IN_BOX, IN_BOX)
 def test_the_posture_at_a_place_does_not_depend_on_the_way_there(start, end):
     """A goal picture shows one posture: an arm that arrives in another would look elsewhere."""
@@ -71,7 +71,7 @@ def test_a_step_from_outside_the_joint_ranges_ends_inside_them():
     assert (q >= SAWYER.lower).all() and (q <= SAWYER.upper).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(IN_BOX, st.lists(st.floats(0.0, 1.0), min_size=7, max_size=7))
 def test_a_step_is_the_same_with_and_without_the_solver_for_limits(place, fractions):
     q = SAWYER.lower + np.array(fractions) * (SAWYER.upper - SAWYER.lower)

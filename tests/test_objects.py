@@ -155,6 +155,7 @@ def discs(count: int) -> tuple[np.ndarray, np.ndarray]:
     return (255 * pictures).astype(np.uint8), points
 
 
+@pytest.mark.slow
 def test_a_slot_finds_a_thing_that_nobody_has_named() -> None:
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
@@ -172,6 +173,7 @@ def test_a_slot_finds_a_thing_that_nobody_has_named() -> None:
     assert min(errors) < 0.1, errors  # of a picture from -1 to 1; at random: about 0.5
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_pushed_the_run_ends_with_a_sentence(tmp_path: Path) -> None:
     tiny = {"exploration_steps": 100, "seeking_steps": 100, "online_steps": 100, "vae_updates": 25, "slot_updates": 25}
     with pytest.raises(ValueError, match="nothing in 202 pictures moves where the tool pushes it: give more explo"):

@@ -28,7 +28,7 @@ def test_nothing_outside_the_crop_shows():
     np.testing.assert_array_equal(prepare(picture, CENTRE_SQUARE, 84), prepare(other, CENTRE_SQUARE, 84))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 90), st.integers(1, 300), st.integers(1, 300))
 def test_any_frame_gives_the_size_asked_for_and_keeps_a_flat_colour(size, height, width):
     picture = np.full((height, width, 3), (10, 128, 250), np.uint8)

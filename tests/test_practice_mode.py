@@ -96,7 +96,9 @@ def test_practice_explores_waits_learns_reaches_imagined_goals_and_lets_a_person
     said = events(bench)
     assert {(one["mode"], one["checkpoint"]) for one in said} == {("practice", "first")}
     assert len({one["goal"] for one in said}) >= 2, "one imagined goal after the other"
-    listener.until(lambda: not listener.node.count_subscribers("rig/ee_pose"), "it no longer listens to the tool's pose")
+    listener.until(
+        lambda: not listener.node.count_subscribers("rig/ee_pose"), "it no longer listens to the tool's pose"
+    )
 
     bench.episodes.clear()
     outcome, _ = bench.swap("second")

@@ -69,7 +69,7 @@ MESSAGES = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(messages=MESSAGES, syncs=st.sets(st.integers(0, 30)))
 def test_what_is_written_is_read_byte_for_byte_in_the_order_of_time(tmp_path_factory, messages, syncs):
     root = tmp_path_factory.mktemp("episodes")

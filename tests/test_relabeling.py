@@ -17,7 +17,7 @@ IMAGINED = Prior(np.full(2, -100.0), np.zeros((2, 2)))
 """a prior that no frame can be taken for"""
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(1, 6), min_size=1, max_size=8),
     st.tuples(*[st.integers(0, 10)] * 3).filter(lambda tenths: sum(tenths) <= 10),

@@ -21,7 +21,7 @@ def filled(lengths: list[int]) -> ReplayBuffer:
     return replay
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=8).filter(any), st.integers(0, 2**32))
 def test_every_transition_lies_inside_one_episode(lengths: list[int], seed: int) -> None:
     replay = filled(lengths)

@@ -89,7 +89,7 @@ def follow(safety: SafetyFilter, sequence: list) -> None:
         check(safety.limits, began, before, moving, safety.step(velocity, age, dt), dt)
 
 
-@settings(max_examples=SEQUENCES, deadline=None)
+@settings(max_examples=SEQUENCES)
 @given(steps, st.tuples(*[st.floats(0.0, 1.0)] * 3))
 def test_no_sequence_of_commands_leaves_the_bounds(sequence: list, corner: tuple) -> None:
     place = WORKSPACE_LOW + np.array(corner) * (WORKSPACE_HIGH - WORKSPACE_LOW)
@@ -100,7 +100,7 @@ def test_no_sequence_of_commands_leaves_the_bounds(sequence: list, corner: tuple
 @example([((0.0, 0.0, 0.0), 0.0, 0.0625)] * 2, [0.0, 0.0, 0.0, 0.625, 0.5, 0.75, 0.0], False)
 @example([((0.0, 0.0, 0.0), 0.0, 0.0625)], [0.0, 0.875, 0.628122522748887, 0.0, 0.5, 0.75, 0.0], False)
 @example([((0.0, 0.0, 0.0), 0.0, 0.07)] * 4, [0.875, 0.6281225, 1.0, 0.634765625, 0.95964854, 0.0, 0.0], False)
-@settings(max_examples=SEQUENCES, deadline=None)
+@settings(max_examples=SEQUENCES)
 @given(steps, st.lists(st.floats(0.0, 1.0), min_size=7, max_size=7), st.booleans())
 def test_no_sequence_makes_any_posture_worse_than_it_is(sequence: list, fractions: list, wide: bool) -> None:
     posture = ARM.lower + np.array(fractions) * (ARM.upper - ARM.lower)
@@ -108,7 +108,7 @@ def test_no_sequence_makes_any_posture_worse_than_it_is(sequence: list, fraction
 
 
 @pytest.mark.slow
-@settings(max_examples=SEQUENCES // 4, deadline=None)
+@settings(max_examples=SEQUENCES // 4)
 @given(velocities, st.floats(0.0, 0.2), st.floats(0.005, 0.05))
 def test_a_sequence_of_one_command_kept_up_for_seconds_leaves_no_bound(velocity: tuple, age: float, dt: float) -> None:
     follow(started(WIDE), [(velocity, age, dt)] * 100)
@@ -461,7 +461,7 @@ def servo(limits: Limits = LIMITS, ramp: float = 0.0) -> TwistFilter:
     return safety
 
 
-@settings(max_examples=SEQUENCES, deadline=None)
+@settings(max_examples=SEQUENCES)
 @given(steps)
 def test_no_sequence_of_twists_for_servo_leaves_the_bounds(sequence: list) -> None:
     """Servo is an arm here that does at once as it is told."""
@@ -541,7 +541,7 @@ class Thorough(SafetyFilter):
 
 
 @pytest.mark.slow
-@settings(max_examples=SEQUENCES, deadline=None)
+@settings(max_examples=SEQUENCES)
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from([(0.0, 0.0, 0.0), (0.2, -0.1, 0.0), (-0.3, 0.3, 0.2)]), st.sampled_from([0.0, 1e9])),

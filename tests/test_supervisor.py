@@ -772,7 +772,7 @@ class HostileInputs:
         assert (np.abs(command.velocity) <= limits.commanded_speed + 1e-9).all()
 
 
-@settings(max_examples=SEQUENCES, deadline=None)
+@settings(max_examples=SEQUENCES)
 @given(moments, st.tuples(*[st.floats(0.0, 1.0)] * 3), st.booleans())
 def test_no_sequence_of_measurements_and_orders_sends_what_is_unsafe(sequence: list, corner: tuple, wide: bool) -> None:
     place = WORKSPACE_LOW + np.array(corner) * (WORKSPACE_HIGH - WORKSPACE_LOW)
@@ -795,7 +795,7 @@ def test_no_sequence_of_measurements_and_orders_sends_what_is_unsafe(sequence: l
     assert not arm.safety.velocity.any(), "a disarmed arm comes to rest"
 
 
-@settings(max_examples=SEQUENCES, deadline=None)
+@settings(max_examples=SEQUENCES)
 @given(moments)
 def test_no_sequence_of_measurements_and_orders_for_servo_sends_what_is_unsafe(sequence: list) -> None:
     safety = servo()

@@ -53,7 +53,7 @@ def test_points_without_velocities_are_joined_by_straight_lines_and_the_last_is_
         assert (q[0], v[0]) == pytest.approx((position, velocity))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(-2, 2), min_size=4, max_size=4), st.lists(st.floats(-3, 3), min_size=4, max_size=4))
 def test_points_with_velocities_are_passed_at_them_without_a_jump(positions, velocities):
     times = np.array([0.0, 0.4, 1.0, 1.3])
