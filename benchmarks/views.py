@@ -195,6 +195,7 @@ def main(args: Args) -> None:
     if args.pictures is None:
         figures()
         return
+    args.pictures.mkdir(parents=True, exist_ok=True)
     packed = (cv2.IMWRITE_PNG_COMPRESSION, 9)
     for name, picture in (("xyz_corners", corners()), ("scenes", scenes())):
         cv2.imwrite(str(args.pictures / f"{name}.png"), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), packed)
