@@ -121,7 +121,7 @@ def test_a_policy_of_another_vae_is_refused(checkpoint: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "value", "named"),
     [
-        (("format",), 4, "format is 4, this version reads 1 to 3"),
+        (("format",), 5, "format is 5, this version reads 1 to 4"),
         (("action", "scale_m"), "fast", r"scale_m is 'fast', expected float"),
         (("action", "scale_m"), float("nan"), "scale_m is nan"),
         (("action", "axes"), ["x", "x"], r"action\.axes"),

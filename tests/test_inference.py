@@ -18,23 +18,25 @@ from rig_robot.learning.vae.vae import Vae, to_images, to_pixels
 
 
 @pytest.mark.parametrize(
-    ("size", "latent", "channels", "hidden"),
+    ("size", "latent", "channels", "hidden", "rests"),
     # 49 and 50 leave pixels over at a stride, which the decoder must pad.
     [
-        (48, 4, (16, 32, 64), (128, 128)),
-        (84, 16, (4, 8, 12), (30,)),
-        (49, 3, (4, 4, 4), (8, 9)),
-        (50, 2, (4, 5, 6), (8, 8)),
+        (48, 4, (16, 32, 64), (128, 128), True),
+        (84, 16, (4, 8, 12), (30,), False),
+        (49, 3, (4, 4, 4), (8, 9), False),
+        (50, 2, (4, 5, 6), (8, 8), True),
     ],
 )
-def test_numpy_and_torch_agree(tmp_path: Path, size: int, latent: int, channels: tuple, hidden: tuple) -> None:
+def test_numpy_and_torch_agree(
+    tmp_path: Path, size: int, latent: int, channels: tuple, hidden: tuple, rests: bool
+) -> None:
     torch.manual_seed(size)
-    vae, actor = Vae(size, latent, channels).eval(), Actor(latent, 2, hidden).eval()
+    vae, actor = Vae(size, latent, channels).eval(), Actor(latent, 2, hidden, rest_at_goal=rests).eval()
     vae.mean_image.copy_(torch.rand(3, size, size))
     written = dataclasses.replace(
         config(),
         vae=dataclasses.replace(config().vae, latent_size=latent, channels=channels),
-        policy=dataclasses.replace(config().policy, hidden=hidden),
+        policy=dataclasses.replace(config().policy, hidden=hidden, rest_at_goal=rests),
         camera=dataclasses.replace(config().camera, image_size=size),
         latent_prior=PriorEntry((0.0,) * latent, tuple(map(tuple, np.eye(latent).tolist()))),
     )
@@ -59,6 +61,7 @@ def test_numpy_and_torch_agree(tmp_path: Path, size: int, latent: int, channels:
             np.testing.assert_allclose(found, expected[0].numpy(), atol=1e-5)
         assert np.abs(encoder.decode(z).astype(int) - picture).max() <= 1
         np.testing.assert_allclose(policy.act(z, goal), action.numpy(), atol=1e-5)
+        assert policy.act(z, z).any() != rests, "its action is 0 at the goal, if it rests there"
 
 
 @pytest.mark.parametrize(("size", "reach"), [(48, (7.5, 10.0)), (49, (7.5, 10.0, 6.25))])

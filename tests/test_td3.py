@@ -97,8 +97,8 @@ def test_an_action_heads_for_more_than_it_covers(trained: Td3) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("late", [0.0, 0.5, 1.0])
-def test_it_reaches_and_then_holds_still_whatever_the_delay(trained: Td3, late: float) -> None:
+@pytest.mark.parametrize(("late", "near"), [(0.0, 0.001), (0.5, 0.001), (1.0, 0.01)])
+def test_it_reaches_and_then_holds_still_whatever_the_delay(trained: Td3, late: float, near: float) -> None:
     latent, goal = torch.from_numpy(np.random.default_rng(2).uniform(-0.9, 0.9, (2, 200, 2)).astype(np.float32))
     before = torch.zeros(200, 2)
     with torch.no_grad():
@@ -106,7 +106,7 @@ def test_it_reaches_and_then_holds_still_whatever_the_delay(trained: Td3, late: 
             action, previous = trained.actor(latent, goal), latent
             latent, before = latent + 0.1 * (late * before + (1 - late) * action), action
     # 0.1 is one action; at the start they are 0.9 apart.
-    assert (latent - goal).norm(dim=1).mean() < 0.04
+    assert (latent - goal).norm(dim=1).mean() < near
     assert (latent - previous).norm(dim=1).mean() < 0.02
 
 
@@ -123,7 +123,9 @@ def test_the_value_of_a_place_is_what_the_critic_says_of_the_policys_action_ther
     assert np.corrcoef(v, -(data.latent - data.goal).norm(dim=1))[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("changes", [{}, {"tip": False}, {"layer_norm": False}, {"falling_rate": False}], ids=str)
+@pytest.mark.parametrize(
+    "changes", [{}, {"tip": False}, {"layer_norm": False}, {"falling_rate": False}, {"rest_at_goal": False}], ids=str
+)
 def test_the_fast_implementation_does_the_same_as_the_readable_one(changes: dict[str, Any]) -> None:
     args = dataclasses.replace(ARGS, **changes)
     both: list[Td3] = []
@@ -166,10 +168,11 @@ def test_gradients_by_hand_are_those_of_autograd(layer_norm: bool) -> None:
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("tip", [True, False])
-def test_the_actor_climbs_the_slope_of_the_value(tip: bool) -> None:
+@pytest.mark.parametrize(("tip", "rests"), [(True, True), (False, True), (True, False)])
+def test_the_actor_climbs_the_slope_of_the_value(tip: bool, rests: bool) -> None:
     torch.manual_seed(0)
-    td3, data = FastTd3(2, 2, dataclasses.replace(ARGS, tip=tip)), batch(np.random.default_rng(0), 32)
+    args = dataclasses.replace(ARGS, tip=tip, rest_at_goal=rests)
+    td3, data = FastTd3(2, 2, args), batch(np.random.default_rng(0), 32)
     action = data.action.clone().requires_grad_()
     (value,) = td3.values(td3.critics[:1], data.latent, action, data.goal, td3.aim(data.latent, action))
     with torch.no_grad():

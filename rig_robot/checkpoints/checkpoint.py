@@ -31,9 +31,10 @@ from rig_robot.common.durable_files import sync_directory, write_synced
 from rig_robot.common.json_reader import read_json
 from rig_robot.common.one_line import one_line
 
-FORMAT, WITHOUT_OBJECTS = 3, 2
-"""Versions that are written, with and without objects in the latent; versions before them are read, too. 2: VAEs can be
-split (`VaeEntry.scene_size`). 3: latents can hold objects (`VaeEntry.objects`)."""
+FORMAT = 4
+"""Newest version; all before it are read, too. A checkpoint has the oldest that can say what it is. 2: VAEs can be
+split (`VaeEntry.scene_size`). 3: latents can hold objects (`VaeEntry.objects`). 4: policies can rest at the goal
+(`PolicyEntry.rest_at_goal`)."""
 CONFIG_FILE = "config.json"
 VAE_FILE = "vae.safetensors"
 POLICY_FILE = "policy.safetensors"
@@ -81,6 +82,8 @@ class PolicyEntry:
 
     hidden: tuple[int, ...]
     """Widths of the hidden layers."""
+    rest_at_goal: bool = False
+    """Whether what the network says where the state is the goal is subtracted, so that the action is 0 there."""
     vae_sha256: str = ""
     file: str = POLICY_FILE
     sha256: str = ""
@@ -188,7 +191,7 @@ class CheckpointConfig:
     """with objects only"""
     parent: str = ""
     """name of the checkpoint that it was trained from, in the same root; empty for one that began from scratch"""
-    format: int = WITHOUT_OBJECTS
+    format: int = 2
 
     @property
     def vae_id(self) -> str:
@@ -231,7 +234,7 @@ def save(
     vae_sha256 = hashlib.sha256(vae_bytes).hexdigest()
     config = dataclasses.replace(
         config,
-        format=FORMAT if config.vae.objects else WITHOUT_OBJECTS,
+        format=4 if config.policy.rest_at_goal else 3 if config.vae.objects else 2,
         vae=dataclasses.replace(config.vae, sha256=vae_sha256),
         policy=dataclasses.replace(
             config.policy, sha256=hashlib.sha256(policy_bytes).hexdigest(), vae_sha256=vae_sha256
@@ -440,7 +443,7 @@ def check_robot(where: Path, camera: CameraEntry, action: ActionEntry, workspace
             raise CheckpointError(f"{where}: {name} is {str(value)[:200]}, expected {expected}")
 
 
-_LATER = frozenset({"likelihood", "scene", "pictures", "places", "parent", "scene_size", "objects"})
+_LATER = frozenset({"likelihood", "scene", "pictures", "places", "parent", "scene_size", "objects", "rest_at_goal"})
 """Fields that older checkpoints lack, with the values that applied then."""
 
 
@@ -468,7 +471,7 @@ def parse(kind: Any, value: Any, where: str) -> Any:
         return {key: parse(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
     elif kind is float and isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300:
         return float(value)
-    elif kind is Any or (kind in (int, str) and type(value) is kind):
+    elif kind is Any or (kind in (bool, int, str) and type(value) is kind):
         return value
     expected = kind if isinstance(kind, types.GenericAlias) else getattr(kind, "__name__", kind)
     raise CheckpointError(f"{where} is {repr(value)[:200]}, expected {expected}")

@@ -176,11 +176,14 @@ class Policy:
         """
         _check_latent("latent", latent, self._latent_size)
         _check_latent("goal", goal, self._latent_size)
-        x = np.concatenate((latent, goal - latent)).astype(np.float32)  # as `Actor.forward` does
+        # As `Actor.forward` does: a row for the goal and, where the policy rests at it, one for being there.
+        ways = (goal - latent, np.zeros_like(latent)) if self.config.policy.rest_at_goal else (goal - latent,)
+        x = np.array([np.concatenate((latent, way)) for way in ways], np.float32)
         for weight, bias in self._layers[:-1]:
             x = np.maximum(x @ weight + bias, 0)
         weight, bias = self._layers[-1]
-        return np.tanh(x @ weight + bias)
+        wish = x @ weight + bias
+        return np.tanh(wish[0] - wish[1] if len(wish) > 1 else wish[0])
 
 
 def _check_shapes(tensors: Tensors, expected: Shapes, where: Path) -> None:

@@ -143,6 +143,8 @@ class TrainArgs:
     """Normalise the critics' layers."""
     tip: bool = True
     """Give the value its sharp maximum at the goal by formula, and let the critics learn the rest."""
+    rest_at_goal: bool = True
+    """Subtract what the actor's network says where the state is the goal: the action is exactly 0 there."""
     learning_rate: float = 1e-3
     """Learning rate of actor and critics at the start."""
     falling_rate: bool = True
@@ -269,6 +271,7 @@ METHODS: dict[Method, dict[str, Any]] = {
         "hidden": (400, 300),
         "layer_norm": False,
         "tip": False,
+        "rest_at_goal": False,
         "falling_rate": False,
         "batch": 128,
         "rehearsal_updates": 0,

@@ -37,8 +37,9 @@ def arguments(config: CheckpointConfig, out: Path, name: str = "the checkpoint")
     if config.vae.objects:
         raise CheckpointError(f"{name} was trained to push, expected one to reach: practice learns only that so far")
     known: dict[str, Any] = {}
-    # A checkpoint from before there were split VAEs does not name its representation.
-    training = {"representation": "controllable" if config.vae.scene_size else "latent"} | config.training
+    # Of a checkpoint from before there was a choice, the networks say which it was.
+    chosen = {"representation": "controllable" if config.vae.scene_size else "latent"}
+    training = chosen | {"rest_at_goal": config.policy.rest_at_goal} | config.training
     for key, hint in typing.get_type_hints(TrainArgs).items():
         if key in training and key not in ("offline", "out"):
             value = training[key]
@@ -55,7 +56,11 @@ def arguments(config: CheckpointConfig, out: Path, name: str = "the checkpoint")
             f"{name}: its `training` has representation {args.representation} and image_size {args.image_size}, "
             f"expected controllable or latent, and {config.camera.image_size}"
         )
-    for key, of_networks in (("channels", config.vae.channels), ("hidden", config.policy.hidden)):
+    for key, of_networks in (
+        ("channels", config.vae.channels),
+        ("hidden", config.policy.hidden),
+        ("rest_at_goal", config.policy.rest_at_goal),
+    ):
         if getattr(args, key) != of_networks:
             raise CheckpointError(
                 f"{name}: training.{key} is {getattr(args, key)}, expected {of_networks}, which its networks have"

@@ -159,7 +159,8 @@ class CandidateEvaluation:
         directory = self._root / name
         config = checkpoint.read_config(directory)
         vae = restore.make_vae(config)
-        actor = Actor(config.vae.latent_size, self._rig.action_size, config.policy.hidden)
+        entry = config.policy
+        actor = Actor(config.vae.latent_size, self._rig.action_size, entry.hidden, rest_at_goal=entry.rest_at_goal)
         policy = checkpoint.read_tensors(directory, config.policy)
         of_actor = {name.removeprefix("actor."): policy[name] for name in policy if name.startswith("actor.")}
         for module, tensors in ((vae, checkpoint.read_tensors(directory, config.vae)), (actor, of_actor)):

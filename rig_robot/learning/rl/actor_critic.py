@@ -27,15 +27,33 @@ class Mlp(nn.Sequential):
 
 
 class Actor(nn.Module):
-    """pi(z, g): deterministic goal-conditioned policy, actions in [-1, 1]."""
+    """pi(z, g): deterministic goal-conditioned policy, actions in [-1, 1].
 
-    def __init__(self, latent_size: int, action_size: int, hidden: Sequence[int], mlp: type[Mlp] = Mlp) -> None:
+    With `rest_at_goal` it is tanh(f(z, g - z) - f(z, 0)), so that pi(z, z) = 0: an arm that is told nothing stays where
+    it is, and the policy's only place to rest is the goal. Without, it rests a few millimetres beside it, where f
+    happens to be 0 (docs/learning.md).
+    """
+
+    def __init__(
+        self,
+        latent_size: int,
+        action_size: int,
+        hidden: Sequence[int],
+        mlp: type[Mlp] = Mlp,
+        rest_at_goal: bool = True,
+    ) -> None:
         super().__init__()
-        self.layers = mlp(2 * latent_size, hidden, action_size)
+        self.layers, self.rest_at_goal = mlp(2 * latent_size, hidden, action_size), rest_at_goal
 
     def forward(self, latent: Tensor, goal: Tensor) -> Tensor:
         """latent, goal: float32 [B, L] -> float32 [B, A]."""
-        return torch.tanh(self.layers(torch.cat((latent, goal - latent), dim=1)))
+        wish = self.layers(self.inputs(latent, goal))
+        return torch.tanh(wish - self.layers(self.inputs(latent, latent)) if self.rest_at_goal else wish)
+
+    @staticmethod
+    def inputs(latent: Tensor, goal: Tensor) -> Tensor:
+        """Return the input of `layers`: float32 [B, 2 L]."""
+        return torch.cat((latent, goal - latent), dim=1)
 
 
 class Critic(nn.Module):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rig_robot.learning.arguments import TrainArgs
-from rig_robot.learning.rl.actor_critic import Critic, Predictor
+from rig_robot.learning.rl.actor_critic import Actor, Critic, Predictor
 from rig_robot.learning.rl.fast_mlp import FastMlp
 from rig_robot.learning.rl.flat_adam import Adam, side_by_side
 from rig_robot.learning.rl.reward import reward, reward_gradient
@@ -71,15 +71,24 @@ class FastTd3(Td3):
     def update_actor(self, latent: Tensor, goal: Tensor) -> dict[str, Tensor]:
         """Take one step of the actor and of V: see `Td3.update_actor`."""
         weight = self.args.action_penalty
-        inputs = torch.cat((latent, goal - latent), dim=1)
-        actor = _layers(self.actor)
-        action, kept = actor.run(inputs)
-        action = action.tanh_()
+        inputs, actor = Actor.inputs(latent, goal), _layers(self.actor)
+        wish, kept = actor.run(inputs)
+        if self.actor.rest_at_goal:
+            at_goal, kept_there = actor.run(Actor.inputs(latent, latent))
+            wish = wish - at_goal
+        action = wish.tanh_()
         q, slope = self.climb(latent, action, goal)
         penalty = weight * action.square().sum() / len(action)
         # The loss is the penalty less the mean of q; through tanh, whose derivative is 1 - tanh^2.
         slope = slope.neg_().add_(action, alpha=2 * weight).mul_(1 - action.square()).div_(len(action))
-        actor.gradients(kept, slope, self.actor_optimiser.slopes)
+        slopes = self.actor_optimiser.slopes
+        actor.gradients(kept, slope, slopes)
+        if self.actor.rest_at_goal:
+            # Apart: a bias that cancels must cancel exactly, since Adam would take rounding errors for a slope.
+            there = [torch.empty_like(weight) for weight in actor.weights]
+            actor.gradients(kept_there, slope, there)
+            for of_goal, of_rest in zip(slopes, there, strict=True):
+                of_goal.sub_(of_rest)
         self.actor_optimiser.descend()
 
         # V(s, g) = Q(s, pi(s, g), g)

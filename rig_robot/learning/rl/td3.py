@@ -59,7 +59,7 @@ class Td3(nn.Module):
         super().__init__()
         self.args, self.action_size = args, action_size
         sizes = (latent_size, action_size, args.hidden)
-        self.actor = Actor(*sizes, self.mlp)
+        self.actor = Actor(*sizes, self.mlp, args.rest_at_goal)
         self.critics = nn.ModuleList(Critic(*sizes, args.layer_norm, self.mlp) for _ in range(2))
         self.predictor = Predictor(*sizes, self.mlp)
         self.value = Value(latent_size, args.hidden, args.layer_norm, self.mlp)
