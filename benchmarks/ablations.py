@@ -25,6 +25,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "calibration, and a longer view (gamma 0.97)": {"calibration": 0.0, "gamma": 0.97},
     "a short view (gamma 0.97)": {"gamma": 0.97},
     "the tip": {"tip": False},
+    "resting at the goal": {"rest_at_goal": False},
     "layer normalisation": {"layer_norm": False},
     "many updates (no rehearsal, 1 a step)": {"rehearsal_updates": 0, "updates": 1},
     "exploration in the replay buffer": {"keep_exploration": False, "rehearsal_updates": 0, "updates": 16},
