@@ -174,6 +174,10 @@ def test_going_on_with_other_arguments_is_refused_by_name(run: Path, tmp_path: P
     save_state(tmp_path / "state", rig, {"args": kept, "history": []})
     with pytest.raises(ValueError, match=r"unfinished run with gamma 0\.5, not 0\.9: give"):
         train(args, gymnasium.make)
+    del kept["rest_at_goal"]  # as in a run of a version whose policies did not rest at the goal
+    save_state(tmp_path / "state", rig, {"args": kept | {"gamma": args.gamma}, "history": []})
+    with pytest.raises(ValueError, match="unfinished run with rest_at_goal False, not True: give"):
+        train(args, gymnasium.make)
 
 
 def test_a_finished_run_is_not_changed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,8 +136,8 @@ class _Run:
         fresh: dict[str, Any] = {"args": plain(args), "history": [], "seconds": 0.0, "cpu_seconds": 0.0}
         saved = load_notes(args.out / STATE)
         self.notes = saved or fresh
-        # For an argument that did not exist yet when the run began, the run had, in effect, its default.
-        kept = plain(TrainArgs(out=args.out)) | self.notes["args"]
+        # For an argument that did not exist yet when the run began, the run had, in effect, its default, but for one.
+        kept = plain(TrainArgs(out=args.out)) | {"rest_at_goal": False} | self.notes["args"]
         changed = {name: value for name, value in plain(args).items() if kept[name] != value}
         if changed:
             was = ", ".join(f"{name} {kept[name]}, not {value}" for name, value in changed.items())
