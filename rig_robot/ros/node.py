@@ -20,6 +20,7 @@ from typing import Any, Literal, NoReturn
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -206,6 +207,7 @@ class RigNode(Node):
         callback: Callable[..., None],
         qos: QoSProfile,
         missed: Callable[[int], None] | None = None,
+        group: CallbackGroup | None = None,
     ) -> Any:
         """Subscribe, and report a publisher whose QoS does not fit on /diagnostics.
 
@@ -215,12 +217,14 @@ class RigNode(Node):
             callback: Called with each message.
             qos: The QoS that is asked for.
             missed: Called with the number of messages that the middleware has missed, where it counts them.
+            group: The callback group, if not the node's own.
         """
         events = SubscriptionEventCallbacks(
             incompatible_qos=lambda event: self._note_conflict(topic, "publisher", event),
             message_lost=missed and (lambda event: missed(event.total_count_change)),
         )
         options: dict[str, Any] = {"event_callbacks": events, "qos_overriding_options": _OVERRIDABLE}
+        options["callback_group"] = group
         with self._qos_errors(topic, "subscription"):
             try:
                 return self.create_subscription(kind, topic, callback, copy(qos), **options)
