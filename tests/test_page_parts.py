@@ -1,6 +1,7 @@
 """The operator's page without a browser: who may, who has control, which pictures, where the arm's links are."""
 
 import asyncio
+import dataclasses
 import io
 import tarfile
 import threading
@@ -33,7 +34,7 @@ from rig_robot.page.front import LARGEST_UPLOAD, TooLarge, _read
 from rig_robot.page.gallery import Gallery
 from rig_robot.page.goal_pictures import RECENT, GoalPictures, NotReady
 from rig_robot.page.heard import Heard
-from rig_robot.page.learning_curve import MOST, LearningCurve
+from rig_robot.page.learning_curve import MOST, LearningCurve, judged
 from rig_robot.page.pace import FASTEST, JUDGED, SLOWEST, Pace
 from rig_robot.page.server import Settings
 from rig_robot.vision.image_decoding import PictureRefused
@@ -315,6 +316,17 @@ def test_the_learning_curve_keeps_what_is_new_and_thins_out_when_it_is_long() ->
     for said in ({}, {"critic_loss": "nan"}, {"critic_loss": "soon"}):
         curve.hear(said, 30.0 * MOST)
     assert curve.curves["critic_loss"] == before and not curve.curves["vae/squared_error"]
+
+
+def test_a_checkpoint_of_long_ago_does_not_squeeze_the_learning_curve() -> None:
+    old = read_config(locate(SHIPPED_CHECKPOINT))
+    day = [f"2099-01-01T0{hour}:00:00+00:00" for hour in range(3)]
+    new = [dataclasses.replace(old, created=at, parent="old", figures={"mean_mm": 5.0 - n}) for n, at in enumerate(day)]
+    unjudged = dataclasses.replace(new[0], figures={"held_out_loss": 3.0})
+    found = judged([old, unjudged, *new])
+    assert [distance for _, distance in found] == [old.figures["mean_mm"], 5.0, 4.0, 3.0]
+    assert found[1][0] - 100 < found[0][0] < found[1][0] and found[2][0] - found[1][0] == 3600
+    assert judged([old]) == []
 
 
 def desk(config: CheckpointConfig) -> Desk:

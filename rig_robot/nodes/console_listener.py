@@ -1,6 +1,7 @@
 """Hears what the system says, for the console node. Pictures, joints and poses only while a browser looks.
 
-These come hundreds of times a second, and are polled as often as a page can show them.
+These come hundreds of times a second. All but the camera's pictures, whose age counts most, are polled as often as a
+page can show them.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from rig_robot.vision.image_decoding import from_raw
 LOOK = 0.25
 """Time between two looks whether a browser looks [s]."""
 POLL = 1 / 30
-"""Time between two looks for pictures, joints and poses [s]."""
+"""Time between two looks for observations, latents, joints and poses [s]."""
 REDRAW = 0.2
 """Time between two drawings of what the VAE makes of the view [s]."""
 
@@ -52,8 +53,9 @@ class Listener:
         self._prefix = node.get_namespace().strip("/")
         self._vae = ""
         self._states: list[PolledSubscription] = []
-        self._pictures: dict[str, PolledSubscription] = {}  # by kind
-        self._camera: tuple[object, ...] = ()
+        self._view: PolledSubscription | None = None
+        self._camera: Any = None
+        self._wanted: tuple[object, ...] = ()
         self._description: Any = None
         node.subscribe(DiagnosticStatus, "rig/arm/status", self._on_arm, LATCHED)
         node.subscribe(DiagnosticStatus, "rig/goal/status", self._on_goal_status, ANSWERS)
@@ -76,13 +78,10 @@ class Listener:
         wanted: tuple[object, ...] = ()
         if self._desk.gallery.viewers:
             wanted = (*(camera.get(key) for key in ("source", "topic", "transport")), arm.get("joint_states_topic"))
-        if wanted == self._camera:
+        if wanted == self._wanted:
             return
-        self._camera = wanted
-        for subscription in (*self._states, *self._pictures.values()):
-            subscription.close()
-        self._states, self._pictures = [], {}
-        self._polling.cancel()
+        self._wanted = wanted
+        self._unsubscribe()
         if wanted:
             self._subscribe(*wanted)
             self._polling.reset()
@@ -96,31 +95,39 @@ class Listener:
         ]
         if joints:
             self._states.append(PolledSubscription(node, JointState, str(joints), self._on_joints, STATE))
-        view = PolledSubscription(node, Image, "rig/observation/image", self._on_observation, OBSERVATION)
-        self._pictures = {"view": view}
+        self._view = PolledSubscription(node, Image, "rig/observation/image", self._on_observation, OBSERVATION)
         if source is not None:
             from_driver = source == "topic"
             place = str(topic) if from_driver else "camera/image_raw"
             if from_driver and transport == "compressed":
-                kind, place, hear = CompressedImage, f"{place}/compressed", self._on_compressed
+                place = f"{place}/compressed"
+                self._camera = node.subscribe(CompressedImage, place, self._on_compressed, OBSERVATION)
             else:
-                kind, hear = Image, self._on_camera
-            self._pictures["camera"] = PolledSubscription(node, kind, place, hear, OBSERVATION)
+                self._camera = node.subscribe(Image, place, self._on_camera, OBSERVATION)
+
+    def _unsubscribe(self) -> None:
+        self._polling.cancel()
+        for subscription in (*self._states, *filter(None, [self._view])):
+            subscription.close()
+        if self._camera is not None:
+            self._node.destroy_subscription(self._camera)
+        self._states, self._view, self._camera = [], None, None
 
     def _poll(self) -> None:
         for subscription in self._states:
             subscription.poll()
-        for kind, subscription in self._pictures.items():
-            if self._desk.gallery.is_due(kind):
-                subscription.poll()
+        if self._view is not None and self._desk.gallery.is_due("view"):
+            self._view.poll()
 
     # Pictures
 
     def _on_camera(self, message: Image) -> None:
-        self._show("camera", message)
+        if self._desk.gallery.is_due("camera"):
+            self._show("camera", message)
 
     def _on_compressed(self, message: CompressedImage) -> None:
-        self._desk.gallery.show_encoded("camera", bytes(message.data), stamp_s(message.header.stamp))
+        if self._desk.gallery.is_due("camera"):
+            self._desk.gallery.show_encoded("camera", bytes(message.data), stamp_s(message.header.stamp))
 
     def _on_observation(self, message: Image) -> None:
         gallery = self._desk.gallery

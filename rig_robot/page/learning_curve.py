@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+
+from rig_robot.checkpoints.checkpoint import CheckpointConfig
 
 CURVES = {"vae/squared_error": "VAE: squared error", "critic_loss": "policy: critics' loss"}
 """Losses that are drawn, by the trainer's name of each, with what the page calls it."""
 MOST = 600
 """Points that are kept of a curve; a fuller one loses every second point."""
+
+DISTANCE = "mean_mm"
+"""Figure of a checkpoint that says how far from its goals the tool ended [mm], where it was judged by reaching."""
+BEFORE = 60.0
+"""Time before the first checkpoint of a practice at which the one that it began from is drawn [s]."""
 
 
 @dataclass
@@ -46,3 +54,22 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def judged(configs: Sequence[CheckpointConfig]) -> list[tuple[float, float]]:
+    """Return when each checkpoint that was judged by reaching was made [s, since 1970], and its distance [mm].
+
+    A practice may begin from a checkpoint that is months old, which would squeeze all that is new: it is drawn just
+    before the first new one, and alone not at all.
+
+    Args:
+        configs: The checkpoints of a root, in order of time.
+    """
+    made = [
+        (datetime.fromisoformat(config.created).timestamp(), float(config.figures[DISTANCE]), bool(config.parent))
+        for config in configs
+        if DISTANCE in config.figures
+    ]
+    new = [(at, distance) for at, distance, has_parent in made if has_parent]
+    old = [distance for _, distance, has_parent in made if not has_parent]
+    return [(new[0][0] - BEFORE, old[-1]), *new] if new and old else new

@@ -43,6 +43,8 @@ NEWCOMER = 5.0
 """A node that discovers another one of its name so soon after its own start ends; the other one goes on [s]."""
 
 
+SPINS_WITHIN = 60.0
+"""Longest time from the end of work in the background until the node begins to spin [s]."""
 _OVERRIDABLE = QoSOverridingOptions(
     (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
 )
@@ -117,8 +119,11 @@ class RigNode(Node):
                 result = work()
             except Exception as error:
                 result = error
-            if self.executor is not None:
-                self.executor.create_task(done, result)
+            end = time.monotonic() + SPINS_WITHIN
+            while (executor := self.executor) is None and time.monotonic() < end:  # the node is still being built
+                time.sleep(0.01)
+            if executor is not None:
+                executor.create_task(done, result)
 
         threading.Thread(target=do, daemon=True).start()
 

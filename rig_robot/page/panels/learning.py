@@ -1,11 +1,10 @@
-"""Recording and learning: episodes, disk, the trainer's progress and learning curve, and the checkpoints."""
+"""Recording and learning: episodes, disk, the trainer's progress, and the checkpoints."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 import time
-from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,11 @@ from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError
 from rig_robot.checkpoints.listing import find
 from rig_robot.page.desk import Desk
 from rig_robot.page.heard import SILENT
-from rig_robot.page.learning_curve import CURVES
+from rig_robot.page.learning_curve import judged
 from rig_robot.page.operator import Operator, set_text
 
 LOOK = 5.0
 """Time between two looks at the disk: episodes, checkpoints, space left [s]."""
-MM, COLOURS = "#12805c", ("#8a3ffc", "#b56a00")
-JUDGED = "mean_mm"
-"""Figure of a checkpoint that says how far from its goals the tool ended, where it was judged by reaching."""
 LOSSES = ("vae", "critic", "actor", "distance")
 
 
@@ -72,8 +68,9 @@ class Learning:
 
     def __init__(self, desk: Desk, operator: Operator) -> None:
         self._desk, self._operator = desk, operator
+        self.judged: list[tuple[float, float]] = []
+        """when each checkpoint was made [s, since 1970], and how far from its goals the tool ended [mm]"""
         self._seen: list[str] = []  # names in the root, and which one is current: checkpoints never change
-        self._judged: list[list[float]] = []  # when each checkpoint was made [ms, since 1970], and its distance [mm]
         with ui.element("div").classes("rig-card rig-part-8"):
             with ui.element("div").classes("rig-row"):
                 ui.label("Learning").classes("rig-title")
@@ -88,7 +85,6 @@ class Learning:
                         )
                         button.props("unelevated no-caps")
             self._text = ui.label("").classes("rig-soft")
-            self._chart = ui.echart(_options()).classes("rig-chart rig-learning-curve")
             self._bar = ui.linear_progress(0.0, show_value=False, size="6px").props("instant-feedback")
             with ui.element("div").classes("rig-row") as self._choice:
                 self._select = ui.select([], label="checkpoint").props("dense options-dense").style("min-width: 190px")
@@ -106,23 +102,8 @@ class Learning:
         self._choice.set_visibility(self._desk.checkpoints is not None)
         self._show_progress()
 
-    def _show_curve(self) -> None:
-        """Draw the losses that the trainer has reported and its checkpoints' distances, where there is a new point."""
-        curves = self._desk.heard.learning.curves
-        found = [self._judged, *([[1000 * at, value] for at, value in curves[name]] for name in CURVES)]
-        self._chart.set_visibility(any(found))
-        series = self._chart.options["series"]
-        if [line["data"] for line in series] != found:
-            for line, data in zip(series, found, strict=True):
-                line["data"] = data
-            self._chart.update()
-
     async def look(self) -> None:
-        """Look which checkpoints there are, and which one is current, and draw the learning curve."""
-        await self._look_at_checkpoints()
-        self._show_curve()
-
-    async def _look_at_checkpoints(self) -> None:
+        """Look which checkpoints there are, and which one is current."""
         root = self._desk.checkpoints
         if root is None:
             return
@@ -135,11 +116,7 @@ class Learning:
             good, broken = await asyncio.to_thread(find, root)
         except (CheckpointError, OSError) as error:
             good, broken = [], [str(error)]
-        self._judged = [
-            [1000 * datetime.fromisoformat(config.created).timestamp(), float(config.figures[JUDGED])]
-            for _, config in good
-            if JUDGED in config.figures
-        ]
+        self.judged = judged([config for _, config in good])
         rows = [_line(name, config, name == current) for name, config in reversed(good)]
         rows += [f"<div>cannot be used: {escape(why)}</div>" for why in broken]
         self._list.set_content("".join(rows))
@@ -157,7 +134,8 @@ class Learning:
         left = f", about {eta / 60:.0f} min left" if eta >= 90 else f", about {eta:.0f} s left" if eta > 0 else ""
         losses = [f"{key} {value}" for key, value in said.items() if any(part in key for part in LOSSES)]
         figures = f"; {', '.join(losses)}" if losses else ""
-        set_text(self._text, f"{said.get('phase', '')}: {self._desk.heard.trainer_text}{left}{figures}")
+        doing = ": ".join(filter(None, (said.get("phase"), self._desk.heard.trainer_text)))
+        set_text(self._text, f"{doing}{left}{figures}")
         self._bar.set_value(min(step / of, 1.0) if of > 0 else 0.0)
 
 
@@ -180,28 +158,3 @@ def _line(name: str, config: Any, current: bool) -> str:
     made = config.created[5:16].replace("T", " ")
     text = escape(f"{name}{parent}, {made}{', ' if figures else ''}{figures}")
     return f"<div>{'<b>' + text + ' (current)</b>' if current else text}</div>"
-
-
-def _options() -> dict[str, Any]:
-    """Return what the learning curve looks like: the checkpoints' millimetres to the left, losses to the right."""
-    small = {"fontSize": 10}
-
-    def line(name: str, colour: str, index: int) -> dict[str, Any]:
-        return {
-            "name": name, "type": "line", "data": [], "yAxisIndex": index, "color": colour,
-            "showSymbol": index == 0, "symbolSize": 7, "lineStyle": {"width": 2 - 0.5 * index},
-        }  # fmt: skip
-
-    losses = [line(text, colour, 1) for text, colour in zip(CURVES.values(), COLOURS, strict=True)]
-    return {
-        "animation": False,
-        "legend": {"top": 0, "itemWidth": 14, "textStyle": small},
-        "tooltip": {"trigger": "item"},
-        "grid": {"left": 38, "right": 46, "top": 40, "bottom": 20},
-        "xAxis": {"type": "time", "axisLabel": small | {"hideOverlap": True}},
-        "yAxis": [
-            {"type": "value", "name": "mm", "min": 0, "nameTextStyle": small, "axisLabel": small | {"color": MM}},
-            {"type": "log", "name": "loss", "nameTextStyle": small, "axisLabel": small, "splitLine": {"show": False}},
-        ],
-        "series": [line("checkpoints: mean distance", MM, 0), *losses],
-    }
