@@ -303,6 +303,7 @@ def test_an_arm_whose_operator_closes_the_page_stops(page: Bench) -> None:
 
 def test_the_tool_is_jogged_while_a_key_is_held_and_no_longer(page: Bench) -> None:
     browser, listener = page.browser, page.listener
+    browser.run("Object.defineProperty(navigator, 'getGamepads', {value: undefined})")  # as with http from elsewhere
     browser.click(".q-toggle")
     browser.until(lambda: browser.run("return rig.jogs"), "jogging is on")
     browser.click(".rig-do-arm")

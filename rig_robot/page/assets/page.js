@@ -118,17 +118,17 @@
   let padStops = false;
   const tilt = (value) => (Math.abs(value) < DEAD_ZONE ? 0 : (value - Math.sign(value) * DEAD_ZONE) / (1 - DEAD_ZONE));
   function readPad() {
-    const pads = [...navigator.getGamepads()].filter((pad) => pad?.connected);
+    const pads = [...(navigator.getGamepads?.() ?? [])].filter((pad) => pad?.connected); // none without https or localhost
     const pad = pads.find((each) => each.mapping === "standard");
     const note = document.querySelector(".rig-pad");
     if (note) {
       note.textContent = pad ? "gamepad: hold a shoulder button and move the sticks; B (circle) stops"
         : pads.length ? "the browser does not know this gamepad's layout: it is not read" : "";
     }
-    const stops = Boolean(pad?.buttons[STOP_BUTTON].pressed);
+    const stops = Boolean(pad?.buttons[STOP_BUTTON]?.pressed);
     if (stops && !padStops) stop();
     padStops = stops;
-    const holds = pad && SHOULDERS.some((button) => pad.buttons[button].pressed);
+    const holds = pad && SHOULDERS.some((button) => pad.buttons[button]?.pressed);
     if (holds && padReady && rig.jogs && !document.hidden && document.hasFocus()) {
       const [y, x, , z] = pad.axes.map((value) => 0 - tilt(value));
       held.set("pad", [x, y, z]);
@@ -137,6 +137,14 @@
       padReady = Boolean(pad) && !holds;
     }
   }
+
+  // The 3D view, which looks at its size only when the window changes, shrinks and grows with what stands below it.
+  const sizes = new ResizeObserver(() => dispatchEvent(new Event("resize")));
+  addEventListener("load", function observe() {
+    const scene = document.querySelector(".rig-scene");
+    if (scene) sizes.observe(scene);
+    else setTimeout(observe, 100);
+  });
 
   // Pictures: a new one of a kind comes when the last one was drawn.
   let pictures = null;

@@ -50,7 +50,7 @@ def _options() -> dict[str, Any]:
     def line(name: str, colour: str, index: int) -> dict[str, Any]:
         return {
             "name": name, "type": "line", "data": [], "yAxisIndex": index, "color": colour,
-            "showSymbol": index == 0, "symbolSize": 7, "lineStyle": {"width": 2 - 0.5 * index},
+            "symbolSize": 2 if index else 7, "lineStyle": {"width": 2 - 0.5 * index},
         }  # fmt: skip
 
     losses = [line(text, colour, 1) for text, colour in zip(CURVES.values(), COLOURS, strict=True)]
@@ -58,11 +58,11 @@ def _options() -> dict[str, Any]:
         "animation": False,
         "legend": {"top": 0, "itemWidth": 14, "textStyle": small},
         "tooltip": {"trigger": "item"},
-        "grid": {"left": 40, "right": 40, "top": 34, "bottom": 20},
+        "grid": {"left": 40, "right": 40, "top": 26, "bottom": 20},
         "xAxis": {"type": "time", "axisLabel": small | {"hideOverlap": True}},
         "yAxis": [
-            {"type": "value", "name": "mm", "min": 0, "nameTextStyle": small, "axisLabel": small | {"color": MM}},
-            {"type": "log", "name": "loss", "nameTextStyle": small, "axisLabel": small, "splitLine": {"show": False}},
+            {"type": "value", "min": 0, "axisLabel": small | {"color": MM}},
+            {"type": "log", "axisLabel": small, "splitLine": {"show": False}},
         ],
-        "series": [line("checkpoints: mean distance", MM, 0), *losses],
+        "series": [line("checkpoints: mean distance [mm]", MM, 0), *losses],
     }
