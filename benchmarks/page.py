@@ -5,7 +5,8 @@
 Starts `rig sim` with its page and opens it in none, one and two Chromiums without a screen. For each of these: the
 CPU of one core and memory of the node `console`. With one: the age of the camera's picture when the browser has decoded
 it, by the clock that camera and browser share, and the time from the space bar to the last motion of the tool (the
-simulation's truth), the arm exploring. With `--latency` also the ratio of the control loop's 99th percentiles with two
+simulation's truth), the arm exploring; in turn with stops that this program publishes itself, to see what the page adds
+to the arm's own braking and settling. With `--latency` also the ratio of the control loop's 99th percentiles with two
 browsers and without the page (`control_latency.py`, twice as long as that).
 
 The last line is one JSON object.
@@ -73,7 +74,7 @@ def main(args: Args) -> None:
             print(f"{number} browsers: {cpu:.1f} % of a core, {memory:.0f} MiB", flush=True)
             if number == 1:
                 found["picture_ms"] = summary(picture_ages(browsers[0], args.seconds))
-                found["stop_ms"] = summary(stops(browsers[0], listener, args.stops))
+                found |= {name: summary(took) for name, took in stops(browsers[0], listener, args.stops).items()}
         if args.latency:
             found["latency_ratio"] = latency_ratio(browsers, Browser)
     finally:
@@ -103,28 +104,41 @@ def picture_ages(browser: Any, seconds: float) -> np.ndarray:
     return np.array(list(seen.values()))
 
 
-def stops(browser: Any, listener: Any, count: int) -> np.ndarray:
-    """Stop the exploring arm by the space bar again and again; return times from key to last motion [ms]."""
+def stops(browser: Any, listener: Any, count: int) -> dict[str, np.ndarray]:
+    """Stop the exploring arm again and again, by the space bar and by a message in turn.
+
+    Returns:
+        Times to the last motion [ms], each with the number of stops: from the key, and from the message's publishing.
+    """
     from geometry_msgs.msg import PoseStamped
     from selenium.webdriver.common.action_chains import ActionChains
+    from std_msgs.msg import Bool
     from test_page import Bench, track
 
-    from rig_robot.ros.qos import STATE
+    from rig_robot.ros.qos import COMMAND, STATE
 
     bench = Bench.__new__(Bench)
     bench.browser, bench.listener = browser, listener
     bench.poses = listener.hear(PoseStamped, "sim/tool_pose", STATE)
-    took = []
-    for _ in range(count):
+    publisher = listener.node.create_publisher(Bool, "rig/estop", COMMAND)
+    took: dict[str, list[float]] = {"stop_ms": [], "stop_by_message_ms": []}
+    for number in range(2 * count):
         bench.move()
         listener.until(bench.fast, "the arm is on its way")
-        ActionChains(browser.driver).send_keys(" ").perform()
-        took.append(1000 * (bench.motion_ends() - browser.pressed_at()))
+        if number % 2 == 0:
+            ActionChains(browser.driver).send_keys(" ").perform()
+            name, end = "stop_ms", bench.motion_ends()
+            began = browser.pressed_at()
+        else:
+            name, began = "stop_by_message_ms", time.time()
+            publisher.publish(Bool(data=True))
+            end = bench.motion_ends()
+        took[name].append(1000 * (end - began))
         assert len(track(bench.poses)[1]) > 50, "the simulation was not heard"
         browser.until_state("STOPPED")
         browser.click(".rig-do-reset")
         browser.until_state("DISARMED")
-    return np.array(took)
+    return {name: np.array(values) for name, values in took.items()}
 
 
 def latency_ratio(browsers: list[Any], browser: Any) -> float:

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from rig_robot.learning.experiments.compare import CompareArgs
     from rig_robot.learning.push_arguments import PushArgs
 
+COMPLETION = "--tyro-print-completion"
+"""Option that prints a shell's completion script"""
 _ABOUT = "Move a robot arm to the position that a goal image shows (RIG). `rig COMMAND --help` explains each command."
 
 
@@ -71,12 +73,18 @@ def _parse(arguments: list[str]) -> tuple[str, Any]:
     Only the options of the command that is named are loaded: those of all commands take a second.
     """
     name = arguments[0] if arguments else ""
+    if name == "train":
+        return name, _train_options(arguments)
     if name in _COMMANDS:
         options, more = _options(name, arguments)
         return name, tyro.cli(options, prog=f"rig {name}", args=arguments[1:], **more)
     subcommands = []
     for each in _COMMANDS:
         options, more = _options(each, arguments)
+        if COMPLETION in arguments:
+            from rig_robot.common.grouped_options import one_line_helps
+
+            options = one_line_helps(options) if isinstance(options, type) else options
         subcommands.append(Annotated[options, tyro.conf.subcommand(each, **more)])
     union: Any = typing.Union[tuple(subcommands)]  # noqa: UP007
     return name, tyro.cli(union, prog="rig", description=_ABOUT, args=arguments)
@@ -108,6 +116,17 @@ def _options(name: str, arguments: list[str]) -> tuple[Any, dict[str, Any]]:
         named = [method for method in _given("--method", arguments) if method in METHODS]
         more["default"] = preset(typing.cast("Method", named[-1] if named else "rig"), out=tyro.MISSING)
     return options, more
+
+
+def _train_options(arguments: list[str]) -> TrainArgs | PushArgs:
+    """Return the arguments of `rig train`, whose help shows them in groups."""
+    from rig_robot.common.grouped_options import GroupedOptions
+    from rig_robot.learning import arguments as reach_arguments
+    from rig_robot.learning import push_arguments
+
+    options, more = _options("train", arguments)
+    groups = reach_arguments.GROUPS if options is reach_arguments.TrainArgs else push_arguments.GROUPS
+    return GroupedOptions(options, groups, more.get("default")).parse("rig train", arguments[1:])
 
 
 def _given(option: str, arguments: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """The command line: what a person types is done, or refused in one line that says what would be right."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -14,19 +15,25 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from ros_harness import Listener, node_process
 from sensor_msgs.msg import CompressedImage, Image
 
+from rig_robot import cli
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.commands.options import EXAMPLES, GoalOptions
+from rig_robot.common.grouped_options import Groups
+from rig_robot.learning import arguments as reach_arguments
+from rig_robot.learning import push_arguments
+from rig_robot.learning.arguments import TrainArgs, preset
+from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.messages.diagnostics import OK, diagnostic
 from rig_robot.ros.qos import COMMAND, LATCHED
 
 
-def rig(*arguments: object, timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
+def rig(*arguments: object, timeout: float = 60.0, columns: int = 200) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "rig_robot.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=timeout,
-        env=os.environ | {"COLUMNS": "200"},
+        env=os.environ | {"COLUMNS": str(columns)},
         check=False,
     )
 
@@ -123,6 +130,50 @@ def test_without_a_running_system_it_says_so(picture: Path) -> None:
 def test_a_bad_argument_is_named_in_one_line(arguments: tuple, named: str) -> None:
     done = rig(*arguments)
     assert done.returncode == 2 and named in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "groups"),
+    [((), TrainArgs, reach_arguments.GROUPS), (("--task", "push"), PushArgs, push_arguments.GROUPS)],
+    ids=["reach", "push"],
+)
+def test_the_help_of_training_shows_each_argument_once_in_groups_the_usual_ten_first(
+    arguments: tuple[str, ...], kind: type, groups: Groups
+) -> None:
+    done = rig("train", *arguments, "--help", columns=80)
+    assert done.returncode == 0, done.stderr
+    options = re.findall(r"^│ --([a-z0-9-]+)", done.stdout, re.MULTILINE)
+    fields = [field.name.replace("_", "-") for field in dataclasses.fields(kind)]
+    assert sorted(options) == sorted(fields)
+    assert len(groups["usual"][1]) == 10
+    assert options[:10] == [name.replace("_", "-") for name in groups["usual"][1]]
+    boxes = re.findall(r"^╭─ (\S+) options", done.stdout, re.MULTILINE)
+    assert boxes == list(groups)
+
+
+def test_grouped_arguments_keep_the_defaults_of_the_method_and_what_is_given() -> None:
+    given = ["train", "--method", "rig-2018", "--out", "runs/x", "--no-pictures"]
+    _, args = cli._parse(given)
+    assert args == dataclasses.replace(preset("rig-2018", out=Path("runs/x")), pictures=False)
+
+
+def test_the_shell_completes_commands_options_and_values(tmp_path: Path) -> None:
+    script = rig("--tyro-print-completion", "bash").stdout
+    (tmp_path / "rig").write_text(script)
+    typed = """
+        source "$0"
+        function=$(complete -p rig | sed "s/.*-F \\([^ ]*\\).*/\\1/")
+        complete_words() {
+            COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}; COMPREPLY=()
+            $function rig "${COMP_WORDS[$COMP_CWORD]}" "${COMP_WORDS[$((COMP_CWORD - 1))]}"
+            echo "${COMPREPLY[@]}"
+        }
+        complete_words rig t
+        complete_words rig train --sc
+        complete_words rig train --scene c
+    """
+    done = subprocess.run(["bash", "-c", typed, str(tmp_path / "rig")], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["tell train", "--scene --scene-size", "cluttered colours"]
 
 
 COMMANDS = "sim robot doctor goal tell watch page bags checkpoints view train explore compare eval"

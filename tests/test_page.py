@@ -303,6 +303,7 @@ def test_an_arm_whose_operator_closes_the_page_stops(page: Bench) -> None:
 
 def test_the_tool_is_jogged_while_a_key_is_held_and_no_longer(page: Bench) -> None:
     browser, listener = page.browser, page.listener
+    browser.run("Object.defineProperty(navigator, 'getGamepads', {value: undefined})")  # as with http from elsewhere
     browser.click(".q-toggle")
     browser.until(lambda: browser.run("return rig.jogs"), "jogging is on")
     browser.click(".rig-do-arm")
@@ -313,6 +314,46 @@ def test_the_tool_is_jogged_while_a_key_is_held_and_no_longer(page: Bench) -> No
         began = time.time()
         ActionChains(browser.driver).key_up(key).perform()
         assert page.motion_ends() - began < LONGEST_STOP
+
+
+def test_a_gamepad_jogs_while_its_dead_man_is_held_and_no_longer(page: Bench) -> None:
+    """Chromium has no gamepad of its own to drive, so `navigator.getGamepads` answers with one that the test moves."""
+    browser = page.browser
+    browser.run(
+        """window.pad = {connected: true, mapping: "standard", axes: [0, 0, 0, 0],
+            buttons: [...Array(17)].map(() => ({pressed: false}))};
+        navigator.getGamepads = () => [null, window.pad];"""
+    )
+    hold = "pad.buttons[5].pressed = arguments[0]"
+    browser.run("pad.axes[0] = arguments[0]", 0.9)
+    browser.run(hold, True)
+    browser.click(".q-toggle")
+    browser.until(lambda: browser.run("return rig.jogs"), "jogging is on")
+    browser.click(".rig-do-arm")
+    browser.until_state("ARMED, WAITING")
+    browser.until(lambda: "hold a shoulder button" in browser.text(".rig-pad"), "the page has found the gamepad")
+    assert not _travels(page), "a button that was held before jogging was switched on moves nothing"
+    ends = {
+        "the button is released": lambda: browser.run(hold, False),
+        "the gamepad is gone": lambda: browser.run("pad.connected = false"),
+        "the window has lost the focus": lambda: browser.run("dispatchEvent(new Event('blur'))"),
+        "the page is hidden": lambda: browser.run("document.dispatchEvent(new Event('visibilitychange'))"),
+        "jogging is switched off": lambda: browser.run("rig.jogs = false"),
+        "B was pressed": lambda: browser.run("pad.buttons[1].pressed = true"),
+    }
+    for number, (name, end) in enumerate(ends.items()):
+        browser.run("pad.connected = rig.jogs = true")
+        browser.run(hold, False)
+        browser.run("pad.axes[0] = arguments[0]", 0.9 * (-1) ** number)
+        page.listener.spin(0.3)
+        assert not _travels(page), "the stick alone moves nothing"
+        browser.run(hold, True)
+        page.listener.until(lambda: _travels(page), "the tool moves", 5.0)
+        began = time.time()
+        end()
+        assert page.motion_ends() - began < LONGEST_STOP, name
+        assert not _travels(page), f"{name}, and the tool moves on"
+    browser.until_state("STOPPED")
 
 
 def _travels(page: Bench) -> bool:

@@ -1,6 +1,7 @@
 """The operator's page without a browser: who may, who has control, which pictures, where the arm's links are."""
 
 import asyncio
+import dataclasses
 import io
 import tarfile
 import threading
@@ -16,8 +17,10 @@ from test_image_decoding import png, png_header
 
 from rig_robot.arm.kinematics import Kinematics
 from rig_robot.bringup.arm_presets import arm_parameters, presets
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT, SHIPPED_PUSHING
 from rig_robot.bringup.parameter_files import read_parameters
 from rig_robot.bringup.systems import NODES
+from rig_robot.checkpoints.checkpoint import CheckpointConfig, read_config
 from rig_robot.common.package_files import locate, share
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.page import control as control_module
@@ -25,10 +28,14 @@ from rig_robot.page.access import Access
 from rig_robot.page.arm_model import ArmModel
 from rig_robot.page.bridge import Bridge, LoopThread
 from rig_robot.page.control import Control
+from rig_robot.page.desk import Desk
 from rig_robot.page.episodes import Episodes
 from rig_robot.page.front import LARGEST_UPLOAD, TooLarge, _read
 from rig_robot.page.gallery import Gallery
 from rig_robot.page.goal_pictures import RECENT, GoalPictures, NotReady
+from rig_robot.page.heard import Heard
+from rig_robot.page.learning_curve import MOST, LearningCurve, judged
+from rig_robot.page.pace import FASTEST, JUDGED, SLOWEST, Pace
 from rig_robot.page.server import Settings
 from rig_robot.vision.image_decoding import PictureRefused
 
@@ -258,16 +265,93 @@ def test_nothing_is_encoded_while_nobody_looks_and_no_old_picture_greets_who_loo
     assert not gallery.is_due("camera")
 
     async def look() -> None:
-        with gallery.looking() as changed:
+        with gallery.looking() as viewer:
             assert gallery.is_due("camera")
             gallery.show("camera", picture, 2.0)
-            await asyncio.wait_for(changed.wait(), 1.0)
+            await asyncio.wait_for(viewer.changed.wait(), 1.0)
             assert not gallery.is_due("camera"), "not more than 15 a second"
+            await asyncio.sleep(2 * FASTEST)
+            viewer.drawing.add("camera")
+            assert not gallery.is_due("camera"), "the browser still draws the last one"
+            assert gallery.age("camera") < 1.0, "the camera is not late where the browser is slow"
+            viewer.drawing.discard("camera")
+            assert gallery.is_due("camera")
             shown = gallery.newest("camera")
             assert shown is not None and shown.jpeg.startswith(b"\xff\xd8") and shown.stamp == 2.0
 
     asyncio.run(look())
     assert gallery.newest("camera") is None and gallery.newest("goal") is not None
+
+
+def test_pictures_are_sent_less_often_while_programs_wait_for_a_processor_and_as_before_afterwards() -> None:
+    pace = Pace()
+
+    def settle(late: float, judgements: int) -> float:
+        for _ in range(judgements * JUDGED):
+            pace.note(late)
+        return pace.period
+
+    assert settle(0.001, 5) == FASTEST
+    assert settle(0.01, 1) > 1.4 * FASTEST
+    assert settle(0.01, 20) == SLOWEST
+    assert settle(0.003, 5) == SLOWEST, "between the two thresholds it stays"
+    assert settle(0.001, 40) == FASTEST
+    for _ in range(JUDGED // 20):  # a program that is late once in a while is no sign of want
+        pace.note(0.1)
+    assert settle(0.001, 1) == FASTEST
+
+
+# What is learned, and where things are
+
+
+def test_the_learning_curve_keeps_what_is_new_and_thins_out_when_it_is_long() -> None:
+    curve = LearningCurve()
+    for second in range(10 * MOST):
+        curve.hear({"critic_loss": f"{10 / (second + 1):.6g}", "phase": "practise"}, float(second))
+    points = curve.curves["critic_loss"]
+    assert MOST / 2 <= len(points) <= MOST + 1 and points[0] == (0.0, 10.0)
+    assert points[-1][0] > 9.9 * MOST and [at for at, _ in points] == sorted({at for at, _ in points})
+    before = list(points)
+    curve.hear({"critic_loss": f"{points[-1][1]:.6g}"}, 20.0 * MOST)  # a trainer that waits repeats its last loss
+    for said in ({}, {"critic_loss": "nan"}, {"critic_loss": "soon"}):
+        curve.hear(said, 30.0 * MOST)
+    assert curve.curves["critic_loss"] == before and not curve.curves["vae/squared_error"]
+
+
+def test_a_checkpoint_of_long_ago_does_not_squeeze_the_learning_curve() -> None:
+    old = read_config(locate(SHIPPED_CHECKPOINT))
+    day = [f"2099-01-01T0{hour}:00:00+00:00" for hour in range(3)]
+    new = [dataclasses.replace(old, created=at, parent="old", figures={"mean_mm": 5.0 - n}) for n, at in enumerate(day)]
+    unjudged = dataclasses.replace(new[0], figures={"held_out_loss": 3.0})
+    found = judged([old, unjudged, *new])
+    assert [distance for _, distance in found] == [old.figures["mean_mm"], 5.0, 4.0, 3.0]
+    assert found[1][0] - 100 < found[0][0] < found[1][0] and found[2][0] - found[1][0] == 3600
+    assert judged([old]) == []
+
+
+def desk(config: CheckpointConfig) -> Desk:
+    """Return a desk with an arm at a known place, and the goal four actions further along x."""
+    heard = Heard(tool=np.array([0.5, 0.1, 0.3]))
+    heard.latent = np.zeros(config.vae.latent_size, np.float32)
+    heard.goal_latent = heard.latent + np.eye(len(heard.latent), dtype=np.float32)[0] * 4
+    robot: Any = None
+    return Desk(heard, Robot().control(), Gallery(), GoalPictures(), Episodes(lambda: None), robot, config)
+
+
+def test_tool_and_object_are_drawn_where_latents_have_them() -> None:
+    assert desk(read_config(SHIPPED)).target() is None, "latents of a plain VAE have no unit"
+    reaching, pushing = (desk(read_config(locate(place))) for place in (SHIPPED_CHECKPOINT, SHIPPED_PUSHING))
+    assert reaching.thing() is None and reaching.thing_target() is None
+    target = reaching.target()
+    assert target is not None and abs(target[0] - 0.58) < 1e-6
+    pushing.heard.latent = np.array([1.0, 2.0, 4.0, 2.0], np.float32)
+    pushing.heard.goal_latent = np.array([0.0, 0.0, 4.0, 7.0], np.float32)
+    places = pushing.target(), pushing.thing(), pushing.thing_target()
+    expected = [[0.48, 0.06, 0.22], [0.56, 0.1, 0.22], [0.56, 0.2, 0.22]]  # 0.02 m to an action; the table's height
+    assert np.allclose(np.array(places, float), expected, atol=1e-6)
+    pushing.heard.goal_latent = None
+    assert pushing.thing_target() is None and pushing.thing() is not None
+    assert 0.01 < pushing.thing_radius() < 0.08
 
 
 # Pictures

@@ -5,19 +5,17 @@ It needs no `launch`; ros2_launch.py hands the arguments to it.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import inspect
 import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rig_robot.bringup.node_spec import BringupError
+from rig_robot.common.field_texts import field_texts
 
 Options = TypeVar("Options")
 
@@ -51,7 +49,7 @@ def arguments(kind: type, **defaults: str) -> dict[str, Argument]:
         kind: The dataclass; the text below each field says what it is.
         defaults: Values that stand in the place of the dataclass's own defaults.
     """
-    hints, texts = typing.get_type_hints(kind), _texts(kind)
+    hints, texts = typing.get_type_hints(kind), field_texts(kind)
     made = []
     for field in dataclasses.fields(kind):
         default = None if field.default is dataclasses.MISSING else _written(field.default)
@@ -93,17 +91,6 @@ def in_words_of_launch(text: str, known: Iterable[Argument]) -> str:
         return f"{argument.name}:=" + ("" if not argument.truth else "false" if found[1] else "true")
 
     return re.sub(r"`rig [^`]*`|--(no-)?([a-z][a-z-]*)", other, text)
-
-
-def _texts(kind: type) -> dict[str, str]:
-    """Return the text below each field of a class, in one line."""
-    [definition] = ast.parse(inspect.getsource(kind)).body
-    assert isinstance(definition, ast.ClassDef)
-    texts: dict[str, str] = {}
-    for field, below in pairwise(definition.body):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
-            texts[field.target.id] = " ".join(str(ast.literal_eval(below.value)).split())
-    return texts
 
 
 def _written(value: Any) -> str:

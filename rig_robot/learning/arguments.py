@@ -59,6 +59,42 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 }
 """Least and greatest value of the numbers among `TrainArgs`"""
 
+GROUPS = {
+    "usual": (
+        "What people set first.",
+        ["out", "task", "method", "scene", "env", "seed", "exploration_steps", "online_steps", "offline", "threads"],
+    ),
+    "observation": ("What is seen, and how late it is acted on.", ["image_size", "action_delay", "sticky"]),
+    "representation": (
+        "What states and goals are made of, and its networks.",
+        [
+            *("representation", "anchor", "latent_size", "scene_size", "channels", "likelihood", "beta"),
+            *("augmentation", "calibration"),
+        ],
+    ),
+    "vae": (
+        "How the VAE is trained, first and again.",
+        [
+            *("vae_updates", "vae_learning_rate", "one_cycle", "vae_batch"),
+            *("fine_tune_every", "fine_tune_updates", "fine_tune_learning_rate"),
+        ],
+    ),
+    "td3": (
+        "How policy and critics are trained.",
+        [
+            *("implementation", "hidden", "layer_norm", "tip", "learning_rate", "falling_rate", "batch"),
+            *("rehearsal_updates", "updates", "warm_up", "keep_exploration", "gamma", "tau", "policy_delay"),
+            *("target_noise", "gain", "action_penalty", "noise", "noise_theta", "epsilon"),
+        ],
+    ),
+    "goal": (
+        "Which goals are practised, and which are relabelled in hindsight.",
+        ["prior", "practice_goals", "future", "hindsight", "imagined", "replayed"],
+    ),
+    "evaluation": ("What is measured and drawn.", ["evaluate_every", "evaluation_goals", "final_goals", "pictures"]),
+}
+"""Groups of the arguments in the help of `rig train`: what each is about, and what is in it"""
+
 
 @dataclass(frozen=True)
 class TrainArgs:

@@ -42,6 +42,32 @@ _BOUNDS: dict[str, tuple[float, float]] = {
 """Least and greatest value of the numbers among `PushArgs`"""
 
 
+GROUPS = {
+    "usual": (
+        "What people set first.",
+        [
+            *("out", "task", "scene", "env", "seed", "representation", "exploration_steps", "seeking_steps"),
+            *("online_steps", "threads"),
+        ],
+    ),
+    "observation": ("What is seen, and how late it is acted on.", ["image_size", "action_delay", "aimed"]),
+    "vae": ("How tool and object are found in pictures.", ["vae_updates", "slots", "slot_updates"]),
+    "model": (
+        "What actions do to tool and object, as an ensemble of networks.",
+        ["members", "model_hidden", "model_updates", "episode_model_updates", "model_learning_rate", "model_batch"],
+    ),
+    "policy": (
+        "How the policy is improved within that model.",
+        [
+            *("horizon", "gamma", "tool_weight", "hidden", "learning_rate", "batch", "rehearsal_updates", "updates"),
+            *("finishing_updates", "hindsight", "noise", "epsilon"),
+        ],
+    ),
+    "evaluation": ("What is measured.", ["evaluate_every", "evaluation_goals", "final_goals"]),
+}
+"""Groups of the arguments in the help of `rig train --task push`: what each is about, and what is in it"""
+
+
 @dataclass(frozen=True)
 class PushArgs:
     """Learn to push an object to where a goal shows it, in simulation, from nothing (docs/pushing.md).

@@ -209,6 +209,7 @@ class ConsoleNode(RigNode):
             return ERROR, self._trouble, {}
         control, gallery = self.desk.control, self.desk.gallery
         values = {"port": self._server.port, "pages open": control.open, "pages that look": gallery.viewers}
+        values |= {"pictures a second": f"{1 / gallery.pace.period:.0f}"}
         needed = float(str(self.desk.heard.parameter("arm", "heartbeat") or 0.0))
         if needed and control.open and control.free:
             return WARN, "the arm needs an operator, and no open page has control", values

@@ -1,4 +1,8 @@
-"""Hears what the system says, for the console node. Pictures, joints and poses only while a browser looks."""
+"""Hears what the system says, for the console node. Pictures, joints and poses only while a browser looks.
+
+These come hundreds of times a second. All but the camera's pictures, whose age counts most, are polled as often as a
+page can show them.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +25,14 @@ from rig_robot.nodes.console_orders import Orders
 from rig_robot.page.desk import Desk
 from rig_robot.page.heard import ArmState, Distance, Health
 from rig_robot.ros.node import RigNode
+from rig_robot.ros.polled_subscription import PolledSubscription
 from rig_robot.ros.qos import ANSWERS, EPISODES, LATCHED, OBSERVATION, STATE
 from rig_robot.vision.image_decoding import from_raw
 
 LOOK = 0.25
 """Time between two looks whether a browser looks [s]."""
+POLL = 1 / 30
+"""Time between two looks for observations, latents, joints and poses [s]."""
 REDRAW = 0.2
 """Time between two drawings of what the VAE makes of the view [s]."""
 
@@ -45,8 +52,10 @@ class Listener:
         self._load, self._orders = load, orders
         self._prefix = node.get_namespace().strip("/")
         self._vae = ""
-        self._looking: list[Any] = []
-        self._camera: tuple[object, ...] = ()
+        self._states: list[PolledSubscription] = []
+        self._view: PolledSubscription | None = None
+        self._camera: Any = None
+        self._wanted: tuple[object, ...] = ()
         self._description: Any = None
         node.subscribe(DiagnosticStatus, "rig/arm/status", self._on_arm, LATCHED)
         node.subscribe(DiagnosticStatus, "rig/goal/status", self._on_goal_status, ANSWERS)
@@ -57,6 +66,8 @@ class Listener:
         node.subscribe(Image, "rig/goal/reconstruction", self._on_reconstruction, LATCHED)
         node.subscribe(Image, "rig/goal/latent", self._on_goal_latent, LATCHED)
         node.subscribe(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=10))
+        self._polling = node.every(POLL, self._poll)
+        self._polling.cancel()
         node.every(LOOK, self._look)
 
     def _look(self) -> None:
@@ -67,31 +78,46 @@ class Listener:
         wanted: tuple[object, ...] = ()
         if self._desk.gallery.viewers:
             wanted = (*(camera.get(key) for key in ("source", "topic", "transport")), arm.get("joint_states_topic"))
-        if wanted == self._camera:
+        if wanted == self._wanted:
             return
-        self._camera = wanted
-        for subscription in self._looking:
-            self._node.destroy_subscription(subscription)
-        self._looking = self._subscribe(*wanted) if wanted else []
+        self._wanted = wanted
+        self._unsubscribe()
+        if wanted:
+            self._subscribe(*wanted)
+            self._polling.reset()
 
-    def _subscribe(self, source: Any, topic: Any, transport: Any, joints: Any) -> list[Any]:
+    def _subscribe(self, source: Any, topic: Any, transport: Any, joints: Any) -> None:
         """Subscribe to the camera, as the camera node has it, and to observations, latents and the arm."""
         node = self._node
-        found = [
-            node.subscribe(Image, "rig/observation/image", self._on_observation, OBSERVATION),
-            node.subscribe(Image, "rig/latent", self._on_latent, OBSERVATION),
-            node.subscribe(PoseStamped, "rig/ee_pose", self._on_pose, STATE),
+        self._states = [
+            PolledSubscription(node, Image, "rig/latent", self._on_latent, OBSERVATION),
+            PolledSubscription(node, PoseStamped, "rig/ee_pose", self._on_pose, STATE),
         ]
         if joints:
-            found.append(node.subscribe(JointState, str(joints), self._on_joints, STATE))
+            self._states.append(PolledSubscription(node, JointState, str(joints), self._on_joints, STATE))
+        self._view = PolledSubscription(node, Image, "rig/observation/image", self._on_observation, OBSERVATION)
         if source is not None:
             from_driver = source == "topic"
             place = str(topic) if from_driver else "camera/image_raw"
             if from_driver and transport == "compressed":
-                found.append(node.subscribe(CompressedImage, f"{place}/compressed", self._on_compressed, OBSERVATION))
+                place = f"{place}/compressed"
+                self._camera = node.subscribe(CompressedImage, place, self._on_compressed, OBSERVATION)
             else:
-                found.append(node.subscribe(Image, place, self._on_camera, OBSERVATION))
-        return found
+                self._camera = node.subscribe(Image, place, self._on_camera, OBSERVATION)
+
+    def _unsubscribe(self) -> None:
+        self._polling.cancel()
+        for subscription in (*self._states, *filter(None, [self._view])):
+            subscription.close()
+        if self._camera is not None:
+            self._node.destroy_subscription(self._camera)
+        self._states, self._view, self._camera = [], None, None
+
+    def _poll(self) -> None:
+        for subscription in self._states:
+            subscription.poll()
+        if self._view is not None and self._desk.gallery.is_due("view"):
+            self._view.poll()
 
     # Pictures
 
@@ -105,8 +131,7 @@ class Listener:
 
     def _on_observation(self, message: Image) -> None:
         gallery = self._desk.gallery
-        if gallery.is_due("view"):
-            self._desk.scene = self._show("view", message)
+        self._desk.scene = self._show("view", message)
         if self._desk.scene is not None and gallery.is_due("view_redrawn", REDRAW):
             redrawn = self._desk.pictures.redraw(self._desk.scene)
             gallery.show("view_redrawn", redrawn, stamp_s(message.header.stamp))
@@ -176,7 +201,9 @@ class Listener:
             self._heard.distances.append(Distance(time.monotonic(), latent, tool, thing))
 
     def _on_trainer(self, status: DiagnosticStatus) -> None:
-        self._heard.trainer, self._heard.trainer_text = values(status), status.message
+        said = values(status)
+        self._heard.trainer, self._heard.trainer_text = said, status.message
+        self._heard.learning.hear(said, time.time())
 
     def _on_ready(self, status: DiagnosticStatus) -> None:
         """Load the VAE that the encoder has activated."""

@@ -71,17 +71,34 @@ class Desk:
     def target(self) -> np.ndarray | None:
         """Return where the goal has the tool [3] m, base frame; None where that is not known.
 
-        A split VAE's latent is measured in actions, so that the way to the goal is known along the policy's axes.
+        A split VAE's latent is measured in actions, so that the way from the tool is known along the policy's axes.
         """
-        heard, config = self.heard, self.config
-        if config is None or not config.vae.scene_size or heard.tool is None:
+        return self._place(self.heard.goal_latent, 0)
+
+    def thing(self) -> np.ndarray | None:
+        """Return where the policy sees the object that it pushes [3] m, base frame; None where that is not known."""
+        return self._place(self.heard.latent, 1) if self.config is not None and self.config.vae.objects else None
+
+    def thing_radius(self) -> float:
+        """Return how near the tool's middle came to the object's in training [m], for want of the object's size."""
+        places = self.config.places if self.config is not None else None
+        return self.config.action.scale_m * places.apart if self.config is not None and places is not None else 0.04
+
+    def thing_target(self) -> np.ndarray | None:
+        """Return where the goal has that object [3] m, base frame; None where that is not known."""
+        return self._place(self.heard.goal_latent, 1) if self.config is not None and self.config.vae.objects else None
+
+    def _place(self, wanted: np.ndarray | None, index: int) -> np.ndarray | None:
+        """Return where a latent has the tool (index 0) or an object (1, after it in the latent) [3] m, base frame."""
+        config, tool, latent = self.config, self.heard.tool, self.heard.latent
+        if config is None or not config.vae.scene_size or tool is None or latent is None or wanted is None:
             return None
-        latent, goal = heard.latent, heard.goal_latent
         axes = ["xyz".index(axis) for axis in config.action.axes]
-        if latent is None or goal is None or latent.shape != goal.shape or len(latent) < len(axes):
+        part = slice(index * len(axes), (index + 1) * len(axes))
+        if latent.shape != wanted.shape or len(latent) < part.stop:
             return None
-        target = heard.tool.copy()
-        target[axes] += config.action.scale_m * (goal - latent)[: len(axes)]
-        for axis, place in config.action.fixed.items():
-            target["xyz".index(axis)] = place
-        return target
+        place = tool.copy()
+        place[axes] += config.action.scale_m * (wanted[part] - latent[: len(axes)])
+        for axis, fixed in config.action.fixed.items():
+            place["xyz".index(axis)] = fixed
+        return place

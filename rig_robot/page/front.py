@@ -20,7 +20,7 @@ from rig_robot.page.access import Access, Refusal
 from rig_robot.page.bridge import Application, Message, Receive, Send
 from rig_robot.page.control import Control, Move
 from rig_robot.page.episodes import Episodes
-from rig_robot.page.gallery import FASTEST, NAMES, Gallery
+from rig_robot.page.gallery import NAMES, Gallery
 
 LARGEST_UPLOAD = 32 * 2**20
 """Largest picture that is read [bytes]."""
@@ -164,38 +164,36 @@ class Front:
             self._control.leave(page)
 
     async def _serve_pictures(self, receive: Receive, send: Send) -> None:
-        """Send the newest pictures, each kind at most 15 times a second and not before the last one was drawn."""
+        """Send the newest pictures, each kind at the pace of all and not before the last one was drawn."""
         numbers: dict[str, int] = {}
         times: dict[str, float] = {}
-        drawing: set[int] = set()
-        with self._gallery.looking() as changed:
+        with self._gallery.looking() as viewer:
 
             async def hear() -> None:
                 async for message in _messages(receive):
-                    with contextlib.suppress(ValueError):
-                        drawing.discard(int(message))
-                    changed.set()
+                    with contextlib.suppress(ValueError, IndexError):
+                        viewer.drawing.discard(NAMES[int(message)])
+                    viewer.changed.set()
 
             hearing = asyncio.ensure_future(hear())
             try:
                 while not hearing.done():
-                    changed.clear()
+                    viewer.changed.clear()
                     due = [False] * len(NAMES)
                     for index, name in enumerate(NAMES):
                         shown = self._gallery.newest(name)
-                        if shown is None or shown.number == numbers.get(name) or index in drawing:
+                        if shown is None or shown.number == numbers.get(name) or name in viewer.drawing:
                             continue
-                        if time.monotonic() - times.get(name, 0.0) < FASTEST:
+                        if time.monotonic() - times.get(name, 0.0) < self._gallery.pace.period:
                             due[index] = True
                             continue
                         numbers[name], times[name] = shown.number, time.monotonic()
-                        drawing.add(index)
+                        viewer.drawing.add(name)
                         head = f"{index} {shown.stamp:.6f} {len(shown.jpeg)}\n".encode()
                         await send({"type": "websocket.send", "bytes": head + shown.jpeg})
-                    wait = asyncio.ensure_future(changed.wait())
-                    await asyncio.wait(
-                        {wait, hearing}, timeout=FASTEST / 4 if any(due) else 1.0, return_when=asyncio.FIRST_COMPLETED
-                    )
+                    wait = asyncio.ensure_future(viewer.changed.wait())
+                    timeout = self._gallery.pace.period / 4 if any(due) else 1.0
+                    await asyncio.wait({wait, hearing}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
                     wait.cancel()
             finally:
                 hearing.cancel()

@@ -1,4 +1,4 @@
-"""Holds the newest picture of each kind as JPEG, for the browsers that look; nothing is encoded while none does."""
+"""Holds the newest picture of each kind as JPEG; one is encoded only when a browser is ready to be sent it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from rig_robot.page.pace import Pace
+
 NAMES = ("camera", "view", "view_redrawn", "goal", "goal_redrawn")
 """Kinds of pictures; browsers know them by their index."""
 STILL = ("goal", "goal_redrawn")
 """Kinds that change rarely, and are kept while nobody looks."""
-FASTEST = 1 / 15
-"""Shortest time between two pictures of a kind [s]."""
 QUALITY = {"camera": 80}
 """JPEG quality; 95 for all others, which are as small as observations."""
 
@@ -32,6 +32,24 @@ class Shown(NamedTuple):
     """empty: there is none, such as no goal"""
 
 
+class Viewer:
+    """A browser that looks. Made in the event loop that serves it.
+
+    Attributes:
+        changed: Set at each new picture.
+        drawing: Kinds of which it was sent a picture that it has not drawn yet.
+    """
+
+    def __init__(self) -> None:
+        self.changed = asyncio.Event()
+        self.drawing: set[str] = set()
+        self._loop = asyncio.get_running_loop()
+
+    def wake(self) -> None:
+        """Set `changed`, from any thread."""
+        self._loop.call_soon_threadsafe(self.changed.set)
+
+
 class Gallery:
     """The newest pictures. The node's thread shows them; the front server's thread sends them to the browsers."""
 
@@ -39,16 +57,29 @@ class Gallery:
         self._lock = threading.Lock()
         self._shown: dict[str, Shown] = {}
         self._times: dict[str, float] = {}
-        self._viewers: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._seen: dict[str, float] = {}
+        self._viewers: list[Viewer] = []
+        self._looked_at = threading.Event()
+        self.pace = Pace()
+        self.pace.watch(self._looked_at)
 
     @property
     def viewers(self) -> int:
         """Number of browsers that look."""
         return len(self._viewers)
 
-    def is_due(self, name: str, period: float = FASTEST) -> bool:
-        """Return whether a new picture of a kind would be sent: somebody looks, and the last one is old enough [s]."""
-        return bool(self._viewers) and time.monotonic() - self._times.get(name, 0.0) >= period - 0.003
+    def is_due(self, name: str, period: float = 0.0) -> bool:
+        """Return whether a new picture of a kind would be sent: a browser has drawn the last one, long enough ago.
+
+        Args:
+            name: One of `NAMES`.
+            period: Shortest time between two of them [s], where it is longer than the pace of all.
+        """
+        now = time.monotonic()
+        if all(name in viewer.drawing for viewer in list(self._viewers)):
+            self._seen[name] = now  # nobody asks for the next one, so that its absence says nothing
+            return False
+        return now - self._times.get(name, 0.0) >= max(period, self.pace.period) - 0.003
 
     def show(self, name: str, picture: np.ndarray | None, stamp: float) -> None:
         """Keep a picture as the newest of its kind.
@@ -66,33 +97,37 @@ class Gallery:
         with self._lock:
             before = self._shown.get(name)
             self._shown[name] = Shown(before.number + 1 if before else 1, stamp, jpeg)
-            self._times[name] = time.monotonic()
+            self._times[name] = self._seen[name] = time.monotonic()
             viewers = list(self._viewers)
-        for loop, changed in viewers:
-            loop.call_soon_threadsafe(changed.set)
+        for viewer in viewers:
+            viewer.wake()
 
     def newest(self, name: str) -> Shown | None:
         """Return the newest picture of a kind."""
         return self._shown.get(name)
 
     def age(self, name: str) -> float:
-        """Return how long ago a picture of a kind was shown [s]; infinite where there was none."""
-        return time.monotonic() - self._times[name] if name in self._times else float("inf")
+        """Return for how long a picture of a kind has been waited for [s]; infinite where there was none."""
+        return time.monotonic() - self._seen.get(name, float("-inf"))
 
     @contextmanager
-    def looking(self) -> Iterator[asyncio.Event]:
-        """Count a browser as looking; the event is set at each new picture. Called in the browser's event loop."""
-        viewer = (asyncio.get_running_loop(), asyncio.Event())
+    def looking(self) -> Iterator[Viewer]:
+        """Count a browser as looking. Called in the event loop that serves it."""
+        viewer = Viewer()
         with self._lock:
             self._viewers.append(viewer)
+            self._looked_at.set()
         try:
-            yield viewer[1]
+            yield viewer
         finally:
             with self._lock:
                 self._viewers.remove(viewer)
-                if not self._viewers:  # an old picture must not greet the next one who looks
+                if not self._viewers:
+                    self._looked_at.clear()
+                    # An old picture must not greet the next one who looks.
                     self._shown = {name: shown for name, shown in self._shown.items() if name in STILL}
                     self._times = {name: at for name, at in self._times.items() if name in STILL}
+                    self._seen = {}
 
 
 def encode(picture: np.ndarray, quality: int = 95) -> bytes:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rig_robot.page.learning_curve import LearningCurve
+
 SILENT = 3.0
 """Time after which a node that reports once a second counts as silent [s]."""
 SILENT_ARM = 2.0
@@ -77,6 +79,7 @@ class Heard:
     distances: deque[Distance] = field(default_factory=lambda: deque(maxlen=600))
     trainer: Mapping[str, str] = field(default_factory=dict)
     trainer_text: str = ""
+    learning: LearningCurve = field(default_factory=LearningCurve)
     goal_answer: tuple[int, str] = (0, "")
     """level and text of the goal node's last answer"""
     goal_name: int = 0

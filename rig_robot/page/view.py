@@ -12,6 +12,7 @@ from rig_robot.page.gallery import NAMES
 from rig_robot.page.operator import Operator
 from rig_robot.page.panels.arm import Arm
 from rig_robot.page.panels.camera import Camera
+from rig_robot.page.panels.curve import Curve
 from rig_robot.page.panels.distance import DistanceToGoal
 from rig_robot.page.panels.goal import Goal
 from rig_robot.page.panels.head import Head
@@ -56,9 +57,12 @@ def _build(desk: Desk) -> None:
             camera, goal = Camera(desk), Goal(desk, operator)
         with ui.element("div").classes("rig-column"):
             scene, distance = ArmScene(desk), DistanceToGoal(desk)
+            place_of_curve = ui.element("div").classes("rig-place")
         with ui.element("div").classes("rig-column"):
             arm, health = Arm(desk, operator), NodeHealth(desk)
             recording, learning = Recording(desk, operator), Learning(desk, operator)
+        with place_of_curve:
+            curve = Curve(desk, learning)
 
     def refresh() -> None:
         for part in (head, camera, goal, distance, arm, health, recording, learning, scene):
@@ -67,4 +71,5 @@ def _build(desk: Desk) -> None:
     refresh()  # what is known is there from the first moment
     ui.timer(REFRESH, refresh)
     ui.timer(LOOK, learning.look)
+    ui.timer(LOOK, curve.refresh)
     ui.timer(0.0, operator.identify, once=True)

@@ -20,6 +20,7 @@ from typing import Any, Literal, NoReturn
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -42,6 +43,8 @@ NEWCOMER = 5.0
 """A node that discovers another one of its name so soon after its own start ends; the other one goes on [s]."""
 
 
+SPINS_WITHIN = 60.0
+"""Longest time from the end of work in the background until the node begins to spin [s]."""
 _OVERRIDABLE = QoSOverridingOptions(
     (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY)
 )
@@ -116,8 +119,11 @@ class RigNode(Node):
                 result = work()
             except Exception as error:
                 result = error
-            if self.executor is not None:
-                self.executor.create_task(done, result)
+            end = time.monotonic() + SPINS_WITHIN
+            while (executor := self.executor) is None and time.monotonic() < end:  # the node is still being built
+                time.sleep(0.01)
+            if executor is not None:
+                executor.create_task(done, result)
 
         threading.Thread(target=do, daemon=True).start()
 
@@ -206,6 +212,7 @@ class RigNode(Node):
         callback: Callable[..., None],
         qos: QoSProfile,
         missed: Callable[[int], None] | None = None,
+        group: CallbackGroup | None = None,
     ) -> Any:
         """Subscribe, and report a publisher whose QoS does not fit on /diagnostics.
 
@@ -215,12 +222,14 @@ class RigNode(Node):
             callback: Called with each message.
             qos: The QoS that is asked for.
             missed: Called with the number of messages that the middleware has missed, where it counts them.
+            group: The callback group, if not the node's own.
         """
         events = SubscriptionEventCallbacks(
             incompatible_qos=lambda event: self._note_conflict(topic, "publisher", event),
             message_lost=missed and (lambda event: missed(event.total_count_change)),
         )
         options: dict[str, Any] = {"event_callbacks": events, "qos_overriding_options": _OVERRIDABLE}
+        options["callback_group"] = group
         with self._qos_errors(topic, "subscription"):
             try:
                 return self.create_subscription(kind, topic, callback, copy(qos), **options)

@@ -45,6 +45,7 @@
   connect();
   setInterval(() => {
     send({ pulse: document.visibilityState === "visible" });
+    readPad();
     if (held.size) jog();
     document.body?.classList.toggle("rig-cut", performance.now() - heard > 1500);
   }, 100);
@@ -59,6 +60,7 @@
   }
   function stop() {
     held.clear();
+    padReady = false;
     const sent = send({ stop: true });
     fetch(`/stop?page=${rig.page}`, { method: "POST", keepalive: true, priority: "high" })
       .then((answer) => (answer.ok ? stopArrived() : Promise.reject()))
@@ -98,13 +100,51 @@
     } else release(event.code);
   }, true);
   for (const away of ["blur", "pagehide", "visibilitychange"]) {
-    addEventListener(away, () => { if (held.size) { held.clear(); send({ jog: [0, 0, 0] }); } }, true);
+    addEventListener(away, () => {
+      padReady = false;
+      if (held.size) { held.clear(); send({ jog: [0, 0, 0] }); }
+    }, true);
   }
   addEventListener("pointerdown", (event) => {
     const key = event.target.closest?.("[data-jog]");
     if (key) press("pointer", key.dataset.jog.split(",").map(Number));
   }, true);
   for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => release("pointer"), true);
+
+  // A gamepad, in the standard layout: it moves the tool while a shoulder button is held, and its B (circle) stops. Whatever
+  // ends a motion ends this one until the shoulder buttons were released: stop, blur, a hidden page, jogging switched off.
+  const SHOULDERS = [4, 5], STOP_BUTTON = 1, DEAD_ZONE = 0.15;
+  let padReady = false;
+  let padStops = false;
+  const tilt = (value) => (Math.abs(value) < DEAD_ZONE ? 0 : (value - Math.sign(value) * DEAD_ZONE) / (1 - DEAD_ZONE));
+  function readPad() {
+    const pads = [...(navigator.getGamepads?.() ?? [])].filter((pad) => pad?.connected); // none without https or localhost
+    const pad = pads.find((each) => each.mapping === "standard");
+    const note = document.querySelector(".rig-pad");
+    if (note) {
+      note.textContent = pad ? "gamepad: hold a shoulder button and move the sticks; B (circle) stops"
+        : pads.length ? "the browser does not know this gamepad's layout: it is not read" : "";
+    }
+    const stops = Boolean(pad?.buttons[STOP_BUTTON]?.pressed);
+    if (stops && !padStops) stop();
+    padStops = stops;
+    const holds = pad && SHOULDERS.some((button) => pad.buttons[button]?.pressed);
+    if (holds && padReady && rig.jogs && !document.hidden && document.hasFocus()) {
+      const [y, x, , z] = pad.axes.map((value) => 0 - tilt(value));
+      held.set("pad", [x, y, z]);
+    } else {
+      release("pad");
+      padReady = Boolean(pad) && !holds;
+    }
+  }
+
+  // The 3D view, which looks at its size only when the window changes, shrinks and grows with what stands below it.
+  const sizes = new ResizeObserver(() => dispatchEvent(new Event("resize")));
+  addEventListener("load", function observe() {
+    const scene = document.querySelector(".rig-scene");
+    if (scene) sizes.observe(scene);
+    else setTimeout(observe, 100);
+  });
 
   // Pictures: a new one of a kind comes when the last one was drawn.
   let pictures = null;
@@ -132,8 +172,10 @@
     const url = URL.createObjectURL(new Blob([bytes.subarray(end + 1)], { type: "image/jpeg" }));
     image.onload = image.onerror = () => {
       URL.revokeObjectURL(url);
-      rig.drawn[name] = { stamp, at: Date.now() / 1000, count: (rig.drawn[name]?.count ?? 0) + 1 };
-      done();
+      requestAnimationFrame(() => { // a browser that is slow to paint gets fewer pictures
+        rig.drawn[name] = { stamp, at: Date.now() / 1000, count: (rig.drawn[name]?.count ?? 0) + 1 };
+        done();
+      });
     };
     image.src = url;
   }

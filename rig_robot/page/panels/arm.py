@@ -1,4 +1,4 @@
-"""The buttons that arm, park and reset, the policy's modes, and jogging by keys."""
+"""The buttons that arm, park and reset, the policy's modes, and jogging by keys or gamepad."""
 
 from __future__ import annotations
 
@@ -39,11 +39,14 @@ class Arm:
             with ui.element("div").classes("rig-row"):
                 self._modes = {mode: self._button(text, mode, "grey-8") for mode, text in MODES.items()}
             with ui.element("div").classes("rig-row"):
-                self._switch = ui.switch("Jog by keys, while held", on_change=self._set_jogging).props("dense")
+                self._switch = ui.switch("Jog by keys or gamepad, while held", on_change=self._set_jogging).props(
+                    "dense"
+                )
             with ui.element("div").classes("rig-jogs") as self._keys:
                 for text, move in JOGS.items():
                     with ui.element("button").props(f'data-jog="{move}" type=button'):
                         ui.label(text)
+                ui.element("div").classes("rig-pad rig-soft")  # page.js writes here
 
     def _button(self, text: str, command: str, colour: str) -> Any:
         button = ui.button(text, on_click=lambda: self._operator.tell(command), color=colour)

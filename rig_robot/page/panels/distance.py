@@ -35,6 +35,7 @@ class DistanceToGoal:
             return
         self._drawn = now
         distances = self._desk.heard.recent_distances()
+        self._chart.set_visibility(bool(distances))
         series = self._chart.options["series"]
         before = [len(line["data"]) for line in series]
         counts = [d.tool_mm if d.object_mm != d.object_mm else d.object_mm for d in distances]

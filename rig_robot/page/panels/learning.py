@@ -1,4 +1,4 @@
-"""Recording and learning: episodes, disk, the trainer's progress, and the checkpoints with their lineage."""
+"""Recording and learning: episodes, disk, the trainer's progress, and the checkpoints."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError
 from rig_robot.checkpoints.listing import find
 from rig_robot.page.desk import Desk
 from rig_robot.page.heard import SILENT
+from rig_robot.page.learning_curve import judged
 from rig_robot.page.operator import Operator, set_text
 
 LOOK = 5.0
@@ -67,6 +68,8 @@ class Learning:
 
     def __init__(self, desk: Desk, operator: Operator) -> None:
         self._desk, self._operator = desk, operator
+        self.judged: list[tuple[float, float]] = []
+        """when each checkpoint was made [s, since 1970], and how far from its goals the tool ended [mm]"""
         self._seen: list[str] = []  # names in the root, and which one is current: checkpoints never change
         with ui.element("div").classes("rig-card rig-part-8"):
             with ui.element("div").classes("rig-row"):
@@ -113,6 +116,7 @@ class Learning:
             good, broken = await asyncio.to_thread(find, root)
         except (CheckpointError, OSError) as error:
             good, broken = [], [str(error)]
+        self.judged = judged([config for _, config in good])
         rows = [_line(name, config, name == current) for name, config in reversed(good)]
         rows += [f"<div>cannot be used: {escape(why)}</div>" for why in broken]
         self._list.set_content("".join(rows))
@@ -130,7 +134,8 @@ class Learning:
         left = f", about {eta / 60:.0f} min left" if eta >= 90 else f", about {eta:.0f} s left" if eta > 0 else ""
         losses = [f"{key} {value}" for key, value in said.items() if any(part in key for part in LOSSES)]
         figures = f"; {', '.join(losses)}" if losses else ""
-        set_text(self._text, f"{said.get('phase', '')}: {self._desk.heard.trainer_text}{left}{figures}")
+        doing = ": ".join(filter(None, (said.get("phase"), self._desk.heard.trainer_text)))
+        set_text(self._text, f"{doing}{left}{figures}")
         self._bar.set_value(min(step / of, 1.0) if of > 0 else 0.0)
 
 

@@ -1,4 +1,4 @@
-"""The arm in 3D: its shapes, the box that its tool stays in, the tool's path and, where it is known, the target."""
+"""The arm in 3D: its shapes, the box that its tool stays in, the tool's path and, where known, the targets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from rig_robot.page.arm_model import ArmModel, Shape
 from rig_robot.page.desk import Desk
 from rig_robot.page.operator import set_text
 
-BOX, TARGET, TOOL = "#1f5fbf", "#c4122f", "#12805c"
+BOX, TARGET, TOOL, THING = "#1f5fbf", "#c4122f", "#12805c", "#8a3ffc"
 ORANGE = [0.88, 0.54, 0.0]
 ALONG_Z = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 """Turns a cylinder of three.js, which lies along y, to lie along z as MuJoCo's do."""
+DISC_HEIGHT = 0.02
+"""Height of the disc that stands for an object [m]."""
 MOVED = 5e-4
 """Distance [m], or change of a rotation matrix, from which a link is drawn anew."""
 
@@ -28,6 +30,7 @@ class ArmScene:
         self._links: dict[int, Any] = {}
         self._poses: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._path_length = -1
+        self._radius = 0.0
         with ui.element("div").classes("rig-card rig-fill rig-part-4"):
             with ui.element("div").classes("rig-row"):
                 ui.label("Arm").classes("rig-title")
@@ -42,7 +45,7 @@ class ArmScene:
         if model is None:
             set_text(self._text, self._desk.arm_trouble)
             return
-        if model is not self._drawn:
+        if model is not self._drawn or self._radius != self._desk.thing_radius():
             self._draw(model)
         self._move_links(model)
         self._move_marks()
@@ -66,10 +69,18 @@ class ArmScene:
         self._path = scene.point_cloud(self._corners, 2 * [ORANGE], point_size=0.012)
         self._target = scene.sphere(0.02).material(TARGET, 0.7).visible(False)
         self._tool = scene.sphere(0.012).material(TOOL).visible(False)
+        self._radius = self._desk.thing_radius()
+        self._thing = self._disc(THING, 0.9)
+        self._thing_target = self._disc(TARGET, 0.5)
         far = 1.5 * float(np.linalg.norm(high))
         eye = middle + np.array([0.55, -0.95, 0.75]) * far
         x, y, z = (middle * np.array([0.6, 1.0, 1.0])).tolist()
         scene.move_camera(*eye.tolist(), look_at_x=x, look_at_y=y, look_at_z=z, duration=0)  # type: ignore[misc]
+
+    def _disc(self, colour: str, opacity: float) -> Any:
+        """Draw a flat disc in place of the object that is pushed, hidden until it is known where that is."""
+        disc = self._scene.cylinder(self._radius, self._radius, DISC_HEIGHT, 32).material(colour, opacity)
+        return disc.rotate_R(ALONG_Z.tolist()).visible(False)
 
     def _move_links(self, model: ArmModel) -> None:
         joints = self._desk.heard.joints
@@ -84,9 +95,14 @@ class ArmScene:
         heard, target = self._desk.heard, self._desk.target()
         if heard.tool is not None:
             self._tool.visible(True).move(*heard.tool.round(4).tolist())
-        self._target.visible(target is not None)
-        if target is not None:
-            self._target.move(*target.round(3).tolist())
+        for mark, spot in (
+            (self._target, target),
+            (self._thing, self._desk.thing()),
+            (self._thing_target, self._desk.thing_target()),
+        ):
+            mark.visible(spot is not None)
+            if spot is not None:
+                mark.move(*spot.round(3).tolist())
         path = heard.recent_path()
         if len(path) != self._path_length:
             self._path_length = len(path)
