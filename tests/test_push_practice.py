@@ -4,9 +4,13 @@ What would be broken: a practice that never finds its way from exploring to push
 learned nothing, loses what it learned when it is killed, or pushes on while the object is gone.
 """
 
+import contextlib
 import dataclasses
 import shutil
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -342,6 +346,19 @@ class Robot:
         return any(text in status.message for array in self.health for status in array.status)
 
 
+@contextlib.contextmanager
+def watching(output: Path) -> Iterator[Path]:
+    """Run `rig watch`, and return the file of what it prints."""
+    with output.open("w") as file:
+        command = [sys.executable, "-m", "rig_robot.cli", "watch"]
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+        try:
+            yield output
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0, output.read_text()
+
+
 def straight(actions: np.ndarray) -> float:
     """Return the share of actions that go on in the direction of the one before."""
     angles = np.arctan2(*actions.T)
@@ -397,7 +414,7 @@ def test_practice_waits_while_the_object_is_gone_says_so_and_goes_on_when_it_is_
     shutil.copytree(locate(SHIPPED_PUSHING), tmp_path / "pushes")
     activate(tmp_path / "pushes")
     parameters = {"checkpoint": str(tmp_path), "episode_steps": 1000}
-    with node_process("rig_robot.nodes.policy", parameters) as process:
+    with node_process("rig_robot.nodes.policy", parameters) as process, watching(tmp_path / "watched") as watched:
         robot = Robot(listener, read_config(tmp_path).vae_id)
         robot.wish("wanted")
         assert listener.set_parameter("policy", "mode", "practice").successful
@@ -411,10 +428,12 @@ def test_practice_waits_while_the_object_is_gone_says_so_and_goes_on_when_it_is_
         assert not robot.twists, "nothing is commanded: the arm holds"
         listener.until(lambda: robot.says("practice: waits, since the object is gone"), "it says so in /diagnostics")
         assert "put it back onto the table" in process.output()
+        listener.until(lambda: "practice: waits, since the object is gone" in watched.read_text(), "rig watch says so")
 
         robot.see(2.0, (1.0, 1.0))
         assert robot.twists and values(robot.episodes[-1])["event"] == "start"
         assert "the object is back: practice goes on" in process.output()
+        listener.until(lambda: "policy    practice: explore" in watched.read_text(), "rig watch says that it goes on")
 
         robot.see(2.0, (9.5, 0.0))
         assert listener.set_parameter("policy", "mode", "explore").successful
