@@ -455,12 +455,18 @@ def test_a_puck_that_nobody_puts_back_stays_away_until_the_service_is_called(lis
         def puck() -> np.ndarray:
             return np.array([pucks[-1].pose.position.x, pucks[-1].pose.position.y])
 
-        for _ in range(4):  # the way to behind the puck may move it
-            for y in (TOOL_LOW[1], TOOL_HIGH[1] - 0.01):
-                joints = kinematics().solve(HOME, [puck()[0], y, TOOL_LOW[2]], TOOL_DOWN)
-                point = JointTrajectoryPoint(positions=joints.tolist(), time_from_start=Duration(sec=2))
-                commands.publish(JointTrajectory(joint_names=list(JOINTS), points=[point]))
-                listener.spin(2.5)
+        def move(y: float, seconds: float) -> None:
+            """Move the peg to where the puck is along x."""
+            joints = kinematics().solve(HOME, [puck()[0], y, TOOL_LOW[2]], TOOL_DOWN)
+            time_from_start = Duration(sec=int(seconds), nanosec=round(1e9 * (seconds % 1)))
+            point = JointTrajectoryPoint(positions=joints.tolist(), time_from_start=time_from_start)
+            commands.publish(JointTrajectory(joint_names=list(JOINTS), points=[point]))
+            listener.spin(seconds + 0.1)
+
+        for _ in range(3):  # the way to behind the puck may move it
+            move(TOOL_LOW[1], 2.0)
+            for y in np.arange(TOOL_LOW[1], TOOL_HIGH[1], 0.02):
+                move(y, 0.2)
             if not PUCK_AREA.has(puck()):
                 break
         listener.spin(2.0)
