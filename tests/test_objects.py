@@ -284,9 +284,7 @@ def test_an_object_is_drawn_where_its_place_is() -> None:
     assert (network.draw(grey, np.array([1e3, 0.0]), np.zeros(4, np.float32)) == grey).all(), "it is not in the picture"
 
 
-def test_a_checkpoint_that_pushes_runs_in_its_own_world(
-    learner: tuple[PushLearner, Any, Path], tmp_path: Path
-) -> None:
+def test_a_checkpoint_that_pushes_runs_in_its_own_world(learner: tuple[PushLearner, Any, Path], tmp_path: Path) -> None:
     _, _, checkpoint = learner
     nodes = {node.name: node.parameters for node in simulation(SimOptions(checkpoint=str(checkpoint)))}
     assert nodes["sim"]["task"] == "push" and "sim_push_goals" in nodes and "sim_goals" not in nodes
