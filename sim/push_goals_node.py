@@ -23,8 +23,8 @@ class PushGoalsNode(GoalsNode):
     longest = 12.0
     _world: PushWorld
 
-    def __init__(self) -> None:
-        super().__init__("sim_push_goals")
+    def __init__(self, name: str = "sim_push_goals") -> None:
+        super().__init__(name)
         self._puck: np.ndarray | None = None
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
         self.subscribe(PoseStamped, "sim/object_pose", self._take_puck, qos)

@@ -11,6 +11,7 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState, TimeReference
+from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.arm.kinematics import NotReached
@@ -69,6 +70,8 @@ class RobotNode(RigNode):
         scene = self.declare("scene", "plain", "What the camera sees beside the arm.", choices=SCENES)
         scene_seed = self.declare("scene_seed", 0, "Seed of a changing scene.", low=0, high=2**31 - 1)
         self._speed = self.declare("speed", 1.0, "Simulated seconds per second.", low=0.01, high=100.0)
+        text = "Time after which a puck that has left its area is put back (s); -1: not before the service ~/put_back."
+        self._put_back_after = self.declare("put_back_after", 0.0, text, low=-1.0, high=3600.0)
         self._publishes_time = self.declare(
             "publish_clock", False, "Publish simulated time on /clock and stamp with it."
         )
@@ -93,11 +96,20 @@ class RobotNode(RigNode):
         self._scenery = Scenery(self._robot.world.model, scene, scene_seed)  # only `_render` uses it
         self._lock = threading.Lock()  # protects self._robot
         self._refused = self._put_back = 0
+        self._left_at: float | None = None  # simulated time at which the puck left its area; None: it is there
         self._lost_time = 0.0
         self._stopping = threading.Event()
         # Simulated time begins at the real time of the start, so that stamps in a recording are meaningful.
         self._origin = self.get_clock().now().nanoseconds
 
+        self._make_topics(push)
+        self._threads = [
+            threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in (self._simulate, self._render)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _make_topics(self, push: bool) -> None:
         state_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
         self._joint_states = self.publisher(JointState, "joint_states", state_qos)
         self._tool_pose = self.publisher(PoseStamped, "sim/tool_pose", state_qos)
@@ -108,11 +120,8 @@ class RobotNode(RigNode):
         self._clocks = self.publisher(Clock, "/clock", state_qos) if self._publishes_time else None
         self.subscribe(JointTrajectory, "joint_trajectory_controller/joint_trajectory", self._follow, COMMAND)
 
-        self._threads = [
-            threading.Thread(target=loop, name=loop.__name__, daemon=True) for loop in (self._simulate, self._render)
-        ]
-        for thread in self._threads:
-            thread.start()
+        if push:
+            self.create_service(Trigger, "~/put_back", self._on_put_back)
 
     def health(self) -> tuple[bytes, str, dict[str, object]]:
         level, text, values = super().health()
@@ -186,12 +195,27 @@ class RobotNode(RigNode):
 
     def _watch_puck(self) -> None:
         """Put a puck back that has left its area, as a person would. Call with the lock held."""
-        world = self._push_world
+        world, now = self._push_world, self._robot.time
         if world is None or PUCK_AREA.has(world.puck_position):
+            self._left_at = None
             return
-        self._put_puck(world)
+        if self._left_at is None:
+            self._left_at = now
+            if self._put_back_after:
+                self.get_logger().info("the puck has left its area")
+        if self._put_back_after >= 0 and now - self._left_at >= self._put_back_after:
+            self._put_puck(world)
+            self._put_back += 1
+            self.get_logger().info(f"the puck left its area and was put back ({self._put_back} so far)")
+
+    def _on_put_back(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Put the puck back into its area, at random."""
+        assert self._push_world is not None
+        with self._lock:
+            self._put_puck(self._push_world)
         self._put_back += 1
-        self.get_logger().info(f"the puck left its area and was put back ({self._put_back} so far)")
+        response.success, response.message = True, "the puck is in its area"
+        return response
 
     def _put_puck(self, world: PushWorld) -> None:
         world.put(beside(self._random, world.tool_position[:2], *PUCK_AREA))

@@ -15,7 +15,7 @@ import torch
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT, SimOptions
 from rig_robot.bringup.systems import BringupError, simulation
-from rig_robot.checkpoints.checkpoint import CheckpointError, read_config, read_entries, save
+from rig_robot.checkpoints.checkpoint import CheckpointError, read_config, read_entries
 from rig_robot.checkpoints.compatibility import require_same_robot
 from rig_robot.inference.keypoint_architecture import grid, quadratic
 from rig_robot.inference.latent import Latent
@@ -40,7 +40,7 @@ from rig_robot.learning.representations.object_choice import (
 from rig_robot.learning.representations.objects import ObjectLatent
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
 from rig_robot.learning.training.evaluate import evaluate
-from rig_robot.learning.training.push import push_config, train_push
+from rig_robot.learning.training.push import train_push, write
 from rig_robot.learning.training.train import robot_entries
 from rig_robot.learning.vae.object_slots import ObjectSlots, SlotTrainer, k_means
 from rig_robot.learning.vae.split_vae import SplitVae
@@ -217,9 +217,7 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> tuple[PushLearner, Any,
         heights = representation.slots.heights(to_pixels(learner.replay.images[:20]))[:, 1].flatten(1).numpy()
     # Half of the pictures show the object clearly.
     representation.usual[0] = float(np.median(clearness(heights, grid(48))[:, 0])) / SURE
-    config = push_config(learner, robot_entries(env, 48), {}, {})
-    actor = {f"actor.{name}": tensor.numpy() for name, tensor in learner.agent.actor.folded().items()}
-    save(out / "checkpoint", config, representation.tensors(), actor)
+    write(out / "checkpoint", learner, robot_entries(env, 48), {}, {})
     env.close()
     return learner, env, out / "checkpoint"
 
@@ -288,9 +286,7 @@ def test_an_object_is_drawn_where_its_place_is() -> None:
     assert (network.draw(grey, np.array([1e3, 0.0]), np.zeros(4, np.float32)) == grey).all(), "it is not in the picture"
 
 
-def test_a_checkpoint_that_pushes_runs_in_its_own_world_and_is_not_practised(
-    learner: tuple[PushLearner, Any, Path], tmp_path: Path
-) -> None:
+def test_a_checkpoint_that_pushes_runs_in_its_own_world(learner: tuple[PushLearner, Any, Path], tmp_path: Path) -> None:
     _, _, checkpoint = learner
     nodes = {node.name: node.parameters for node in simulation(SimOptions(checkpoint=str(checkpoint)))}
     assert nodes["sim"]["task"] == "push" and "sim_push_goals" in nodes and "sim_goals" not in nodes
@@ -300,8 +296,6 @@ def test_a_checkpoint_that_pushes_runs_in_its_own_world_and_is_not_practised(
     assert result["goals"] == 1 and "both_50mm" in result
     with pytest.raises(CheckpointError, match="was trained to push, expected one to reach"):
         arguments(read_config(checkpoint), tmp_path)
-    with pytest.raises(BringupError, match="task is push: a robot does not learn to push by practice yet"):
-        simulation(SimOptions(task="push", practice=True, data=tmp_path / "data"))
     with pytest.raises(BringupError, match="was trained to reach, and task is push"):
         simulation(SimOptions(checkpoint=SHIPPED_CHECKPOINT, task="push"))
 

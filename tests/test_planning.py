@@ -17,9 +17,9 @@ import torch
 from training_process import start_training
 
 import rig_sim  # noqa: F401  (registers the environments)
+from rig_robot.inference.contact_seeking import ContactSeeking
 from rig_robot.inference.places import Places
 from rig_robot.learning.action_box import ActionBox
-from rig_robot.learning.planning.contact_seeking import ContactSeeking
 from rig_robot.learning.planning.dynamics import BY_HAND, NEAR, Dynamics, DynamicsTrainer, contacts, lessons
 from rig_robot.learning.planning.push_learner import PushLearner, frames
 from rig_robot.learning.planning.rollouts import imagine, moments

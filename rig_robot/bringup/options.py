@@ -92,6 +92,8 @@ class RobotOptions(_Options):
     """Directory of a practice: its checkpoints, recorded episodes and training state. It goes on where it was."""
     train: bool = True
     """Train on this computer. With --no-train the trainer node runs on another one of the same ROS domain."""
+    task: TaskName = "reach"
+    """What a robot learns that learns from nothing: reach, or push an object."""
     record: Path | None = None
     """Folder for recorded episodes (a practice has its own); nothing is recorded when not given."""
     params_file: Path | None = None

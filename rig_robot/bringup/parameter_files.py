@@ -21,13 +21,11 @@ from typing import Any
 from rig_robot.bringup.arm_presets import anchored
 from rig_robot.bringup.node_spec import BringupError, Parameters
 from rig_robot.bringup.parameters import PARAMETERS, Keys
-from rig_robot.bringup.task_config import SECTION
+from rig_robot.bringup.task_config import PUSH, SECTION
 from rig_robot.common.task_names import TaskName
 from rig_robot.common.yaml_reader import Document, Place, YamlError, read_yaml
 from rig_robot.common.yaml_schema import check_keys, mapping, name, text, unknown
 
-PUSH = "push"
-"""Section of a configuration: parameters of nodes that are others where a checkpoint pushes"""
 ROS = "ros__parameters"
 """Key below which ROS 2 has a node's parameters"""
 QOS = "qos_overrides."
@@ -106,7 +104,7 @@ class _Reader:
         found: set[str] = set()
         elsewhere: list[_Section] = []
         for key, value in content.items():
-            if not at and key in (SECTION, PUSH):
+            if key == SECTION or (not at and key == PUSH):
                 continue
             if not _is_of_ros(key, value):
                 self._check_name(at, key, key)

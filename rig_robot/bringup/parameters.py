@@ -159,6 +159,7 @@ _PARAMETERS: dict[str, Keys] = {
         "scene": text(SCENES),
         "scene_seed": whole(0, 2**31 - 1),
         "speed": number(0.01, 100.0),
+        "put_back_after": number(-1.0, 3600.0),
         "publish_clock": truth(),
         "camera_rate": number(0.1, 120.0),
         "image_width": whole(16, 1920),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from rig_robot.bringup.task_config import Task
 from rig_robot.checkpoints.checkpoint import CURRENT, activate, read_config, resolve
 from rig_robot.common.package_files import locate
+from rig_robot.common.task_names import TaskName
 
 
 class PracticeData(NamedTuple):
@@ -28,7 +29,7 @@ def of(directory: Path) -> PracticeData:
     return PracticeData(directory / "checkpoints", directory / "episodes", directory / "trainer")
 
 
-def prepare(directory: Path, checkpoint: str, task: Task | None) -> PracticeData:
+def prepare(directory: Path, checkpoint: str, task: Task | None, kind: TaskName = "reach") -> PracticeData:
     """Make a new practice's directory; one that is there already goes on where it was.
 
     Args:
@@ -36,6 +37,7 @@ def prepare(directory: Path, checkpoint: str, task: Task | None) -> PracticeData
         checkpoint: What to begin with (it is copied): a directory, a root with a link `current`, or
             package://NAME/PATH. Empty: nothing is known, and the robot learns from scratch.
         task: What a robot must know that knows nothing; None where a checkpoint says it.
+        kind: What a robot learns that knows nothing.
 
     Raises:
         ValueError: If there is a practice in the directory and a checkpoint is named, or the latter is not usable.
@@ -54,10 +56,14 @@ def prepare(directory: Path, checkpoint: str, task: Task | None) -> PracticeData
         first = _copy(resolve(locate(checkpoint)), data.checkpoints)
     elif task is not None:
         from rig_robot.learning.arguments import preset
-        from rig_robot.learning.checkpoint_io.untrained import create  # imports torch
+        from rig_robot.learning.checkpoint_io.untrained import create, create_to_push  # imports torch
+        from rig_robot.learning.push_arguments import PushArgs
 
-        args = preset("rig", out=directory, image_size=task.camera.image_size)
-        first = create(data.checkpoints / "untrained", task.camera, task.action, task.workspace, args)
+        first, size = data.checkpoints / "untrained", task.camera.image_size
+        if kind == "push":
+            create_to_push(first, task.camera, task.action, task.workspace, PushArgs(out=directory, image_size=size))
+        else:
+            create(first, task.camera, task.action, task.workspace, preset("rig", out=directory, image_size=size))
     else:
         raise ValueError(f"{directory} holds no practice yet: name a checkpoint to begin with, or a task")
     activate(first)

@@ -24,6 +24,14 @@ from rig_robot.common.task_names import TASKS, TaskName
 ROBOT_NODES = ("camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver", "console")
 NODES = ("sim", *ROBOT_NODES, "sim_goals", "sim_push_goals", "sim_practice", "sim_window")
 
+PUSH_PRACTICE: dict[str, Parameters] = {
+    "sim": {"put_back_after": 3.0},
+    "policy": {"noise": 0.15, "epsilon": 0.03, "episode_steps": 100},
+    "trainer": {"exploration_steps": 2500, "updates": 1, "fine_tune_every": 5},
+}
+"""Parameters that have other defaults where pushing is practised: of policy and trainer as `rig train --task push` has
+them, and nobody puts the puck back at once"""
+
 
 def simulation(options: SimOptions) -> list[NodeSpec]:
     """Return the nodes of the simulated system; of a practice once it is prepared (`prepare_practice`).
@@ -46,7 +54,7 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
     _check_outputs(options)
     checkpoint, trained = _checkpoint(options)
     task = _task(trained)
-    config = read_all(_files(options), NODES, task, options.namespace)
+    config = _parameters(options, NODES, task)
     with_checkpoint = {"checkpoint": checkpoint}
     node = _maker(config, options)
     scene: Parameters = {"scene": options.scene, "scene_seed": options.seed}
@@ -59,7 +67,7 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
         node("policy", "rig_robot.nodes.policy", with_checkpoint),
         node("arm", "rig_robot.nodes.arm", with_checkpoint, vital=True),
     ]
-    judge = {"environment": f"rig_sim:RigSawyerReach{seen['axes'].upper()}-v0", "scene": options.scene}
+    judge = {"environment": f"rig_sim:RigSawyer{task.capitalize()}{seen['axes'].upper()}-v0", "scene": options.scene}
     nodes += _learning(options, node, nodes, config, judge)
     if options.goals >= 0:
         shown: Parameters = {"goals": options.goals, "seed": options.seed}
@@ -67,7 +75,8 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
         shown |= with_checkpoint | scene
         kind = {"vital": True, "finishes": True, "sends_frames": True}
         if options.practice:
-            nodes.append(node("sim_practice", "rig_sim.practice_node", shown | {"steps": options.steps}, **kind))
+            module = "rig_sim.push_practice_node" if task == "push" else "rig_sim.practice_node"
+            nodes.append(node("sim_practice", module, shown | {"steps": options.steps}, **kind))
         elif task == "push":
             nodes.append(node("sim_push_goals", "rig_sim.push_goals_node", shown, **kind))
         else:
@@ -90,7 +99,7 @@ def robot(options: RobotOptions) -> list[NodeSpec]:
         raise BringupError("no checkpoint: name one (--checkpoint), or let the robot learn its own (--practice)")
     checkpoint, trained = _checkpoint(options)
     with_checkpoint = {"checkpoint": checkpoint}
-    config = read_all(_files(options), ROBOT_NODES, _task(trained), options.namespace)
+    config = _parameters(options, ROBOT_NODES, _task(trained))
     config["arm"] = arm = arm_parameters(config.get("arm", {}), options.config)
     if missing := [name for name in ARM_MUST_SAY if name not in arm]:
         raise BringupError(
@@ -130,16 +139,23 @@ def prepare_practice(options: SimOptions | RobotOptions) -> None:
         return
     try:
         begun = (practice_data.of(options.data).checkpoints / CURRENT).exists()
-        task = None if begun or options.checkpoint else read_task(options.config or share("config", "sim.yaml"))
+        if options.task == "push" and options.checkpoint:  # looked at before it is copied
+            _check_task(options.task, *_read_checkpoint(options.checkpoint))
+        new = not (begun or options.checkpoint)
+        task = read_task(options.config or share("config", "sim.yaml"), options.task) if new else None
         if task is not None and isinstance(options, SimOptions) and options.axes == "xyz" and options.config is None:
+            if options.task == "push":
+                raise BringupError("axes is xyz: pushing moves along xy, leave it out")
             task = in_space(task)
-        practice_data.prepare(options.data, options.checkpoint, task)
+        practice_data.prepare(options.data, options.checkpoint, task, options.task)
     except ModuleNotFoundError as error:  # `ros2 launch` is run by the interpreter of ROS 2, which need not have torch
         raise BringupError(
             f"practice: a robot that learns from scratch begins with new networks, and {sys.executable} has no "
             f"{error.name}: let the interpreter that the package was built with run this, "
             'python "$(command -v ros2)" launch ... in its virtual environment, or name a checkpoint to begin with'
         ) from None
+    except BringupError:
+        raise
     except (ValueError, OSError) as error:
         raise BringupError(f"practice: {error}") from None
 
@@ -208,7 +224,7 @@ def simulation_notice(options: SimOptions, nodes: list[NodeSpec], variables: Map
         nodes: The system.
         variables: Environment variables that are set for it, since the user has set none.
     """
-    push = any(node.name == "sim_push_goals" for node in nodes)
+    push = any(node.parameters.get("task") == "push" for node in nodes)
     count = f"{options.goals} goal pictures" if options.goals else "one goal picture after the other"
     does = f"is shown {count}, and {'pushes a puck' if push else 'reaches'} until its camera sees the same"
     does = "practises by itself" if options.practice else "waits for your goals" if options.goals < 0 else does
@@ -255,27 +271,34 @@ def robot_notice(nodes: list[NodeSpec], given: Mapping[str, str]) -> list[str]:
 
 def _checkpoint(options: SimOptions | RobotOptions) -> tuple[str, CheckpointConfig]:
     """Return the checkpoint, or the root of those, that the nodes load, and what it says."""
-    asked = options.task if isinstance(options, SimOptions) else "reach"
-    if options.practice and asked == "push":
-        raise BringupError(
-            "task is push: a robot does not learn to push by practice yet, `rig train --task push` does in simulation"
-        )
     own = SHIPPED[options.axes if isinstance(options, SimOptions) else "xy"]
-    place = options.checkpoint or (SHIPPED_PUSHING if asked == "push" else own)
+    place = options.checkpoint or (SHIPPED_PUSHING if options.task == "push" else own)
     if options.practice:
         place = str(practice_data.of(options.data).checkpoints)
+    directory, config = _read_checkpoint(place)
+    _check_task(options.task, directory, config)
+    return str(directory), config
+
+
+def _read_checkpoint(place: str) -> tuple[Path, CheckpointConfig]:
+    """Return a checkpoint, or the root of those, and what it says.
+
+    Raises:
+        BringupError: If there is none.
+    """
     # Of several the nodes get the root: one that is started anew loads what is current by then.
     place = place.removesuffix("/").removesuffix(f"/{CURRENT}")
     try:
         directory = locate(place)
-        config = read_config(resolve(directory))
+        return directory, read_config(resolve(directory))
     except (CheckpointError, ValueError) as error:
         raise BringupError(f"checkpoint: {error}") from None
-    if options.practice and _task(config) == "push":
-        raise BringupError(f"checkpoint: {directory} was trained to push; only reaching is practised")
+
+
+def _check_task(asked: TaskName, directory: Path, config: CheckpointConfig) -> None:
+    """Refuse a checkpoint that reaches where pushing is asked for."""
     if asked == "push" and _task(config) != "push":
         raise BringupError(f"checkpoint: {directory} was trained to reach, and task is push: name one that pushes")
-    return str(directory), config
 
 
 def _task(config: CheckpointConfig) -> TaskName:
@@ -287,6 +310,13 @@ def _files(options: SimOptions | RobotOptions) -> list[Path]:
     """Return the parameter files that are asked for; a later one counts more."""
     config = options.config or share("config", "sim.yaml")
     return [config, options.params_file] if options.params_file else [config]
+
+
+def _parameters(options: SimOptions | RobotOptions, nodes: tuple[str, ...], task: TaskName) -> dict[str, Parameters]:
+    """Return what the configuration says of each node, over what is usual for the task."""
+    config = read_all(_files(options), nodes, task, options.namespace)
+    usual = PUSH_PRACTICE if task == "push" and options.practice else {}
+    return config | {node: usual[node] | config.get(node, {}) for node in usual if node in nodes}
 
 
 def _maker(config: dict[str, Parameters], options: SimOptions | RobotOptions) -> Callable[..., NodeSpec]:

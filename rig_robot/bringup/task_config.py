@@ -8,11 +8,14 @@ from pathlib import Path
 
 from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry
 from rig_robot.common.crop import wrong_crop
-from rig_robot.common.yaml_reader import Document, YamlError, read_yaml
+from rig_robot.common.task_names import TaskName
+from rig_robot.common.yaml_reader import Document, Place, YamlError, read_yaml
 from rig_robot.common.yaml_schema import mapping, structure
 
 SECTION = "task"
 """Where it stands in a configuration file, beside the nodes."""
+PUSH = "push"
+"""Section of a configuration: what is different where objects are pushed, parameters of nodes and the task"""
 
 SPACE = (0.12, 0.37)
 """Lowest and highest place of the simulated tool in space [m]"""
@@ -31,25 +34,32 @@ class Task:
     workspace: WorkspaceEntry
 
 
-def read_task(file: Path) -> Task:
+def read_task(file: Path, task: TaskName = "reach") -> Task:
     """Read the section `task` of a configuration: the entries `camera`, `action` and `workspace` of a checkpoint.
+
+    For pushing that is the section `task` in the section `push`.
 
     Raises:
         TaskError: If there is none, or an entry is missing or not what it must be.
     """
     try:
         document = read_yaml(file, f"configuration {file}")
-        section = mapping(document, (), document.value).get(SECTION)
+        content = mapping(document, (), document.value)
+        at: Place = (SECTION,)
+        if task == "push":
+            at, content = (PUSH, SECTION), mapping(document, (PUSH,), content.get(PUSH, {}))
+        section = content.get(SECTION)
         if section is None:
             raise TaskError(
-                f"configuration {file} has no section {SECTION}: to learn from nothing, say in it what the camera sees "
-                "and how the tool moves (config/robot.yaml shows how), or name a checkpoint to go on from"
+                f"configuration {file} has no section {'.'.join(map(str, at))}: to learn from nothing, say in it "
+                "what the camera sees and how the tool moves (config/robot.yaml shows how), or name a checkpoint to go "
+                "on from"
             )
-        task: Task = structure(document, (SECTION,), section, Task)
-        _check(document, task)
+        found: Task = structure(document, at, section, Task)
+        _check(document, at, found)
     except YamlError as error:
         raise TaskError(str(error)) from None
-    return task
+    return found
 
 
 def in_space(task: Task) -> Task:
@@ -63,7 +73,7 @@ def in_space(task: Task) -> Task:
     )
 
 
-def _check(document: Document, task: Task) -> None:
+def _check(document: Document, at: Place, task: Task) -> None:
     """Reject what the types alone do not say.
 
     Raises:
@@ -102,4 +112,4 @@ def _check(document: Document, task: Task) -> None:
         if not good:
             value = getattr(getattr(task, entry), key)
             shown = list(value) if isinstance(value, tuple) else value
-            raise document.error((SECTION, entry, key), f"{SECTION}.{entry}.{key} is {shown}: must be {right}")
+            raise document.error((*at, entry, key), f"{SECTION}.{entry}.{key} is {shown}: must be {right}")

@@ -208,6 +208,11 @@ class CheckpointConfig:
         """Whether the networks are trained; an untrained checkpoint only says what the robot and its camera are."""
         return self.training.get("samples", 1) > 0
 
+    @property
+    def acts(self) -> bool:
+        """Whether its policy has learned anything; the first encoder that finds an object comes without such a one."""
+        return self.trained and self.training.get("acts", True) is not False
+
 
 def save(
     directory: Path, config: CheckpointConfig, vae: Tensors, policy: Tensors, scene: Tensors | None = None

@@ -45,7 +45,7 @@ def watch(namespace: str = "", seconds: float = float("inf")) -> None:
     If the arm node's parameter `heartbeat` is set, the arm stops when the heartbeat ends.
     """
     with RosSession("rig_watch_command", namespace, seconds) as session:
-        lines, arm_heard = Lines(), False
+        lines, arm_heard, policy_warned = Lines(), False, False
 
         def hear_arm(status: DiagnosticStatus) -> None:
             nonlocal arm_heard
@@ -67,9 +67,15 @@ def watch(namespace: str = "", seconds: float = float("inf")) -> None:
             lines.tell("trainer", said.get("phase", ""), f"{status.message}{left}")
 
         def hear_nodes(message: DiagnosticArray) -> None:
+            nonlocal policy_warned
             for status in message.status:
                 if status.name == f"{namespace.strip('/')}/recorder".lstrip("/"):
                     lines.tell("recorder", status.message, status.message)
+                elif status.name == f"{namespace.strip('/')}/policy".lstrip("/"):
+                    warns = status.level != DiagnosticStatus.OK
+                    if warns or policy_warned:  # such as an object that is gone, and that it is back
+                        lines.tell("policy", status.message if warns else "", status.message)
+                    policy_warned = warns
 
         def beat() -> None:
             heartbeat.publish(Header(stamp=session.node.get_clock().now().to_msg(), frame_id="operator"))

@@ -32,11 +32,21 @@ class Places:
     """A: the first A numbers are the tool's"""
 
     @classmethod
-    def fit(cls, latents: np.ndarray, reach: np.ndarray) -> Places:
-        """Return the places of latents, float32 [N, L]; reach: half the sides of the tool's box, in actions [A]."""
+    def fit(cls, latents: np.ndarray, reach: np.ndarray, room: float = 0.0) -> Places:
+        """Return the places of latents.
+
+        Args:
+            latents: float32 [N, L].
+            reach: Half the sides of the tool's box, in actions [A].
+            room: Objects nearer to a wall of the box than this [actions] are left out, since the tool cannot get behind
+                them; for a table from which nobody takes them at once.
+        """
         axes = len(reach)
         low, high = np.percentile(latents, (OUTLIERS, 100 - OUTLIERS), axis=0).astype(np.float32)
         low[:axes], high[:axes] = -reach, reach
+        if room:
+            farthest = np.tile(np.maximum(reach - room, 0.0), latents.shape[1] // axes - 1).astype(np.float32)
+            low[axes:], high[axes:] = np.clip((low[axes:], high[axes:]), -farthest, farthest)
         apart = float(np.percentile(_gaps(latents, axes), OUTLIERS)) if latents.shape[1] > axes else 0.0
         return cls(low, high, apart, axes)
 

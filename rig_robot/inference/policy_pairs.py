@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from rig_robot.inference.latent import Latent
 from rig_robot.inference.numpy_networks import Policy
 from rig_robot.inference.object_memory import ObjectMemory, is_sure
+from rig_robot.inference.object_watch import ObjectWatch
+from rig_robot.inference.places import Places
 
 
 @dataclass
@@ -19,11 +21,16 @@ class Pair:
     goal: Latent | None = None
     memory: ObjectMemory | None = None
     """of where the object was last clearly seen; None: there is none"""
+    watch: ObjectWatch | None = None
+    """of whether the object is where it can be pushed; None: there is none, or nobody knows it yet"""
 
     def __post_init__(self) -> None:
         config = self.policy.config
+        axes = len(config.action.axes)
         if config.vae.objects and self.memory is None:
-            self.memory = ObjectMemory(len(config.action.axes))
+            self.memory = ObjectMemory(axes)
+        if config.places is not None and config.trained and self.watch is None:
+            self.watch = ObjectWatch(Places.of(config.places, axes))
 
 
 class Pairs:
@@ -37,6 +44,8 @@ class Pairs:
         """Hold another policy beside the present one, or in its place if both have the same VAE."""
         known = self._held.get(policy.vae_id)
         pair = Pair(name, policy, known.goal if known else None)
+        if pair.watch is not None and self.present.watch is not None:
+            pair.watch.gone = self.present.watch.gone
         if policy.vae_id == self.present.policy.vae_id:
             self.present = pair
         self._held = {self.present.policy.vae_id: self.present, policy.vae_id: pair}
@@ -48,6 +57,16 @@ class Pairs:
     def see(self, vae_id: str) -> None:
         """Make the pair of this VAE, whose latents now arrive, the present pair."""
         self.present = self._held.get(vae_id, self.present)
+
+    def watch(self, stamp: float, found: Latent) -> ObjectWatch | None:
+        """Let the watch of the present pair see a latent, and return it; None where nothing is watched.
+
+        stamp: Of the frame that the latent is of [s].
+        """
+        watch, policy = self.present.watch, self.present.policy
+        if watch is not None and found.vae_id == policy.vae_id and found.mean.size == policy.config.vae.latent_size:
+            watch.see(stamp, found.mean, found.log_variance)
+        return watch
 
     def remembering(self, found: Latent) -> Latent:
         """Return a latent with the object where it was last clearly seen, while the arm hides it."""

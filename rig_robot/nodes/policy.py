@@ -32,7 +32,7 @@ from rig_robot.inference.policy_pairs import Pairs
 from rig_robot.messages import latents as latent
 from rig_robot.messages.diagnostics import OK, WARN
 from rig_robot.nodes.policy_actions import ActionChooser
-from rig_robot.nodes.policy_episodes import Episodes
+from rig_robot.nodes.policy_episodes import Episodes, MissingObject
 from rig_robot.nodes.policy_goals import Goals
 from rig_robot.nodes.policy_progress import ProgressReporter
 from rig_robot.ros.node import RigNode, run
@@ -72,6 +72,7 @@ class PolicyNode(RigNode):
         self._pacer = Pacer(action.period_s)
         self._rejections = RejectionLog(self.get_logger())
         self._chooser = ActionChooser(self, policy.config, self._pairs)
+        self._object = MissingObject(self, self._pairs, self._on_object_gone)
         self._mode = Mode.IDLE
         self._shown = False
         self._trainer_wants = ""
@@ -101,6 +102,8 @@ class PolicyNode(RigNode):
             self._episodes.end("the encoder was started anew, with another checkpoint")
             self._take_candidate()
         self._pairs.see(vae_id)
+        if self._mode is Mode.PRACTICE and not self._shown:
+            self._object.see(stamp, message)
         due, episode = self._pacer.due(stamp), self._episodes.present
         if not due or episode is None:
             return
@@ -138,7 +141,7 @@ class PolicyNode(RigNode):
         if self._mode is Mode.REACH:
             self._episodes.end("new goal")
             self._start_episode(Mode.REACH, None)
-        elif self._mode is Mode.PRACTICE and self._present.config.trained:
+        elif self._mode is Mode.PRACTICE and self._present.config.acts:
             self._practise_goal()
 
     def _practise_goal(self) -> None:
@@ -147,6 +150,8 @@ class PolicyNode(RigNode):
             self._episodes.end("a goal is shown")
             self._shown = True
             self._start_episode(Mode.REACH, None)
+        elif self._object.gone:
+            return
         elif self._episodes.present is None or self._episodes.present.follows_goal:
             self._episodes.end("a goal is imagined")
             self._shown = False
@@ -157,6 +162,10 @@ class PolicyNode(RigNode):
             self._shown = False
         if self._episodes.present is not None and self._episodes.present.follows_goal:
             self._episodes.end(why)
+
+    def _on_object_gone(self, why: str) -> None:
+        """Stop practising while there is nothing to push; the arm holds where it is."""
+        self._episodes.end(f"the object is gone: {why}")
 
     # Checkpoints
 
@@ -193,11 +202,13 @@ class PolicyNode(RigNode):
         )
         if switching or self._mode not in (Mode.EXPLORE, Mode.PRACTICE) or self._shown:
             return
-        trained = self._present.config.trained
+        if self._mode is Mode.PRACTICE and self._object.gone:
+            return
+        acts = self._present.config.acts
         # A trainer may want exploration of a trained robot as well: when its VAE does not know the view.
-        if self._mode is Mode.EXPLORE or self._trainer_wants == "wanted" or not (trained or self._trainer_wants):
+        if self._mode is Mode.EXPLORE or self._trainer_wants == "wanted" or not (acts or self._trainer_wants):
             self._start_episode(Mode.EXPLORE, self._episode_steps)
-        elif trained:
+        elif acts:
             self._goals.imagine()
 
     def _start_episode(self, mode: Mode, limit: int | None) -> None:
@@ -235,6 +246,8 @@ class PolicyNode(RigNode):
         }
         if self._rejections.reason:
             return WARN, self._rejections.reason, details
+        if self._mode is Mode.PRACTICE and not self._shown and self._object.gone:
+            return WARN, f"practice: {self._object.text()}", details
         return OK, self._doing(), details
 
     def _doing(self) -> str:
@@ -244,7 +257,7 @@ class PolicyNode(RigNode):
             return self._mode
         if (episode := self._episodes.present) is not None:
             return f"practice: {episode.mode}, goal {episode.goal_kind}"
-        if not self._present.config.trained:
+        if not self._present.config.acts:
             return "practice: waits until the trainer has learned from what was explored"
         return "practice: waits for an imagined goal"
 

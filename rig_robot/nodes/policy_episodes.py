@@ -1,4 +1,4 @@
-"""Starts and ends the policy node's episodes, and announces both to whoever records or counts them."""
+"""Starts and ends the policy node's episodes, announces both, and tells when practice must wait for the object."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from datetime import UTC, datetime
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.duration import Duration
+from sensor_msgs.msg import Image
 
 from rig_robot.checkpoint_delivery.swap_follower import Loaded
 from rig_robot.common.modes import Mode
 from rig_robot.inference.numpy_networks import Policy
+from rig_robot.inference.policy_pairs import Pairs
+from rig_robot.messages import latents as latent
 from rig_robot.messages.diagnostics import OK, diagnostic
 from rig_robot.ros.node import RigNode
 from rig_robot.ros.qos import EPISODES
+
+ADVICE = "put it back onto the table, where the camera sees it and the tool can get behind it"
 
 
 @dataclass
@@ -82,3 +87,37 @@ class Episodes:
             "why": why,
         }
         self._publisher.publish(diagnostic("episode", OK, event, told))
+
+
+class MissingObject:
+    """Watches the object while the robot practises.
+
+    Args:
+        node: The policy node.
+        pairs: The policies that the node holds, each with its watch.
+        lost: Called with the reason when the object has gone.
+    """
+
+    def __init__(self, node: RigNode, pairs: Pairs, lost: Callable[[str], None]) -> None:
+        self._pairs, self._lost = pairs, lost
+        self._log = node.get_logger()
+        self.gone = ""
+        """why the object counts as gone; empty: it does not"""
+
+    def see(self, stamp: float, message: Image) -> None:
+        """Take the next latent; stamp: of its frame [s]. One that is none is reported where it would be acted on."""
+        try:
+            found = latent.from_message(message)
+        except ValueError:
+            return
+        watch, before = self._pairs.watch(stamp, found), self.gone
+        self.gone = watch.gone if watch is not None else ""
+        if self.gone and not before:
+            self._log.warning(self.text())
+            self._lost(self.gone)
+        elif before and not self.gone:
+            self._log.info("the object is back: practice goes on")
+
+    def text(self) -> str:
+        """Return what is awaited, for people."""
+        return f"waits, since the object is gone: {self.gone}; {ADVICE}"

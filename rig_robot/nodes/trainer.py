@@ -1,6 +1,7 @@
 """Trainer node: learns from recorded episodes in the background, and announces each checkpoint that has improved.
 
-One thread of the lowest priority does all learning (`Learner`); the executor answers services and publishes progress.
+One thread of the lowest priority does all learning (`Learner`, or `PushPractice` with a checkpoint that pushes); the
+executor answers services and publishes progress.
 The node shares only directories and topics with the robot: it may run on another machine of the same ROS domain.
 """
 
@@ -16,8 +17,10 @@ from rig_robot.checkpoint_delivery.announcer import Announcer
 from rig_robot.checkpoint_delivery.answers import Outcome
 from rig_robot.checkpoint_delivery.sender import Sender
 from rig_robot.checkpoints.checkpoint import activate, read_config
-from rig_robot.learning.practice.learner import Interrupted, Learner
+from rig_robot.learning.practice.learner import Learner
 from rig_robot.learning.practice.phases import Progress
+from rig_robot.learning.practice.practice_base import Interrupted, Practice
+from rig_robot.learning.practice.push_practice import PushPractice
 from rig_robot.learning.practice.settings import Settings
 from rig_robot.messages.diagnostics import OK, WARN, diagnostic
 from rig_robot.nodes.trainer_episodes import LOOK_S, EpisodeSource
@@ -70,8 +73,9 @@ class TrainerNode(RigNode):
         """Return how the learner learns."""
         text = "Random steps before anything is learned, where there is no trained checkpoint."
         explore = self.declare("exploration_steps", 1500, text, low=100, high=1_000_000)
-        updates = self.declare("updates", 4, "Updates of policy and critics per recorded step.", low=0, high=100)
-        every = self.declare("fine_tune_every", 5, "Episodes between fine-tunings; 0: on request.", low=0, high=10_000)
+        text = "Updates of policy and critics per recorded step; pushing: of the model."
+        updates = self.declare("updates", 4, text, low=0, high=100)
+        every = self.declare("fine_tune_every", 5, "Episodes between candidates; 0: on request.", low=0, high=10_000)
         capacity = self.declare("capacity", 100_000, "Frames to remember, on disk.", low=2_000, high=100_000_000)
         text = "Gymnasium environment (module:name) that checkpoints are judged in; empty: by held-out frames."
         environment = self.declare("environment", "", text)
@@ -177,11 +181,12 @@ class TrainerNode(RigNode):
 
     def _work_in_background(self) -> None:
         take_lowest_priority()
-        learner: Learner | None = None
+        learning = PushPractice if self._config.vae.objects else Learner
+        learner: Practice | None = None
         while not self._ending:
             try:
                 if learner is None:
-                    learner = Learner(self._work, self._root, self._settings, self._say)
+                    learner = learning(self._work, self._root, self._settings, self._say)
                     learner.interrupt = lambda: self._ending or self._wanted != "train"
                     self._episodes.give_earlier(learner, self._config)
                 self._turn(learner)
@@ -201,7 +206,7 @@ class TrainerNode(RigNode):
     def _say(self, text: str) -> None:
         self.get_logger().info(text)
 
-    def _turn(self, learner: Learner) -> None:
+    def _turn(self, learner: Practice) -> None:
         """Take a new episode or an answer, do one unit of work, or wait for any of them."""
         new = self._episodes.give_next(learner, self._config)
         worked = False

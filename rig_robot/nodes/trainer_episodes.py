@@ -12,7 +12,7 @@ from rig_robot.checkpoints.checkpoint import CheckpointConfig
 from rig_robot.common.modes import Mode
 from rig_robot.common.one_line import one_line
 from rig_robot.learning.practice.frame_store import is_buffer, read_buffer
-from rig_robot.learning.practice.learner import Learner
+from rig_robot.learning.practice.practice_base import Practice
 from rig_robot.recording.bag_images import read_pictures
 from rig_robot.recording.bag_reader import BagError
 from rig_robot.recording.episode_reader import EpisodeError, EpisodeInfo, find, settled
@@ -44,7 +44,7 @@ class EpisodeSource:
         self._looked = 0.0
         self._missing: set[Path] = set()
 
-    def give_next(self, learner: Learner, config: CheckpointConfig) -> bool:
+    def give_next(self, learner: Practice, config: CheckpointConfig) -> bool:
         """Give the learner the oldest new episode; return whether there was one. The disk is read once a second.
 
         Args:
@@ -67,7 +67,7 @@ class EpisodeSource:
             learner.take(info.id, segments, info.mode == Mode.EXPLORE)
         return True
 
-    def give_earlier(self, learner: Learner, config: CheckpointConfig) -> None:
+    def give_earlier(self, learner: Practice, config: CheckpointConfig) -> None:
         """Give a learner that has just started the data of earlier trainings, and pictures without actions."""
         size, axes = config.camera.image_size, len(config.action.axes)
         for path in self._old:
@@ -82,7 +82,7 @@ class EpisodeSource:
                     learner.refuse(info.id, str(error))
         learner.others = self._pictures(Crop(*config.camera.crop), size)
 
-    def _give_buffer(self, learner: Learner, path: Path, size: int, axes: int) -> None:
+    def _give_buffer(self, learner: Practice, path: Path, size: int, axes: int) -> None:
         """Give the learner a buffer of `rig explore`; one that cannot be used is named and passed over."""
         try:
             segments = read_buffer(path, size, axes)
@@ -106,7 +106,7 @@ class EpisodeSource:
                 self._log.info(f"{bag}: {len(pictures) - before} pictures")
         return np.stack(pictures) if pictures else None
 
-    def _find(self, learner: Learner, config: CheckpointConfig, root: Path, growing: bool = True) -> list[EpisodeInfo]:
+    def _find(self, learner: Practice, config: CheckpointConfig, root: Path, growing: bool = True) -> list[EpisodeInfo]:
         """Return the new episodes in a directory, and have the learner note once which cannot be used and why.
 
         Args:

@@ -11,6 +11,7 @@ from rig_robot.checkpoints.checkpoint import CheckpointConfig, CheckpointError, 
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io.export import CALIBRATION
+from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.representations import find
 from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import Rig
@@ -35,18 +36,11 @@ def arguments(config: CheckpointConfig, out: Path, name: str = "the checkpoint")
         CheckpointError: If they are missing or wrong, or a robot cannot learn on with them.
     """
     if config.vae.objects:
-        raise CheckpointError(f"{name} was trained to push, expected one to reach: practice learns only that so far")
-    known: dict[str, Any] = {}
+        raise CheckpointError(f"{name} was trained to push, expected one to reach")
     # Of a checkpoint from before there was a choice, the networks say which it was.
     chosen = {"representation": "controllable" if config.vae.scene_size else "latent"}
     training = chosen | {"rest_at_goal": config.policy.rest_at_goal} | config.training
-    for key, hint in typing.get_type_hints(TrainArgs).items():
-        if key in training and key not in ("offline", "out"):
-            value = training[key]
-            known[key] = tuple(value) if isinstance(value, list) else value
-            if not _fits(hint, known[key]):
-                raise CheckpointError(f"{name}: training.{key} is {repr(value)[:200]}, expected {_named(hint)}")
-    known["offline"] = None
+    known = _known(TrainArgs, training, name) | {"offline": None}
     try:
         args = TrainArgs(**(known | {"out": out}))
     except (TypeError, ValueError) as error:
@@ -66,6 +60,38 @@ def arguments(config: CheckpointConfig, out: Path, name: str = "the checkpoint")
                 f"{name}: training.{key} is {getattr(args, key)}, expected {of_networks}, which its networks have"
             )
     return args
+
+
+def push_arguments(config: CheckpointConfig, out: Path, name: str = "the checkpoint") -> PushArgs:
+    """Return the arguments with which a checkpoint that pushes was made and trained; see `arguments`."""
+    if not config.vae.objects:
+        raise CheckpointError(f"{name} was trained to reach, expected one to push")
+    try:
+        args = PushArgs(**(_known(PushArgs, config.training, name) | {"out": out}))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{name}: its `training` cannot be gone on with: {error}") from error
+    if args.representation != "objects" or args.image_size != config.camera.image_size:
+        raise CheckpointError(
+            f"{name}: its `training` has representation {args.representation} and image_size {args.image_size}, "
+            f"expected objects, and {config.camera.image_size}"
+        )
+    return args
+
+
+def _known(kind: type, training: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return those entries of a checkpoint's `training` that are arguments of this kind.
+
+    Raises:
+        CheckpointError: If one is of another type.
+    """
+    known: dict[str, Any] = {}
+    for key, hint in typing.get_type_hints(kind).items():
+        if key in training and key not in ("offline", "out"):
+            value = training[key]
+            known[key] = tuple(value) if isinstance(value, list) else value
+            if not _fits(hint, known[key]):
+                raise CheckpointError(f"{name}: training.{key} is {repr(value)[:200]}, expected {_named(hint)}")
+    return known
 
 
 def _fits(hint: Any, value: Any) -> bool:

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from rig_robot.inference.contact_seeking import ContactSeeking
 from rig_robot.inference.places import Places
 from rig_robot.learning.action_box import ActionBox
-from rig_robot.learning.planning.contact_seeking import ContactSeeking
 from rig_robot.learning.planning.dynamics import Dynamics, DynamicsTrainer
 from rig_robot.learning.planning.rollouts import WANDERING, Rollouts, imagine, moments
 from rig_robot.learning.planning.tracking import Tracker
@@ -57,7 +57,16 @@ class PushLearner:
     progress = ("explored", "seen", "sought", "seen_again", "modelled", "rehearsed", "episodes", "finished")
     """Units done so far"""
 
-    def __init__(self, args: PushArgs, box: ActionBox, objects: int, horizon: int, images: np.ndarray) -> None:
+    def __init__(
+        self,
+        args: PushArgs,
+        box: ActionBox,
+        objects: int,
+        horizon: int,
+        images: np.ndarray,
+        state_size: int | None = None,
+        room: float = 0.0,
+    ) -> None:
         """Make new networks and an empty replay buffer.
 
         Args:
@@ -66,9 +75,11 @@ class PushLearner:
             objects: How many objects there are.
             horizon: Steps of an episode.
             images: uint8 [frames(args, horizon), S, S, 3], room for all images.
+            state_size: Numbers of a recorded state, the tool's place first; None: places of tool and objects.
+            room: See `Places.fit`.
         """
         torch.manual_seed(args.seed)
-        self.args, self.horizon, self.box = args, horizon, box
+        self.args, self.horizon, self.box, self._room = args, horizon, box, room
         self.representation: ObjectLatent | Positions
         if args.representation == "positions":
             self.representation = Positions(box, objects)
@@ -83,7 +94,7 @@ class PushLearner:
             self.dynamics, args.hidden, args.horizon, args.gamma, args.tool_weight, args.learning_rate
         )
         self.prior = Prior(np.zeros(size), np.eye(size))
-        self.replay = ReplayBuffer(len(images), size, box.size, images, state_size=size)
+        self.replay = ReplayBuffer(len(images), size, box.size, images, state_size=state_size or size)
         self.tracker = Tracker(self.representation)
         for name in self.progress:
             setattr(self, name, 0)
@@ -230,7 +241,7 @@ class PushLearner:
 
     def places(self) -> Places:
         """Return where tool and objects were seen so far."""
-        return Places.fit(self.replay.latents[: self.replay.size], self.box.reach)
+        return Places.fit(self.replay.latents[: self.replay.size], self.box.reach, self._room)
 
     @torch.inference_mode()
     def act(self, latent: np.ndarray, goal: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rig_robot.inference.places import Places
 from rig_robot.learning.planning.dynamics import Dynamics
@@ -21,6 +21,8 @@ WANDERING, WANDER = 0.15, 5
 """Share of the episodes that do something else than the policy would, drawn anew every so many steps"""
 BESIDE = 1.0
 """Starts beside an object are at most so far from touching it [actions]"""
+MEASURED = 64
+"""Episodes by which a policy is measured in each network of the model"""
 
 
 class Rollouts(NamedTuple):
@@ -95,3 +97,24 @@ def moments(rollouts: Rollouts, count: int, hindsight: float, rng: np.random.Gen
     kept = rollouts.live[first, episode]
     first, episode, goals = first[kept], episode[kept], goals[kept]
     return Moment(rollouts.latents[first, episode], rollouts.before[first, episode], goals)
+
+
+@torch.no_grad()
+def push_in_model(
+    actor: nn.Module, dynamics: Dynamics, replay: ReplayBuffer, places: Places, rng: np.random.Generator
+) -> float:
+    """Return how far an actor leaves the objects from imagined goals in the model, on average [actions].
+
+    Episodes begin at recorded moments; each network of the model plays a share of them.
+    """
+    total = 0.0
+    for member in range(dynamics.members):
+        frames = rng.integers(replay.size, size=MEASURED)
+        latent, action = (torch.from_numpy(part) for part in (replay.latents[frames], replay.actions[frames - 1]))
+        goals = torch.from_numpy(places.sample(rng, MEASURED))
+        for _ in range(2 * STEPS):
+            action, before = actor(latent, goals), action
+            latent = dynamics(latent, before, action, member)
+        apart = (latent - goals)[:, places.axes :].unflatten(1, (-1, places.axes)).norm(dim=2)
+        total += float(apart.mean())
+    return total / dynamics.members

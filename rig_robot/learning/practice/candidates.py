@@ -7,7 +7,7 @@ from typing import Any
 
 from rig_robot.learning.checkpoint_io import export
 from rig_robot.learning.practice.phases import Phase, ViewKnowledge
-from rig_robot.learning.practice.session import KNOWN_IMAGES, Interrupted, Session
+from rig_robot.learning.practice.session import KNOWN_IMAGES, Session
 
 
 class Candidates:
@@ -35,7 +35,7 @@ class Candidates:
         """Write the pair as a checkpoint to announce, if it is no worse than the present one."""
         session = self._session
         notes = session.notes
-        decision = session.evaluation.compare(notes.present, notes.figures, self._check_interrupt)
+        decision = session.evaluation.compare(notes.present, notes.figures, session.check_interrupt)
         session.log({f"judge/{name}": value for name, value in decision.figures.items()})
         if decision.accepted:
             notes.found, notes.verdict = dict(decision.figures), decision.reason
@@ -99,16 +99,8 @@ class Candidates:
         """Write the pair as a checkpoint and return its name."""
         session = self._session
         notes = session.notes
-        stem = name = f"practice-{notes.steps:06d}"
-        number = 1
-        while (session.root / name).exists():
-            number += 1
-            name = f"{stem}-{number}"
+        name = session.candidate_name()
         training = {"step": notes.steps - notes.explored, "samples": notes.steps}
         state = session.state
         export.write(session.root / name, state.rig, state.config, notes.present, training, found)
         return name
-
-    def _check_interrupt(self) -> None:
-        if self._session.interrupt():
-            raise Interrupted

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rig_robot.common.one_line import one_line
 from rig_robot.learning.practice.phases import Phase, ViewKnowledge
 from rig_robot.learning.practice.session import KNOWN_IMAGES, Session
 from rig_robot.learning.practice.state import HELD_OUT_EVERY
@@ -34,7 +33,7 @@ class EpisodeIntake:
             elif frames:
                 rig.explored = session.state.experience.add(segments, rig.explored)
         except ValueError as error:
-            self.reject(name, str(error))
+            session.refuse(name, str(error))
             return
         notes.taken.append(name)
         notes.used += bool(frames)
@@ -61,12 +60,12 @@ class EpisodeIntake:
         session = self._session
         notes, rig, replay = session.notes, session.state.rig, session.state.rig.replay
         if rig.explored < len(replay.first):
-            self.reject(name, "earlier data come first, and practice was recorded already")
+            session.refuse(name, "earlier data come first, and practice was recorded already")
             return
         try:
             session.state.experience.add(segments, rig.explored)
         except ValueError as error:
-            self.reject(name, str(error))
+            session.refuse(name, str(error))
             return
         rig.explored = len(replay.first)
         frames = sum(len(segment.images) for segment in segments)
@@ -76,12 +75,6 @@ class EpisodeIntake:
             session.state.encode(slice(replay.size - frames, replay.size))
         notes.taken.append(name)
         session.state.save()
-
-    def reject(self, name: str, why: str) -> None:
-        """Remember that an episode is of no use."""
-        self._session.notes.taken.append(name)
-        self._session.tell(one_line(f"episode {name} is left out: {why}"))
-        self._session.state.save()
 
     def _check_view(self, replay: ReplayBuffer, frames: int) -> bool:
         """Return whether to learn from an episode's latents; begin to explore a view that the VAE does not know.

@@ -1,4 +1,4 @@
-"""Learning on the robot: RIG (Algorithm 1) on episodes as they are recorded, in units of work of a second or two.
+"""Learning to reach on the robot: RIG (Algorithm 1) on recorded episodes, in units of work of a second or two.
 
 A robot that knows nothing explores until there is enough to see (lines 1 and 2); from then on every recorded step of
 practice is followed by updates of policy and critics (lines 10 to 14), and every few episodes the VAE is fine-tuned,
@@ -9,7 +9,8 @@ After each unit the state on disk is replaced by rename. A killed process goes o
 
 | file | idea |
 |---|---|
-| `session.py` | what all parts share: directories, settings, state, logs |
+| `practice_base.py` | what learning to push shares with this: units of work, progress, logs |
+| `session.py` | what all parts share: settings, state, evaluation |
 | `phases.py` | the phases, and the notes that are kept on disk |
 | `episode_intake.py` | recorded episodes, trained on or held out; a view that the VAE does not know |
 | `learning_phases.py` | exploring, learning to see, encoding, rehearsing, practising |
@@ -17,11 +18,12 @@ After each unit the state on disk is replaced by rename. A killed process goes o
 | `candidates.py` | what becomes a checkpoint, and what is rolled back |
 | `candidate_evaluation.py`, `acceptance_criteria.py` | how good a candidate is, and what is good enough |
 | `state.py`, `frame_store.py` | the state on disk |
+
+Learning to push is `push_practice.py`, with files of its own that begin with `push_`.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,8 +31,9 @@ from rig_robot.learning.practice.candidates import Candidates
 from rig_robot.learning.practice.episode_intake import EpisodeIntake
 from rig_robot.learning.practice.fine_tuning import FineTuning
 from rig_robot.learning.practice.learning_phases import LearningPhases
-from rig_robot.learning.practice.phases import Exploration, Phase, Progress
-from rig_robot.learning.practice.session import Interrupted, Session
+from rig_robot.learning.practice.phases import Phase
+from rig_robot.learning.practice.practice_base import Interrupted
+from rig_robot.learning.practice.session import Session
 from rig_robot.learning.practice.settings import Settings
 from rig_robot.recording.transitions import Segment
 
@@ -46,10 +49,9 @@ class Learner(Session):
     def __init__(self, work: Path, root: Path, settings: Settings, say: Callable[[str], None] = print) -> None:
         """See `Session`."""
         super().__init__(work, root, settings, say)
-        self._unit_s = 0.0
         self._intake = EpisodeIntake(self)
         phases, tuning, self._candidates = LearningPhases(self), FineTuning(self), Candidates(self)
-        self._units: dict[Phase, Callable[[], None]] = {
+        self.units = {
             Phase.GATHER: phases.gather,
             Phase.SEE: phases.see,
             Phase.ENCODE: phases.encode,
@@ -62,11 +64,6 @@ class Learner(Session):
 
     # --- episodes
 
-    @property
-    def taken(self) -> set[str]:
-        """Names of all episodes that need not be read again, also of those that are of no use."""
-        return set(self.notes.taken)
-
     def take(self, name: str, segments: Sequence[Segment], explored: bool) -> None:
         """Take in a recorded episode; explored: its actions were random. Every tenth is held out."""
         self._intake.take(name, segments, explored)
@@ -74,10 +71,6 @@ class Learner(Session):
     def recall(self, name: str, segments: Sequence[Segment]) -> None:
         """Take in an episode from before this training, as exploration; it must come before all new ones."""
         self._intake.recall(name, segments)
-
-    def refuse(self, name: str, why: str) -> None:
-        """Remember that an episode is of no use."""
-        self._intake.reject(name, why)
 
     # --- requests
 
@@ -118,6 +111,10 @@ class Learner(Session):
         """Say whether the robot has accepted the candidate: if so, it is the current checkpoint."""
         self._candidates.settle(accepted, why)
 
+    def follow_current(self) -> None:
+        """Go on from another checkpoint where somebody has made it the current one."""
+        self._candidates.follow_current()
+
     # --- units of work
 
     def due(self) -> bool:
@@ -128,42 +125,3 @@ class Learner(Session):
         if phase is Phase.PRACTISE:
             return self.enough_transitions() and (self.notes.owed > 0 or self.tuning_due())
         return phase is not Phase.ANNOUNCE
-
-    def work_once(self) -> bool:
-        """Do one unit of work and save the state; return False if there is none to do.
-
-        Raises:
-            Interrupted: If it was broken off; the next call does the same unit.
-        """
-        self._candidates.follow_current()
-        if not self.due():
-            return False
-        began, phase, step = time.perf_counter(), self.notes.phase, self.notes.step
-        self._units[phase]()
-        self.state.save()
-        done = self.notes.step - step
-        if self.notes.phase != phase:
-            self._unit_s = 0.0
-        elif done > 0:
-            spent = (time.perf_counter() - began) / done
-            self._unit_s = 0.8 * self._unit_s + 0.2 * spent if self._unit_s else spent
-        return True
-
-    def progress(self) -> Progress:
-        """Return what is being done."""
-        notes = self.notes
-        phase, step, of, text = notes.phase, notes.step, self.total(), self.text
-        if phase is Phase.GATHER:
-            step, of = notes.explored, notes.wanted
-        if not self.due() and phase is not Phase.ANNOUNCE:
-            text = f"explored {step} of {of} steps" if phase is Phase.GATHER else text
-            phase = Phase.WAITING
-        eta = self._unit_s * max(0, of - step)
-        explore = Exploration.WANTED if notes.phase is Phase.GATHER and not self.due() else Exploration.ENOUGH
-        return Progress(phase, step, of, self.losses, eta, notes.steps, len(notes.taken), notes.present, explore, text)
-
-    def close(self) -> None:
-        """Close the simulation and the logs."""
-        self.writer.close()
-        if self.simulation is not None:
-            self.simulation.close()

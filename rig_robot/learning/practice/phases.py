@@ -30,6 +30,8 @@ class Phase(StrEnum):
     """waits for the robot's answer to the candidate's checkpoint"""
     WAITING = "waiting"
     """has nothing to do; only reported, never kept"""
+    MODEL = "modelling"
+    """pushing: fits the model of what actions do"""
 
 
 class ViewKnowledge(Enum):
@@ -99,6 +101,8 @@ class Notes:
     """episodes since the last fine-tuning"""
     tunings: int = 0
     """fine-tunings begun"""
+    seen: int = 0
+    """pushing: how often it was learned to see the object; after the first time the robot seeks contact with it"""
     attempts: int = 0
     """how often learning began again with new networks"""
     best_loss: float = 0.0

@@ -1,4 +1,4 @@
-"""What all parts of learning on the robot share: directories, settings, the state on disk, and logs."""
+"""What all parts of learning to reach on the robot share: settings, the state on disk, and its evaluation."""
 
 from __future__ import annotations
 
@@ -6,30 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch.utils.tensorboard import SummaryWriter
 
-from rig_robot.checkpoints import checkpoint
-from rig_robot.checkpoints.checkpoint import CURRENT
 from rig_robot.learning.practice.candidate_evaluation import CandidateEvaluation, ReachingSimulation
-from rig_robot.learning.practice.phases import Notes, Phase
+from rig_robot.learning.practice.phases import Phase
+from rig_robot.learning.practice.practice_base import Practice
 from rig_robot.learning.practice.settings import Settings
 from rig_robot.learning.practice.state import State
-from rig_robot.learning.representations.base import Log
 from rig_robot.learning.representations.latent import UNIT
 from rig_robot.learning.rig import REHEARSAL_UNIT
 
-LOGS = "tensorboard"
 KNOWN_IMAGES = 100
 """Images of an episode by which it is decided whether the VAE knows the view"""
 
 
-class Interrupted(Exception):
-    """A unit of work was broken off, since somebody wants to pause or stop; nothing of it counts."""
+class Session(Practice):
+    """Everything that is learned of reaching on the robot, where it is kept, and how it is judged."""
 
-
-class Session:
-    """Everything that is learned on the robot, where it is kept, and what is said about it."""
+    state: State
 
     def __init__(self, work: Path, root: Path, settings: Settings, say: Callable[[str], None] = print) -> None:
         """Read the state on disk, or begin from the current checkpoint.
@@ -45,16 +38,7 @@ class Session:
         Raises:
             CheckpointError: If there is no usable current checkpoint.
         """
-        self.root, self.settings, self._say = root, settings, say
-        self.interrupt: Callable[[], bool] = lambda: False
-        """asked between the steps of a long unit of work; True: break it off (`Interrupted`)"""
-        self.others: np.ndarray | None = None
-        """uint8 [N, S, S, 3], pictures of elsewhere that the VAE is trained on as well; the trainer node may set it"""
-        self.text = ""
-        """the last message"""
-        self.losses: Log = {}
-        """of the last unit of work"""
-        torch.set_num_threads(1)
+        super().__init__(work, root, settings, say)
         self.state = State(work, root, settings)
         if self.state.trouble:
             self.tell(self.state.trouble)
@@ -64,29 +48,12 @@ class Session:
             self.simulation = ReachingSimulation(
                 settings.environment, settings.scene, settings.judge_goals, self.state.args
             )
-        self.writer = SummaryWriter(work / LOGS)
-
-    @property
-    def notes(self) -> Notes:
-        """How far learning is."""
-        return self.state.notes
 
     @property
     def evaluation(self) -> CandidateEvaluation:
         """The evaluation of the networks as they are now."""
         state = self.state
         return CandidateEvaluation(self.root, state.config, state.rig, state.held_out.replay, self.simulation)
-
-    def is_trained(self, name: str) -> bool:
-        """Return whether a checkpoint has learned anything."""
-        return checkpoint.read_config(self.root / name).trained
-
-    def current(self) -> str | None:
-        """Return the name of the root's current checkpoint; None where there is no link to one."""
-        try:
-            return (self.root / CURRENT).readlink().name
-        except OSError:
-            return None
 
     def enough_transitions(self) -> bool:
         """Return whether there are transitions for a batch."""
@@ -133,16 +100,8 @@ class Session:
         self.state.restore_fallback()
         self.notes.enter(Phase.ENCODE, after=Phase.PRACTISE)
 
-    def log(self, losses: Log) -> None:
-        """Write a unit's losses to TensorBoard, over the robot's steps; before practice, over the phase's units."""
-        self.losses = losses
-        notes = self.notes
-        early = notes.phase in (Phase.SEE, Phase.REHEARSE)
-        for name, value in losses.items():
-            where = f"{notes.phase}/{name}" if early else name
-            self.writer.add_scalar(where, value, notes.step if early else notes.steps)
-
-    def tell(self, text: str) -> None:
-        """Send people a message and keep it as the last one."""
-        self.text = text
-        self._say(text)
+    def close(self) -> None:
+        """Close the simulation and the logs."""
+        super().close()
+        if self.simulation is not None:
+            self.simulation.close()

@@ -7,6 +7,7 @@ Images are written to mapped files as they come (`frame_store.py`); all else is 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,32 @@ PLANNED_STEPS = 3_500
 """Steps of practice over which the learning rates fall"""
 
 
+def resume(work: Path, restore_state: Callable[[Notes], None], begin: Callable[[], None]) -> str:
+    """Restore the state saved in a directory, or begin where there is none or none that can be read.
+
+    Args:
+        work: The directory.
+        restore_state: Called with the saved notes.
+        begin: Called where there is nothing to restore.
+
+    Returns:
+        Why a saved state was set aside; empty where none was.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        notes = load_notes(work)
+        if notes is not None:
+            restore_state(Notes.from_json(notes))
+            return ""
+    except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        broken = work / f"{STATE_FILE}.broken"
+        (work / STATE_FILE).replace(broken)
+        begin()
+        return f"the training state cannot be read and is set aside as {broken.name} ({error})"
+    begin()
+    return ""
+
+
 class State:
     """Networks, recorded frames and notes.
 
@@ -57,18 +84,10 @@ class State:
 
     def __init__(self, work: Path, root: Path, settings: Settings) -> None:
         self.work, self._root, self._settings = work, root, settings
-        self.trouble = ""
-        """why a former state was set aside"""
         self.best: dict[str, np.ndarray] = {}
         """weights of the VAE at the best held-out loss of the present fine-tuning"""
-        work.mkdir(parents=True, exist_ok=True)
-        try:
-            self._resume()
-        except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            broken = work / f"{STATE_FILE}.broken"
-            (work / STATE_FILE).replace(broken)
-            self.trouble = f"the training state cannot be read and is set aside as {broken.name} ({error})"
-            self._begin()
+        self.trouble = resume(work, self._resume, self._begin)
+        """why a former state was set aside"""
 
     def _begin(self) -> None:
         """Begin from the current checkpoint, with no frames yet."""
@@ -84,13 +103,9 @@ class State:
         restore.load(directory, config, self.rig)
         self.save()
 
-    def _resume(self) -> None:
-        """Restore the saved state; begin where there is none."""
-        notes = load_notes(self.work)
-        if notes is None:
-            self._begin()
-            return
-        self.notes = Notes.from_json(notes)
+    def _resume(self, notes: Notes) -> None:
+        """Restore the saved state."""
+        self.notes = notes
         self._build(checkpoint.read_config(self._root))
         saved = load_state(self.work, self.rig)
         fill_replay(self.held_out.replay, "held_out", saved)

@@ -141,7 +141,7 @@ class ObjectLatent(nn.Module):
     def tensors(self) -> dict[str, np.ndarray]:
         """Return the tensors of vae.safetensors: the split VAE's, and those of the slot that is the object."""
         kept = {name: tensor.numpy() for name, tensor in self.controllable.vae.state_dict().items()}
-        chosen, last = int(self.chosen), f"convolutions.{2 * len(KERNELS)}."
+        chosen, last = max(0, int(self.chosen)), f"convolutions.{2 * len(KERNELS)}."
         for name, tensor in self.slots.state_dict().items():
             of_slots = name.startswith((last, "sharpness", "opacity", "colour"))
             kept[PREFIX + name] = (tensor[chosen : chosen + 1] if of_slots else tensor).numpy()

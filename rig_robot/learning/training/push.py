@@ -12,7 +12,6 @@ from torch.utils.tensorboard import SummaryWriter
 from rig_robot.checkpoints.checkpoint import (
     ActionEntry,
     CameraEntry,
-    CheckpointConfig,
     WorkspaceEntry,
     activate,
     save,
@@ -108,14 +107,9 @@ class _Run:
         learner, directory = self.learner, self.args.out / CHECKPOINTS / self.name()
         if not isinstance(learner.representation, ObjectLatent):
             return
-        if directory.exists():  # the same: the run was killed before its state was saved
-            activate(directory)
-            return
-        training = {"step": self.steps(), "samples": len(learner.replay), "put_back": self.notes["put_back"]}
-        robot = robot_entries(self.world, self.args.image_size)
-        config = push_config(learner, robot, training, result)
-        actor = {f"actor.{name}": tensor.numpy() for name, tensor in learner.agent.actor.folded().items()}
-        save(directory, config, learner.representation.tensors(), actor, export.scene(learner.replay))
+        if not directory.exists():  # else it is the same: the run was killed before its state was saved
+            training = {"step": self.steps(), "samples": len(learner.replay), "put_back": self.notes["put_back"]}
+            write(directory, learner, robot_entries(self.world, self.args.image_size), training, result)
         activate(directory)
 
     def steps(self) -> int:
@@ -156,15 +150,31 @@ class _Run:
             plots.rollouts(file, shown, self.world.period, of="object")
 
 
-def push_config(
-    learner: PushLearner, robot: tuple[CameraEntry, ActionEntry, WorkspaceEntry], training: dict, figures: dict
-) -> CheckpointConfig:
-    """Return config.json but for the hashes; training: entries beside the run's arguments."""
+def write(
+    directory: Path,
+    learner: PushLearner,
+    robot: tuple[CameraEntry, ActionEntry, WorkspaceEntry],
+    training: dict,
+    figures: dict,
+    parent: str = "",
+) -> None:
+    """Write what was learned from images as a checkpoint.
+
+    Args:
+        directory: The new checkpoint; it must not exist.
+        learner: What was learned.
+        robot: Camera, action and workspace.
+        training: Entries of `training` beside the run's arguments.
+        figures: Result of its evaluation.
+        parent: Name of the checkpoint that learning went on from.
+    """
     assert isinstance(learner.representation, ObjectLatent)
     prior = Prior.fit(learner.replay.latents[: learner.replay.size])
     config = export.config(learner.representation, learner.args, *robot, prior, training, figures)
     pictures = export.known_pictures(learner.representation, learner.replay)
-    return dataclasses.replace(config, pictures=pictures, places=learner.places().entry())
+    config = dataclasses.replace(config, pictures=pictures, places=learner.places().entry(), parent=parent)
+    actor = {f"actor.{name}": tensor.numpy() for name, tensor in learner.agent.actor.folded().items()}
+    save(directory, config, learner.representation.tensors(), actor, export.scene(learner.replay))
 
 
 def _objects(env: gymnasium.Env) -> int:

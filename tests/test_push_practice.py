@@ -1,0 +1,475 @@
+"""Practice of pushing: what the trainer learns from episodes, and what the robot does meanwhile.
+
+What would be broken: a practice that never finds its way from exploring to pushing, that acts by a policy that has
+learned nothing, loses what it learned when it is killed, or pushes on while the object is gone.
+"""
+
+import contextlib
+import dataclasses
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Duration
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.qos import QoSProfile
+from ros_harness import Listener, node_process
+from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from rig_robot.arm.kinematics import TOOL_DOWN
+from rig_robot.bringup.node_spec import BringupError
+from rig_robot.bringup.options import SHIPPED_CHECKPOINT, SHIPPED_PUSHING, RobotOptions, SimOptions
+from rig_robot.bringup.systems import prepare_practice, robot, simulation
+from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry, activate, read_config, resolve
+from rig_robot.common.message_fields import values
+from rig_robot.common.package_files import locate, share
+from rig_robot.inference.latent import Latent
+from rig_robot.inference.numpy_networks import Encoder, Policy
+from rig_robot.inference.object_memory import UNSURE
+from rig_robot.learning.checkpoint_io import restore
+from rig_robot.learning.checkpoint_io.untrained import create_to_push
+from rig_robot.learning.practice import push_judgement as judgement
+from rig_robot.learning.practice.phases import Exploration, Phase
+from rig_robot.learning.practice.push_practice import PushPractice
+from rig_robot.learning.practice.settings import Settings
+from rig_robot.learning.push_arguments import PushArgs
+from rig_robot.learning.representations.objects import ObjectLatent
+from rig_robot.learning.rl.replay_buffer import ReplayBuffer
+from rig_robot.messages import latents as latent
+from rig_robot.messages.diagnostics import OK, diagnostic
+from rig_robot.recording.transitions import Segment
+from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION, STATE
+from rig_sim.push_world import PUCK_AREA, TOOL_HIGH, TOOL_LOW
+from rig_sim.world import HOME, JOINTS, kinematics
+
+CAMERA = CameraEntry(640, 480, (0.125, 0.0, 0.75, 1.0), 48)
+ACTION = ActionEntry(("x", "y"), 0.02, 0.1, {"z": 0.22}, (0.0, 1.0, 0.0, 0.0))
+WORKSPACE = WorkspaceEntry((0.42, -0.24, 0.22), (0.78, 0.24, 0.22))
+CENTRE = np.array([0.6, 0.0])
+TINY = {"vae_updates": 25, "slots": 2, "slot_updates": 25, "model_updates": 100, "rehearsal_updates": 100}
+TINY |= {"seeking_steps": 60, "hidden": (8,), "model_hidden": 8, "members": 2, "batch": 16}
+SETTINGS = Settings(exploration_steps=100, updates=1, fine_tune_every=2, capacity=4000)
+EPISODE = 30
+COMMANDED = "joint_trajectory_controller/joint_trajectory"
+
+
+def untrained(root: Path, **changes: object) -> Path:
+    args = PushArgs(out=root, **(TINY | changes))  # type: ignore[arg-type]
+    return create_to_push(root / "untrained", CAMERA, ACTION, WORKSPACE, args)
+
+
+def episode(seed: int) -> Segment:
+    """A grey table with a bright block where the tool is, and another block that stands."""
+    rng = np.random.default_rng(seed)
+    tool, images, actions, positions = rng.uniform(-8, 8, 2), [], [], []
+    for _ in range(EPISODE):
+        image = np.full((48, 48, 3), 90, np.uint8)
+        for (x, y), colour in ((tool, (250, 200, 40)), ((3.0, 3.0), (30, 60, 220))):
+            row, column = round(20 + 2 * x), round(20 + 1.5 * y)
+            image[max(0, row) : row + 6, max(0, column) : column + 6] = colour
+        images.append(image)
+        positions.append([*(CENTRE + 0.02 * tool), 0.22])
+        actions.append(rng.uniform(-1, 1, 2))
+        tool = np.clip(tool + actions[-1], (-9, -12), (9, 12))
+    return Segment(
+        np.stack(images),
+        np.array(actions[:-1], np.float32),
+        np.array(positions, np.float32),
+        np.arange(EPISODE, dtype=np.int64),
+        None,
+    )
+
+
+@pytest.fixture
+def finds_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have an object be chosen that was hardly looked for: to find one takes minutes (`test_objects.py` does)."""
+
+    def choose(self: ObjectLatent, replay: ReplayBuffer) -> dict[int, float]:
+        self.controllable.finish(replay)
+        self.chosen.fill_(1)
+        self.matrix[1, 0] = self.matrix[2, 1] = 5.0
+        self.back[1, 0] = self.back[2, 1] = 0.1
+        return {}
+
+    monkeypatch.setattr(ObjectLatent, "choose", choose)
+
+
+def begin(tmp_path: Path, settings: Settings = SETTINGS) -> tuple[PushPractice, list[str]]:
+    """A practice from nothing, or one that goes on; and what it says."""
+    root, said = tmp_path / "checkpoints", list[str]()
+    if not root.exists():
+        activate(untrained(root))
+    return PushPractice(tmp_path / "trainer", root, settings, said.append), said
+
+
+def record(practice: PushPractice, count: int, explored: bool) -> None:
+    for _ in range(count):
+        seed = len(practice.taken)
+        practice.take(f"{seed:03d}", [episode(seed)], explored)
+
+
+def work(practice: PushPractice, until: Callable[[], bool] = lambda: False) -> list[Phase]:
+    """Do all that is due, the robot taking each checkpoint; return the phases in their order."""
+    phases: list[Phase] = []
+    while not until() and (practice.due() or practice.candidate is not None):
+        if practice.notes.phase not in phases[-1:]:
+            phases.append(practice.notes.phase)
+        if practice.candidate is not None:
+            activate(practice.candidate)
+            practice.settle(True)
+        else:
+            practice.work_once()
+    return phases
+
+
+def test_an_untrained_checkpoint_that_pushes_runs_and_says_that_it_knows_nothing(tmp_path: Path) -> None:
+    directory = untrained(tmp_path)
+    config = read_config(directory)
+    assert config.vae.objects == 1 and not config.trained and not config.acts
+    mean, log_variance = Encoder(directory).encode(np.full((48, 48, 3), 90, np.uint8))
+    assert np.isfinite(mean).all() and np.isfinite(log_variance).all() and mean.shape == (4,)
+    goal = Encoder(directory).imagine(np.random.default_rng(0))
+    assert np.isfinite(Policy(directory).act(mean, goal)).all()
+    assert untrained(tmp_path) == directory, "a second call leaves it as it is"
+    with pytest.raises(ValueError, match="image_size is 64, expected 48"):
+        create_to_push(tmp_path / "other", CAMERA, ACTION, WORKSPACE, PushArgs(out=tmp_path, image_size=64))
+    assert restore.push_arguments(config, tmp_path).slots == TINY["slots"]
+
+
+def test_a_practice_explores_seeks_contact_and_pushes_and_each_checkpoint_says_what_it_can(
+    tmp_path: Path, finds_an_object: None
+) -> None:
+    practice, said = begin(tmp_path)
+    record(practice, 3, explored=True)
+    assert practice.progress().explore is Exploration.WANTED and not practice.due()
+    record(practice, 1, explored=True)
+    assert practice.progress().explore is Exploration.ENOUGH and practice.progress().phase is Phase.GATHER
+
+    assert work(practice) == [Phase.GATHER, Phase.SEE, Phase.ANNOUNCE]
+    eyes = read_config(resolve(practice.root))
+    assert eyes.trained and not eyes.acts and eyes.parent == "untrained" and eyes.training["samples"] == 4 * EPISODE
+    assert "does not push yet" in said[-1]
+    assert practice.progress().explore is Exploration.WANTED, "now with motions at the object"
+
+    record(practice, 2, explored=True)
+    phases = work(practice)
+    assert phases == [Phase.GATHER, Phase.SEE, Phase.MODEL, Phase.REHEARSE, Phase.JUDGE, Phase.ANNOUNCE]
+    pushes = read_config(resolve(practice.root))
+    assert pushes.acts and pushes.vae_id != eyes.vae_id and pushes.figures["imagined_mm"] > 0
+    assert practice.progress().explore is Exploration.ENOUGH and practice.notes.phase is Phase.PRACTISE
+
+    model = [weight.clone() for weight in practice.state.learner.dynamics.weights]
+    record(practice, 1, explored=False)
+    assert practice.notes.owed == EPISODE - 1 and work(practice) == [Phase.PRACTISE]
+    assert any((old != new).any() for old, new in zip(model, practice.state.learner.dynamics.weights, strict=True))
+    record(practice, 1, explored=False)
+    assert Phase.JUDGE in work(practice), "after two episodes of practice a candidate is judged"
+    assert practice.notes.steps == 8 * EPISODE and practice.notes.explored == 6 * EPISODE
+    later = read_config(resolve(practice.root))
+    assert later.vae_id == pushes.vae_id and later.training["step"] == 2 * EPISODE, "practice: the policy alone"
+    assert "imagined_before_mm" in later.figures, "it was compared with the policy that the robot had"
+
+    assert practice.fine_tune() == "learns to see again"
+    assert work(practice)[:2] == [Phase.SEE, Phase.MODEL]
+    assert read_config(resolve(practice.root)).vae_id != pushes.vae_id
+    practice.close()
+
+
+def test_a_killed_practice_goes_on_with_the_same_unit_and_does_it_the_same_way(
+    tmp_path: Path, finds_an_object: None
+) -> None:
+    practice, _ = begin(tmp_path)
+    record(practice, 4, explored=True)
+    work(practice)
+    record(practice, 2, explored=True)
+    work(practice, lambda: practice.notes.phase is Phase.REHEARSE)
+    shutil.copytree(tmp_path, tmp_path.with_name("copy"))
+    practice.work_once()
+    again, _ = begin(tmp_path.with_name("copy"))
+    assert again.notes.phase is Phase.REHEARSE and again.taken == practice.taken
+    again.work_once()
+    for name, tensor in practice.state.learner.agent.state_dict().items():
+        assert (tensor == again.state.learner.agent.state_dict()[name]).all(), name
+
+
+def test_without_an_object_in_the_pictures_it_explores_more_and_says_so(tmp_path: Path) -> None:
+    practice, said = begin(tmp_path)
+    record(practice, 4, explored=True)
+    assert work(practice) == [Phase.GATHER, Phase.SEE]
+    assert f"nothing in {4 * EPISODE} pictures moves where the tool pushes it: exploring up to 180 steps" in said[-1]
+    assert practice.progress().explore is Exploration.WANTED and practice.current() == "untrained"
+    assert practice.state.learner.replay.size == 4 * EPISODE, "nothing that was recorded is forgotten"
+
+
+def test_a_checkpoint_that_the_robot_refuses_leaves_the_old_one(tmp_path: Path, finds_an_object: None) -> None:
+    practice, said = begin(tmp_path)
+    record(practice, 4, explored=True)
+    work(practice, lambda: practice.candidate is not None)
+    practice.settle(False, "a test says no")
+    assert "a test says no" in said[-1] and practice.notes.present == "untrained"
+    assert practice.progress().explore is Exploration.WANTED, "the exploration goes on, by straight motions"
+
+
+def test_a_practice_that_begins_with_a_checkpoint_seeks_contact_from_the_first_step(tmp_path: Path) -> None:
+    root = tmp_path / "checkpoints"
+    shutil.copytree(locate(SHIPPED_PUSHING), root / "sawyer_push")
+    activate(root / "sawyer_push")
+    practice, _ = begin(tmp_path)
+    assert practice.progress().explore is Exploration.WANTED and practice.notes.seen == 1
+    assert practice.notes.figures["mean_mm"] == read_config(root).figures["mean_mm"], "a candidate must come near that"
+    with pytest.raises(ValueError, match="was trained to reach, expected one to push"):
+        restore.push_arguments(read_config(locate(SHIPPED_CHECKPOINT)), tmp_path, "sawyer_reach_xy")
+
+
+def test_a_policy_that_pushes_worse_or_is_broken_is_not_published(tmp_path: Path, finds_an_object: None) -> None:
+    best = {"mean_mm": 20.0}
+    for mean, accepted in ((10.0, True), (24.9, True), (25.1, False)):
+        assert judgement.check_pushing(best, {"mean_mm": mean, "goals": 30}).accepted == accepted
+    assert judgement.check_pushing({}, {"mean_mm": 300.0, "goals": 30}).accepted, "the first one"
+    practice, said = begin(tmp_path)
+    record(practice, 4, explored=True)
+    work(practice)
+    record(practice, 2, explored=True)
+    work(practice, lambda: practice.notes.phase is Phase.JUDGE)
+    practice.state.learner.agent.actor.layers[0].weight.data[0, 0] = float("nan")
+    before = practice.current()
+    practice.work_once()
+    assert "is not finite" in said[-1] and practice.candidate is None and practice.current() == before
+
+
+# --- what is asked for
+
+
+def test_a_practice_of_pushing_has_its_own_nodes_camera_and_defaults(tmp_path: Path) -> None:
+    options = SimOptions(practice=True, task="push", data=tmp_path / "data", goals=3, steps=100)
+    prepare_practice(options)
+    config = read_config(tmp_path / "data" / "checkpoints")
+    assert config.vae.objects == 1 and not config.trained and config.workspace == WORKSPACE
+    for given in (options, dataclasses.replace(options, task="reach")):  # what was begun goes on
+        nodes = {node.name: node for node in simulation(given)}
+        assert nodes["sim_practice"].module == "rig_sim.push_practice_node"
+        assert nodes["sim"].parameters["task"] == "push" and nodes["sim"].parameters["put_back_after"] > 0
+        trainer = nodes["trainer"].parameters
+        assert trainer["environment"] == "rig_sim:RigSawyerPushXY-v0" and trainer["exploration_steps"] == 2500
+        assert nodes["policy"].parameters["epsilon"] == 0.03
+    more = tmp_path / "more.yaml"
+    more.write_text("trainer: {exploration_steps: 700}")
+    nodes = {node.name: node for node in simulation(dataclasses.replace(options, params_file=more))}
+    assert nodes["trainer"].parameters["exploration_steps"] == 700, "what a configuration says counts"
+
+
+def test_mixtures_of_reaching_and_pushing_are_refused_before_anything_is_made(tmp_path: Path) -> None:
+    mixed = SimOptions(SHIPPED_CHECKPOINT, practice=True, task="push", data=tmp_path / "mixed")
+    with pytest.raises(BringupError, match="was trained to reach, and task is push: name one that pushes"):
+        prepare_practice(mixed)
+    assert not (tmp_path / "mixed").exists()
+    reaches = SimOptions(practice=True, data=tmp_path / "reaches")
+    prepare_practice(reaches)
+    prepare_practice(dataclasses.replace(reaches, task="push"))
+    with pytest.raises(BringupError, match="was trained to reach, and task is push"):
+        simulation(dataclasses.replace(reaches, task="push"))
+    with pytest.raises(BringupError, match="axes is xyz: pushing moves along xy"):
+        prepare_practice(SimOptions(practice=True, task="push", axes="xyz", data=tmp_path / "space"))
+    file = tmp_path / "my.yaml"
+    file.write_text("arm: {preset: sawyer}\n")
+    with pytest.raises(BringupError, match=r"my\.yaml has no section push\.task: to learn from nothing"):
+        prepare_practice(RobotOptions(file, practice=True, task="push", data=tmp_path / "robot"))
+
+
+def test_a_real_robot_practises_pushing_too(tmp_path: Path) -> None:
+    text = share("config", "sim.yaml").read_text()
+    task = text[text.index("  task:") : text.index("# The task of a robot")]
+    file = tmp_path / "my.yaml"
+    file.write_text(
+        "arm: {preset: sawyer, workspace_low: [0.4, -0.3, 0.2], workspace_high: [0.8, 0.3, 0.3]}\npush:\n" + task
+    )
+    options = RobotOptions(file, practice=True, task="push", data=tmp_path / "data")
+    prepare_practice(options)
+    nodes = {node.name: node.parameters for node in robot(options)}
+    assert nodes["trainer"]["fine_tune_every"] == 5 and "environment" not in nodes["trainer"]
+    assert nodes["policy"]["episode_steps"] == 100 and read_config(nodes["policy"]["checkpoint"]).vae.objects == 1
+
+
+# --- what the robot does
+
+
+class Robot:
+    """Acts as encoder, arm and trainer of a policy node."""
+
+    def __init__(self, listener: Listener, vae_id: str) -> None:
+        self.listener, self.vae_id, self.tool = listener, vae_id, np.zeros(2)
+        self.twists = listener.hear(TwistStamped, "rig/policy/twist", QoSProfile(depth=50))
+        self.episodes = listener.hear(DiagnosticStatus, "rig/episode", QoSProfile(depth=50))
+        self.health = listener.hear(DiagnosticArray, "/diagnostics", 10)
+        self.latents = listener.node.create_publisher(Image, "rig/latent", OBSERVATION)
+        self.poses = listener.node.create_publisher(PoseStamped, "rig/ee_pose", STATE)
+        self.progress = listener.node.create_publisher(DiagnosticStatus, "rig/trainer/progress", LATCHED)
+        listener.until(self.latents.get_subscription_count, "the policy listens")
+        listener.until(self.progress.get_subscription_count, "the policy listens to the trainer")
+
+    def wish(self, explore: str) -> None:
+        self.progress.publish(diagnostic("trainer", OK, "a test", {"explore": explore}))
+        self.listener.spin(0.2)
+
+    def see(self, seconds: float, place: tuple[float, float] | None, where_the_tool_is: bool = True) -> None:
+        """Publish latents at 30 Hz; the tool goes where the twists take it, unless only its pose tells that."""
+        for _ in range(round(30 * seconds)):
+            stamp = self.listener.node.get_clock().now().to_msg()
+            pose = PoseStamped()
+            pose.header.stamp = stamp
+            pose.pose.position.x, pose.pose.position.y = (CENTRE + 0.02 * self.tool).tolist()
+            self.poses.publish(pose)
+            seen = self.tool if where_the_tool_is else np.full(2, 5.0)
+            log_variance = np.full(4, -8.0, np.float32)
+            if place is None:
+                log_variance[2:] = UNSURE
+            mean = np.array([*seen, *(place or (0.0, 0.0))], np.float32)
+            self.latents.publish(latent.to_message(Latent(self.vae_id, mean, log_variance), stamp))
+            before = len(self.twists)
+            self.listener.spin(0.033)
+            for twist in self.twists[before:]:
+                moved = np.array([twist.twist.linear.x, twist.twist.linear.y]) / 0.2
+                self.tool = np.clip(self.tool + moved, (-9, -12), (9, 12))
+
+    def actions(self) -> np.ndarray:
+        return np.array([[twist.twist.linear.x, twist.twist.linear.y] for twist in self.twists]) / 0.2
+
+    def says(self, text: str) -> bool:
+        return any(text in status.message for array in self.health for status in array.status)
+
+
+@contextlib.contextmanager
+def watching(output: Path) -> Iterator[Path]:
+    """Run `rig watch`, and return the file of what it prints."""
+    with output.open("w") as file:
+        command = [sys.executable, "-m", "rig_robot.cli", "watch"]
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+        try:
+            yield output
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(10) == 0, output.read_text()
+
+
+def straight(actions: np.ndarray) -> float:
+    """Return the share of actions that go on in the direction of the one before."""
+    angles = np.arctan2(*actions.T)
+    turned = np.abs(np.angle(np.exp(1j * np.diff(angles))))
+    return float((turned < 0.6).mean())
+
+
+def test_an_untrained_robot_explores_by_straight_motions_and_waits_for_its_trainer(
+    tmp_path: Path, listener: Listener
+) -> None:
+    activate(untrained(tmp_path))
+    with node_process("rig_robot.nodes.policy", {"checkpoint": str(tmp_path), "episode_steps": 1000}):
+        robot = Robot(listener, read_config(tmp_path).vae_id)
+        assert listener.set_parameter("policy", "mode", "practice").successful
+        listener.until(robot.poses.get_subscription_count, "the policy listens to the tool's pose")
+        robot.see(12.0, (0.0, 0.0), where_the_tool_is=False)
+        actions = robot.actions()
+        assert len(actions) > 60 and straight(actions) > 0.75 and np.abs(actions).max() <= 1
+        assert values(robot.episodes[0])["mode"] == "explore"
+
+
+def test_a_robot_whose_checkpoint_only_sees_seeks_contact_and_does_not_act_by_it(
+    tmp_path: Path, listener: Listener
+) -> None:
+    source = locate(SHIPPED_PUSHING)
+    shutil.copytree(source, tmp_path / "eyes")
+    config = (tmp_path / "eyes" / "config.json").read_text()
+    (tmp_path / "eyes" / "config.json").write_text(config.replace('"training": {', '"training": {"acts": false,'))
+    activate(tmp_path / "eyes")
+    with node_process("rig_robot.nodes.policy", {"checkpoint": str(tmp_path), "episode_steps": 1000}):
+        robot = Robot(listener, read_config(tmp_path).vae_id)
+        robot.wish("wanted")
+        assert listener.set_parameter("policy", "mode", "practice").successful
+        object_, nearest = np.array([3.0, -4.0]), []
+        for _ in range(45):
+            robot.see(1 / 3, (3.0, -4.0))
+            nearest.append(float(np.linalg.norm(robot.tool - object_)))
+        assert values(robot.episodes[0])["mode"] == "explore" and straight(robot.actions()) > 0.7
+        assert np.mean(np.array(nearest) < 4.0) > 0.15, "of motions anywhere one in twenty comes so near"
+
+        assert listener.set_parameter("policy", "mode", "idle").successful
+        robot.wish("enough")
+        assert listener.set_parameter("policy", "mode", "practice").successful
+        robot.twists.clear()
+        robot.see(1.5, (3.0, -4.0))
+        assert not robot.twists, "it waits until the trainer has learned to push"
+        listener.until(lambda: robot.says("waits until the trainer has learned"), "it says so")
+
+
+def test_practice_waits_while_the_object_is_gone_says_so_and_goes_on_when_it_is_back(
+    tmp_path: Path, listener: Listener
+) -> None:
+    shutil.copytree(locate(SHIPPED_PUSHING), tmp_path / "pushes")
+    activate(tmp_path / "pushes")
+    parameters = {"checkpoint": str(tmp_path), "episode_steps": 1000}
+    with node_process("rig_robot.nodes.policy", parameters) as process, watching(tmp_path / "watched") as watched:
+        robot = Robot(listener, read_config(tmp_path).vae_id)
+        robot.wish("wanted")
+        assert listener.set_parameter("policy", "mode", "practice").successful
+        robot.see(1.0, (0.0, 0.0))
+        assert robot.twists
+        robot.see(2.0, (9.5, 0.0))
+        ended = values(robot.episodes[-1])
+        assert ended["event"] == "end" and "the object is gone: it is outside" in ended["why"]
+        robot.twists.clear()
+        robot.see(1.0, (9.5, 0.0))
+        assert not robot.twists, "nothing is commanded: the arm holds"
+        listener.until(lambda: robot.says("practice: waits, since the object is gone"), "it says so in /diagnostics")
+        assert "put it back onto the table" in process.output()
+        listener.until(lambda: "practice: waits, since the object is gone" in watched.read_text(), "rig watch says so")
+
+        robot.see(2.0, (1.0, 1.0))
+        assert robot.twists and values(robot.episodes[-1])["event"] == "start"
+        assert "the object is back: practice goes on" in process.output()
+        listener.until(lambda: "policy    practice: explore" in watched.read_text(), "rig watch says that it goes on")
+
+        robot.see(2.0, (9.5, 0.0))
+        assert listener.set_parameter("policy", "mode", "explore").successful
+        robot.twists.clear()
+        robot.see(1.0, (9.5, 0.0))
+        assert robot.twists, "a person who asks for exploration gets it"
+
+
+# --- the simulated table
+
+
+def test_a_puck_that_nobody_puts_back_stays_away_until_the_service_is_called(listener: Listener) -> None:
+    with node_process("rig_sim.robot_node", {"task": "push", "put_back_after": -1.0}) as process:
+        pucks = listener.hear(PoseStamped, "sim/object_pose", COMMAND)
+        commands = listener.node.create_publisher(JointTrajectory, COMMANDED, COMMAND)
+        listener.until_heard(COMMANDED, publishers=1, subscribers=1)
+        listener.until(lambda: pucks, "the puck's pose")
+
+        def puck() -> np.ndarray:
+            return np.array([pucks[-1].pose.position.x, pucks[-1].pose.position.y])
+
+        def move(y: float, seconds: float) -> None:
+            """Move the peg to where the puck is along x."""
+            joints = kinematics().solve(HOME, [puck()[0], y, TOOL_LOW[2]], TOOL_DOWN)
+            time_from_start = Duration(sec=int(seconds), nanosec=round(1e9 * (seconds % 1)))
+            point = JointTrajectoryPoint(positions=joints.tolist(), time_from_start=time_from_start)
+            commands.publish(JointTrajectory(joint_names=list(JOINTS), points=[point]))
+            listener.spin(seconds + 0.1)
+
+        for _ in range(3):  # the way to behind the puck may move it
+            move(TOOL_LOW[1], 2.0)
+            for y in np.arange(TOOL_LOW[1], TOOL_HIGH[1], 0.02):
+                move(y, 0.2)
+            if not PUCK_AREA.has(puck()):
+                break
+        listener.spin(2.0)
+        assert not PUCK_AREA.has(puck()) and "the puck has left its area" in process.output()
+        assert listener.call(Trigger, "sim/put_back").success
+        listener.until(lambda: PUCK_AREA.has(puck()), "it is in its area again")
