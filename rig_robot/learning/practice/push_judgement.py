@@ -111,7 +111,8 @@ def comparable_actor(directory: Path, learner: PushLearner) -> Actor | None:
         return None
     if not all(np.array_equal(theirs[name], ours[name]) for name in ours):
         return None
-    actor = Actor(config.vae.latent_size, learner.box.size, config.policy.hidden)
+    entry = config.policy
+    actor = Actor(config.vae.latent_size, learner.box.size, entry.hidden, rest_at_goal=entry.rest_at_goal)
     tensors = checkpoint.read_tensors(directory, config.policy)
     given = {name.removeprefix("actor."): torch.from_numpy(array.copy()) for name, array in tensors.items()}
     try:
