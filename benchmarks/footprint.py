@@ -30,7 +30,7 @@ from rig_robot.bringup.environment import dds_profile, simulation_environment
 
 NODES = ("camera", "encoder", "goal", "policy", "arm", "composed")
 """Modules of the nodes that are measured"""
-START = 60.0
+START = 120.0
 """Longest time until the system publishes latents, and moves if it should [s]"""
 
 
