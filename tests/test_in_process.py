@@ -82,6 +82,7 @@ def test_only_what_is_latched_reaches_who_comes_later(pair: Pair, qos: QoSProfil
 def test_a_subscription_that_is_gone_hears_nothing(pair: Pair) -> None:
     publisher = pair.one.create_publisher(String, "x", COMMAND)
     subscription = pair.other.create_subscription(String, "x", pair.heard.append, COMMAND)
+    publisher.publish(String(data="on its way"))
     assert pair.other.destroy_subscription(subscription)
     publisher.publish(String(data="late"))
     assert pair.texts() == []

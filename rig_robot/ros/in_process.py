@@ -32,6 +32,9 @@ class _Inbox:
     def put(self, message: Any) -> None:
         self._waiting.append(message)
 
+    def drop(self) -> None:
+        self._waiting.clear()
+
     def deliver(self) -> None:
         """Call back with the oldest message, unless a newer one has replaced it."""
         if self._waiting:
@@ -50,7 +53,7 @@ class InProcess:
         """Has the spinning thread call `deliver` soon; called when another thread publishes"""
         self._spinning = threading.get_ident()
         self._due: deque[Callable[[], None]] = deque()
-        self._latched: dict[str, list[tuple[QoSProfile, deque[Any]]]] = {}
+        self._latched: dict[str, list[deque[Any]]] = {}
         self._publishers: dict[str, list[QoSProfile]] = {}
         self._inboxes: dict[str, dict[Any, _Inbox]] = {}
         self._services: dict[str, tuple[Any, Callable[[Any, Any], Any]]] = {}
@@ -67,10 +70,14 @@ class InProcess:
         self._publishers.setdefault(topic, []).append(qos)
         if qos.durability == DurabilityPolicy.TRANSIENT_LOCAL:
             publisher.latched = deque(maxlen=_depth(qos))
-            self._latched.setdefault(topic, []).append((qos, publisher.latched))
+            self._latched.setdefault(topic, []).append(publisher.latched)
 
     def add_subscription(self, subscription: Any, callback: Callable[[Any], None]) -> None:
         """Connect a subscription; a latched one gets what has been latched before.
+
+        Args:
+            subscription: The subscription.
+            callback: Takes a message alone: in memory none comes with the middleware's information.
 
         Raises:
             ValueError: If its QoS does not fit a publisher of this process.
@@ -80,13 +87,15 @@ class InProcess:
             _require_fit(topic, other, qos)
         self._inboxes.setdefault(topic, {})[subscription] = inbox = _Inbox(callback, qos)
         if qos.durability == DurabilityPolicy.TRANSIENT_LOCAL:
-            for _, latched in self._latched.get(topic, []):
+            for latched in self._latched.get(topic, []):
                 for message in latched:
                     self._put(inbox, message)
 
     def remove_subscription(self, subscription: Any) -> None:
-        """Disconnect a subscription that is destroyed."""
-        self._inboxes.get(subscription.topic_name, {}).pop(subscription, None)
+        """Disconnect a subscription that is destroyed; what waits for it is dropped."""
+        inbox = self._inboxes.get(subscription.topic_name, {}).pop(subscription, None)
+        if inbox is not None:
+            inbox.drop()
 
     def hand_on(self, publisher: InProcessPublisher, message: Any) -> bool:
         """Give a message to all subscriptions of this process, and return whether there are any."""
