@@ -17,6 +17,7 @@ NODES = {
     "trainer": "rig_robot.nodes.trainer:main",
     "receiver": "rig_robot.nodes.checkpoint_receiver:main",
     "console": "rig_robot.nodes.console:main",
+    "composed": "rig_robot.nodes.composed:main",
     "sim": "rig_sim.robot_node:main",
     "sim_goals": "rig_sim.goals_node:main",
     "sim_push_goals": "rig_sim.push_goals_node:main",

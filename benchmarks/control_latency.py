@@ -16,6 +16,11 @@ observation and a latent. Only every third frame is acted on, and only those hav
 measures twice, the second time with a trainer node that learns all the while (to see, which takes the most), and the
 JSON object has both and the ratio of their 99th percentiles. `--page` does so with the operator's page in two
 browsers; otherwise the system has no page.
+
+    python benchmarks/control_latency.py --composed --rate 60
+
+measures the system whose camera, encoder, goal and policy node share a process (`rig sim --composed`), here at 60
+frames a second.
 """
 
 import contextlib
@@ -56,6 +61,10 @@ class Args:
     """Measure once more with training in the background."""
     page: bool = False
     """Measure once more with the operator's page, and two browsers that show it."""
+    composed: bool = False
+    """Camera, encoder, goal and policy node in one process."""
+    rate: float = 30.0
+    """Frames a second of the simulated camera."""
     pages: int = 0
     """Browsers that show the operator's page meanwhile; 0: there is no page."""
 
@@ -131,8 +140,8 @@ def listen(record: Record) -> Callable[[float], None]:
     return spin
 
 
-def cpu_seconds(parent: int) -> dict[str, float]:
-    """CPU time so far of each node that the process `parent` has started, by its module's last name."""
+def node_processes(parent: int) -> dict[str, int]:
+    """Process ids of the nodes that the process `parent` has started, by their module's last name."""
     found = {}
     for directory in Path("/proc").glob("[0-9]*"):
         try:
@@ -141,9 +150,13 @@ def cpu_seconds(parent: int) -> dict[str, float]:
         except OSError:  # it has ended meanwhile
             continue
         if int(status[1]) == parent and b"--ros-args" in command:
-            name = command[command.index(b"-m") + 1].decode().removeprefix("rig_robot.nodes.")
-            found[name] = (int(status[11]) + int(status[12])) / os.sysconf("SC_CLK_TCK")
+            found[command[command.index(b"-m") + 1].decode().rpartition(".")[2]] = int(directory.name)
     return found
+
+
+def cpu_seconds(parent: int) -> dict[str, float]:
+    """CPU time so far of each node that the process `parent` has started."""
+    return {name: cpu_of(process) for name, process in node_processes(parent).items()}
 
 
 def figures(record: Record) -> dict[str, Any]:
@@ -217,6 +230,7 @@ def both(args: Args) -> None:
     """Without and with training, or with the page, each by a program of its own."""
     os.environ.update(simulation_environment())
     arguments = ["--checkpoint", args.checkpoint, "--seconds", str(args.seconds), "--warm-up", str(args.warm_up)]
+    arguments += ["--rate", str(args.rate), *(["--composed"] if args.composed else [])]
 
     def run(*more: str) -> dict[str, Any]:
         command = [sys.executable, __file__, *arguments, *more]
@@ -262,10 +276,14 @@ def main(args: Args) -> None:
     os.environ.update(dds_profile("small", os.environ))  # for this listener; each node gets its own
     record = Record()
     log = tempfile.TemporaryFile()  # noqa: SIM115 (its life is the program's)
-    page = [] if args.pages else ["--no-page"]
+    options = ["--checkpoint", args.checkpoint, "--goals", "0", *([] if args.pages else ["--no-page"])]
+    options += ["--composed"] if args.composed else []
+    parameters = tempfile.NamedTemporaryFile("w", suffix=".yaml")  # noqa: SIM115 (its life is the program's)
+    parameters.write(f"sim: {{camera_rate: {args.rate}}}\n")
+    parameters.flush()
     browsers: list[Any] = []
     system = subprocess.Popen(
-        [sys.executable, "-m", "rig_robot.cli", "sim", "--checkpoint", args.checkpoint, "--goals", "0", *page],
+        [sys.executable, "-m", "rig_robot.cli", "sim", *options, "--params-file", parameters.name],
         stdout=log,
         stderr=subprocess.STDOUT,
         env=environment,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         CheckpointsOptions,
         ExportOptions,
         GoalOptions,
+        ImportOptions,
         PageOptions,
         TellOptions,
         ViewOptions,
@@ -94,7 +95,7 @@ def _options(name: str, arguments: list[str]) -> tuple[Any, dict[str, Any]]:
     """Return the type of a command's options, as tyro reads it, and its description and defaults where there are any.
 
     The arguments of `rig train` depend on the value of --task in `arguments`, their defaults on --method; those of `rig
-    bags` on whether episodes are to be listed or, with `export` and more after it, exported.
+    bags` on whether episodes are to be listed or, with `export` or `import` and more after it, exported or imported.
     """
     command = _COMMANDS[name]
     module, _, kind = command.options.partition(":")
@@ -102,10 +103,10 @@ def _options(name: str, arguments: list[str]) -> tuple[Any, dict[str, Any]]:
     more: dict[str, Any] = {"description": command.about} if command.about else {}
     if name == "eval":
         options = Annotated[options, tyro.conf.PositionalRequiredArgs]
-    elif name == "bags" and arguments[:2] == ["bags", "export"] and len(arguments) > 2:
-        from rig_robot.commands.options import ExportOptions
+    elif name == "bags" and arguments[1:2] in (["export"], ["import"]) and len(arguments) > 2:
+        from rig_robot.commands.options import ExportOptions, ImportOptions
 
-        options = ExportOptions
+        options = ExportOptions if arguments[1] == "export" else ImportOptions
     elif name == "train" and any(task != "reach" for task in _given("--task", arguments)):
         from rig_robot.learning.push_arguments import PushArgs
 
@@ -274,11 +275,13 @@ def _environment(name: str, **arguments: Any) -> Any:
         raise ValueError(f"env is {name!r}, which shows no goals as pictures ({ours} do): {why}") from None
 
 
-def _bags(options: BagsOptions | ExportOptions) -> int:
+def _bags(options: BagsOptions | ExportOptions | ImportOptions) -> int:
     interrupts.end_at_once("rig bags: stopped")
     from rig_robot.commands.bags import run
-    from rig_robot.commands.options import ExportOptions
+    from rig_robot.commands.options import ExportOptions, ImportOptions
 
+    if isinstance(options, ImportOptions):
+        return _import(options)
     return _export(options) if isinstance(options, ExportOptions) else run(options)
 
 
@@ -295,6 +298,13 @@ def _export(options: ExportOptions) -> int:
     from rig_robot.commands.export_bags import run
 
     with interrupts.orderly("rig bags export: stopped; no dataset was written, the same command starts again"):
+        return run(options)
+
+
+def _import(options: ImportOptions) -> int:
+    from rig_robot.commands.import_bags import run
+
+    with interrupts.orderly("rig bags import: stopped; no episodes were written, the same command starts again"):
         return run(options)
 
 

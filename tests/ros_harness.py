@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,8 @@ from rclpy.task import Future
 
 from rig_robot.bringup.environment import dds_profile
 
+COMPOSED = "rig_robot.nodes.composed"
+"""Module of the process that runs camera, encoder, goal and policy node"""
 START_S = 30.0
 """Longest time that a node may take to start on a busy machine (the simulation makes its OpenGL context)."""
 NO_CAMERA = {"camera_rate": 0.1, "image_width": 64, "image_height": 48}
@@ -33,19 +35,26 @@ ASK_AGAIN_S = 0.5
 class NodeProcess:
     """Runs one of the project's nodes as a process: keeps its output, and ends it with the test."""
 
-    def __init__(self, module: str, parameters: Mapping[str, object], remappings: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        module: str,
+        parameters: Mapping[str, object],
+        remappings: Mapping[str, str],
+        words: Sequence[str],
+        environment: Mapping[str, str],
+    ) -> None:
         with tempfile.NamedTemporaryFile("w", suffix=".yaml", delete=False) as file:
             yaml.safe_dump({"/**": {"ros__parameters": dict(parameters)}}, file)
         self._parameters = Path(file.name)
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed in stop)
-        arguments = ["--ros-args", "--params-file", file.name]
+        arguments = [*words, "--ros-args", "--params-file", file.name]
         for name, target in remappings.items():
             arguments += ["--remap", f"{name}:={target}"]
         self.process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdout=self._output,
             stderr=subprocess.STDOUT,
-            env=os.environ | dds_profile("small", {}),  # as the bring-up gives it to nodes that publish nothing large
+            env={**os.environ, **environment},
         )
 
     def output(self) -> str:
@@ -78,10 +87,20 @@ class NodeProcess:
 
 @contextlib.contextmanager
 def node_process(
-    module: str, parameters: Mapping[str, object] | None = None, remappings: Mapping[str, str] | None = None
+    module: str,
+    parameters: Mapping[str, object] | None = None,
+    remappings: Mapping[str, str] | None = None,
+    words: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[NodeProcess]:
-    """Run `python -m module` with these parameters; print its output if the test fails meanwhile."""
-    process = NodeProcess(module, parameters or {}, remappings or {})
+    """Run `python -m module words` with these parameters; print its output if the test fails meanwhile.
+
+    Without an `environment` its DDS profile is the one that the bring-up gives to nodes that publish nothing large.
+    """
+    usual = dds_profile("composed" if module == COMPOSED else "small", {})
+    process = NodeProcess(
+        module, parameters or {}, remappings or {}, words, usual if environment is None else environment
+    )
     try:
         yield process
     except BaseException:

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from rig_robot.bringup import environment
-from rig_robot.bringup.node_spec import BringupError, NodeSpec
+from rig_robot.bringup.node_spec import COMPOSED, BringupError, NodeSpec
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT, RobotOptions, SimOptions
 from rig_robot.bringup.process_runner import command
 from rig_robot.bringup.systems import prepare_practice, robot, robot_notice, simulation
@@ -137,6 +137,7 @@ def as_command(node: Any) -> dict[str, Any]:
         "executable": node.kwargs["executable"],
         "namespace": node.kwargs["namespace"],
         "parameters": node.kwargs["parameters"][0],
+        "parts": node.kwargs["arguments"],
         "remappings": node.kwargs.get("remappings", []),
         "vital": not node.kwargs["respawn"],
         "security": node.kwargs["ros_arguments"],
@@ -150,10 +151,11 @@ def from_command_line(spec: NodeSpec) -> dict[str, Any]:
     names = dict(remapping.split(":=") for remapping in remappings)
     parameters = dict(arguments[i + 1].split(":=", 1) for i, argument in enumerate(arguments) if argument == "-p")
     return {
-        "name": names.pop("__node"),
+        "name": names.pop("__node", None),
         "executable": executable_of(arguments[2]),
         "namespace": names.pop("__ns", "").strip("/"),
         "parameters": {name: yaml.safe_load(value) for name, value in parameters.items()},
+        "parts": arguments[3 : arguments.index("--ros-args")],
         "remappings": list(names.items()),
         "vital": spec.vital,
         "security": arguments[arguments.index("--ros-args") + 1 : arguments.index("-r")],
@@ -177,6 +179,7 @@ def executable_of(module: str) -> str:
         ({"images": "out", "json": "f"}, {"images": Path("out"), "json": Path("f")}),
         ({"record": "bags"}, {"record": Path("bags")}),
         ({"use_sim_time": "true", "log_level": "debug"}, {"use_sim_time": True, "log_level": "debug"}),
+        ({"composed": "true", "namespace": "left"}, {"composed": True, "namespace": "left"}),
     ],
 )
 def test_launch_and_runner_start_the_same_nodes(
@@ -374,6 +377,29 @@ def test_only_processes_that_send_frames_get_the_large_segment(checkpoint: Path)
     }
     large = {name for name, profile in profiles.items() if profile == "camera.xml"}
     assert large == {"sim", "sim_goals"} and set(profiles.values()) == {"camera.xml", "small.xml"}
+
+
+@pytest.mark.parametrize("page", [False, True])
+def test_a_composed_system_has_the_same_nodes_with_the_same_parameters_in_fewer_processes(
+    checkpoint: Path, page: bool
+) -> None:
+    separate = simulation(SimOptions(str(checkpoint), namespace="left", page=page))
+    together = simulation(SimOptions(str(checkpoint), namespace="left", page=page, composed=True))
+    assert [node for process in together for node in process.nodes] == separate
+    assert [process.name for process in together][:3] == ["sim", "composed", "arm"]
+    [one] = [process for process in together if process.parts]
+    assert not one.vital and one.namespace == "left"
+    assert tuple(part.name for part in one.parts) == COMPOSED
+    line = command(one, {})
+    assert not any("__node" in word for word in line), "it would rename all of them"
+    assert line[line.index("encoder") + 1] == f'checkpoint:="{checkpoint}"'
+    assert Path(one.environment({})[environment.DDS_VARIABLES[0]]).name == "composed.xml"
+
+
+def test_a_composed_process_that_owns_the_camera_gets_the_large_segment(checkpoint: Path, tmp_path: Path) -> None:
+    config = robot_config(tmp_path, "{preset: sawyer}", "camera: {source: v4l2}")
+    [one] = [spec for spec in robot(RobotOptions(config, str(checkpoint), composed=True)) if spec.parts]
+    assert Path(one.environment({})[environment.DDS_VARIABLES[0]]).name == "composed_camera.xml"
 
 
 def test_what_the_user_has_set_stays() -> None:

@@ -11,8 +11,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "nodes.md").read_text()
+NAMELESS = {ROOT / "rig_robot" / "nodes" / f"{name}.py" for name in ("camera_parameters", "composed")}
+"""Files beside the nodes that name no topic, service or parameter of their own"""
 SOURCES = [
-    *sorted(set((ROOT / "rig_robot" / "nodes").glob("[a-z]*.py")) - {ROOT / "rig_robot/nodes/camera_parameters.py"}),
+    *sorted(set((ROOT / "rig_robot" / "nodes").glob("[a-z]*.py")) - NAMELESS),
     ROOT / "rig_robot" / "checkpoint_delivery" / "swap_follower.py",
     ROOT / "rig_robot" / "ros" / "arm_parameters.py",
     ROOT / "rig_robot" / "ros" / "realtime_priority.py",

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tomllib
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
@@ -111,3 +112,40 @@ def test_the_container_has_what_the_readme_and_the_makefile_install() -> None:
     readme = (ROOT / "README.md").read_text()
     (limits,) = re.findall(r"pip install ('numpy<2' 'setuptools<80') -e", readme)
     assert limits in text and "--system-site-packages" in text and "whl/cpu" in text
+
+
+CONDA_NAMES = {"opencv": "opencv-python", "pytorch-cpu": "torch"}
+"""Names of setup.py where conda-forge's are others"""
+
+
+def test_pixi_asks_for_what_setup_py_asks_for() -> None:
+    """conda's channels cannot be reached by the tests: only what must agree is compared, nothing is solved."""
+    pixi = tomllib.loads((ROOT / "pixi.toml").read_text())
+    version = ast.literal_eval(setup_arguments()["version"])
+    package = xml.parse(ROOT / "package.xml").getroot()
+    assert (pixi["workspace"]["name"], pixi["workspace"]["version"]) == (package.findtext("name"), version)
+    assert package.findtext("version") == version
+    given = {CONDA_NAMES.get(name, name): text for name, text in pixi["dependencies"].items()}
+    given |= pixi["pypi-dependencies"]
+    for requirement in requirements():
+        assert SpecifierSet(given.pop(requirement.name)) == requirement.specifier, requirement.name
+    python = SpecifierSet(given.pop("python"))
+    oldest = SpecifierSet(ast.literal_eval(setup_arguments()["python_requires"]))
+    assert all(minor in oldest for minor in map("3.{}".format, range(8, 20)) if minor in python)
+    extras = ast.literal_eval(setup_arguments()["extras_require"])
+    known = {Requirement(text).name for extra in extras.values() for text in extra}
+    assert set(given) - {"pip"} <= known, "what only develops or reads a device is an extra of setup.py, too"
+
+
+@pytest.mark.parametrize("distribution", ["jazzy", "kilted"])
+def test_pixi_takes_ros_2_from_robostack_under_its_names(distribution: str) -> None:
+    pixi = tomllib.loads((ROOT / "pixi.toml").read_text())
+    assert pixi["environments"][distribution] == [distribution]
+    feature = pixi["feature"][distribution]
+    assert feature["channels"] == [f"https://prefix.dev/robostack-{distribution}"]
+    asked = {name.removeprefix(f"ros-{distribution}-") for name in feature["dependencies"]}
+    assert all(name.startswith(f"ros-{distribution}-") for name in feature["dependencies"])
+    # ros_base (REP 2001) has rclpy, launch, the common interfaces and their kin; these two are named beside it.
+    assert {"ros-base", "rmw-fastrtps-cpp"} <= asked
+    depends = {item.text.replace("_", "-") for item in xml.parse(ROOT / "package.xml").getroot().findall("exec_depend")}
+    assert asked - {"ros-base", "rmw-fastrtps-cpp"} <= depends

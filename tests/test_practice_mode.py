@@ -4,6 +4,7 @@ What would be broken: a robot that explores for ever or never, that waits for ev
 swaps checkpoints within an episode.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile
-from ros_harness import Listener, node_process
+from ros_harness import COMPOSED, Listener, node_process
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from test_checkpoint import LATENT, config, write
@@ -35,8 +36,8 @@ STEPS = 5
 """of an episode"""
 
 
-@pytest.fixture
-def bench(tmp_path: Path, listener: Listener) -> Iterator[Bench]:
+@pytest.fixture(params=["separate", "composed"])
+def bench(tmp_path: Path, listener: Listener, request: pytest.FixtureRequest) -> Iterator[Bench]:
     torch.manual_seed(5)
     vae = {name: value.numpy() for name, value in Vae(48, LATENT, (4, 4, 4)).state_dict().items()}
     actor = {f"actor.{name}": value.numpy() for name, value in Actor(LATENT, 2, (8, 8)).state_dict().items()}
@@ -44,12 +45,15 @@ def bench(tmp_path: Path, listener: Listener) -> Iterator[Bench]:
     for seed, name in enumerate(("first", "second")):
         write(tmp_path / name, seed=seed)
     activate(tmp_path / "untrained")
-    parameters = {"checkpoint": str(tmp_path), "episode_steps": STEPS}
-    with (
-        node_process("rig_robot.nodes.encoder", {"checkpoint": str(tmp_path)}),
-        node_process("rig_robot.nodes.policy", parameters),
-        rclpy.init(),
-    ):
+    parameters = {"checkpoint": str(tmp_path)}
+    with contextlib.ExitStack() as stack:
+        if request.param == "separate":
+            stack.enter_context(node_process("rig_robot.nodes.encoder", parameters))
+            stack.enter_context(node_process("rig_robot.nodes.policy", parameters | {"episode_steps": STEPS}))
+        else:
+            words = ["policy", f"episode_steps:={STEPS}"]
+            stack.enter_context(node_process(COMPOSED, parameters, words=words))
+        stack.enter_context(rclpy.init())
         bench = Bench(listener, tmp_path)
         yield bench
         bench.close()

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from ros_harness import Listener
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from rig_robot.bringup.node_spec import NodeSpec, Parameters
+from rig_robot.bringup.node_spec import COMPOSED, NodeSpec, Parameters
 from rig_robot.bringup.options import RobotOptions
 from rig_robot.bringup.process_runner import command
 from rig_robot.bringup.systems import prepare_practice, robot
@@ -169,11 +170,22 @@ def test_each_node_has_an_enclave_of_its_own_by_the_name_that_bringup_gives_it(
         enclave.get("path"): [profile.get("node") for profile in enclave.iter("profile")]
         for enclave in ElementTree.parse(POLICY).iter("enclave")
     }
+    assert enclaves.pop("/rig/composed") == list(COMPOSED)
     for spec in practising(checkpoint, tmp_path):
         asked, path = spec.security({"ROS_SECURITY_ENABLE": "true"})
         assert asked == "--enclave" and enclaves.pop(path) == [spec.name]
         assert spec.security({}) == spec.security({"ROS_SECURITY_ENABLE": "false"}) == []
     assert set(enclaves) == {"/rig/operator"}
+
+
+def test_the_composed_process_may_do_what_its_nodes_may_and_nothing_else() -> None:
+    profiles: dict[str, list[str]] = {}
+    for profile in ElementTree.parse(POLICY).iter("profile"):
+        profiles.setdefault(profile.get("node", ""), []).append(ElementTree.canonicalize(ElementTree.tostring(profile)))
+    assert {name for name, given in profiles.items() if len(given) == 2} == set(COMPOSED)
+    for name in COMPOSED:
+        own, shared = (re.sub(r"\s+", " ", text) for text in profiles[name])
+        assert own == shared, f"what is allowed to {name} differs between its own enclave and /rig/composed"
 
 
 def test_only_the_arm_may_move_the_arm_and_only_a_person_may_tell_it_to() -> None:

@@ -4,6 +4,7 @@ What would be broken: a latent of one VAE acted on with a goal or a policy of an
 for an old goal, a bad checkpoint that stops a good one.
 """
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from ros_harness import Listener, node_process
+from ros_harness import COMPOSED, Listener, node_process
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
@@ -147,14 +148,15 @@ class Bench:
         return [m.message for m in self.answers if values(m)["state"] == "refused"][-1]
 
 
-@pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+@pytest.fixture(scope="module", params=["separate", "composed"])
+def root(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Make a root of checkpoints, and run the nodes that swap them: each a process, or all in one."""
     root = tmp_path_factory.mktemp("root")
     make_root(root)
-    with (
-        node_process("rig_robot.nodes.encoder", {"checkpoint": str(root)}),
-        node_process("rig_robot.nodes.policy", {"checkpoint": str(root)}),
-    ):
+    modules = ("rig_robot.nodes.encoder", "rig_robot.nodes.policy") if request.param == "separate" else (COMPOSED,)
+    with contextlib.ExitStack() as stack:
+        for module in modules:
+            stack.enter_context(node_process(module, {"checkpoint": str(root)}))
         yield root
 
 

@@ -42,10 +42,10 @@ class System:
         nodes = {}
         for child in psutil.Process(self.process.pid).children():
             try:
-                name = re.search(r"__node:=(\w+)", " ".join(child.cmdline()))
+                name = re.search(r"__node:=(\w+)|nodes\.(composed)", " ".join(child.cmdline()))
             except psutil.NoSuchProcess:  # it has just ended, or waits to be reaped
                 continue
-            nodes[name.group(1) if name else "guard"] = child
+            nodes[name[1] or name[2] if name else "guard"] = child
         self.family |= {f"{name} {child.pid}": child for name, child in nodes.items()}
         return nodes
 
@@ -132,10 +132,15 @@ def test_a_person_sends_an_example_and_is_told_when_the_arm_has_arrived(start) -
     assert "in another terminal" in system.finish(20)
 
 
-def test_whichever_node_is_killed_the_arm_stops_within_half_a_second(start, listener: Listener) -> None:
-    system = start()
+@pytest.mark.parametrize(
+    ("options", "names"), [((), ("camera", "encoder", "policy", "goal", "arm")), (("--composed",), ("composed", "arm"))]
+)
+def test_whichever_node_is_killed_the_arm_stops_within_half_a_second(
+    start, listener: Listener, options: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    system = start(*options)
     poses = listener.hear(PoseStamped, "sim/tool_pose", STATE)
-    for name in ("camera", "encoder", "policy", "goal", "arm"):
+    for name in names:
         _wait_until_reaching(listener, poses)
         killed_at = time.monotonic()
         system.find_nodes()[name].kill()
@@ -148,7 +153,7 @@ def test_whichever_node_is_killed_the_arm_stops_within_half_a_second(start, list
     output = system.finish(20)
     assert system.process.returncode == 1, output
     assert "arm ended (signal SIGKILL) and nothing works without it" in output
-    assert "encoder ended (signal SIGKILL): starting it again" in output
+    assert f"{names[-2]} ended (signal SIGKILL): starting it again" in output
     assert system.gone()
 
 

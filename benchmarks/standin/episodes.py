@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry
-from rig_robot.recording import rosbag2_format as bag
 from rig_robot.recording import topics
 from rig_robot.recording.episode_writer import EpisodeWriter
+from rig_robot.recording.ros_bytes import cdr, header, image, pose, status, twist
 from rig_robot.recording.topics import Topic
 
 CAMERA = CameraEntry(640, 480, (0.125, 0.0, 0.75, 1.0), 16)
@@ -48,54 +47,11 @@ def about(name: str = "E", topics_: list[Topic] = TOPICS, **other: str) -> dict[
     } | other
 
 
-def cdr(kind: str, **fields: Any) -> bytes:
-    """A message as it travels."""
-    return bytes(bag.types().serialize_cdr(make(kind, **fields), kind))
-
-
-def make(kind: str, **fields: Any) -> Any:
-    return bag.types().types[kind](**fields)
-
-
-def header(stamp: int, frame: str = "") -> Any:
-    time = make("builtin_interfaces/msg/Time", sec=stamp // 10**9, nanosec=stamp % 10**9)
-    return make("std_msgs/msg/Header", stamp=time, frame_id=frame)
-
-
-def image(stamp: int, picture: np.ndarray, frame: str = "camera") -> bytes:
-    """picture: uint8 [H, W, 3] RGB."""
-    height, width = picture.shape[:2]
-    layout = {"height": height, "width": width, "encoding": "rgb8", "is_bigendian": 0, "step": 3 * width}
-    return cdr("sensor_msgs/msg/Image", header=header(stamp, frame), **layout, data=picture.ravel())
-
-
 def latent(stamp: int, mean: list[float], vae: str = "0badcafe") -> bytes:
     rows = np.stack((np.array(mean, "<f4"), np.zeros(len(mean), "<f4")))
     layout = {"height": 2, "width": len(mean), "encoding": "32FC1", "is_bigendian": 0, "step": 4 * len(mean)}
     data = np.frombuffer(rows.tobytes(), np.uint8)
     return cdr("sensor_msgs/msg/Image", header=header(stamp, f"vae/{vae}"), **layout, data=data)
-
-
-def twist(stamp: int, x: float, y: float) -> bytes:
-    vector = "geometry_msgs/msg/Vector3"
-    both = make(
-        "geometry_msgs/msg/Twist", linear=make(vector, x=x, y=y, z=0.0), angular=make(vector, x=0.0, y=0.0, z=0.0)
-    )
-    return cdr("geometry_msgs/msg/TwistStamped", header=header(stamp, "base"), twist=both)
-
-
-def pose(stamp: int, x: float, y: float, z: float) -> bytes:
-    both = make(
-        "geometry_msgs/msg/Pose",
-        position=make("geometry_msgs/msg/Point", x=x, y=y, z=z),
-        orientation=make("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
-    )
-    return cdr("geometry_msgs/msg/PoseStamped", header=header(stamp, "base"), pose=both)
-
-
-def status(**values: str) -> bytes:
-    entries = [make("diagnostic_msgs/msg/KeyValue", key=key, value=value) for key, value in values.items()]
-    return cdr("diagnostic_msgs/msg/DiagnosticStatus", level=0, name="", message="", hardware_id="", values=entries)
 
 
 class Recording:

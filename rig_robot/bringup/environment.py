@@ -11,6 +11,8 @@ from rig_robot.common.package_files import share
 SIMULATION_DOMAIN = "77"
 """ROS domain of simulations, unless the user has set ROS_DOMAIN_ID: they must not meet a real robot's topics."""
 
+FAST_DDS = "rmw_fastrtps_cpp"
+"""The middleware that the profiles are for, and ROS 2's own choice"""
 DDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 """Where Fast DDS 3 (Kilted) and 2 (Jazzy) look for their profile."""
 BUILTIN_TRANSPORTS, DISCOVERY = "FASTDDS_BUILTIN_TRANSPORTS", "ROS_AUTOMATIC_DISCOVERY_RANGE"
@@ -24,13 +26,19 @@ def quiet_threads(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def dds_profile(name: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable that names a Fast DDS profile: `camera`, `small` or `udp`.
+    """Return the variable that names a Fast DDS profile: `camera`, `composed`, `composed_camera`, `small` or `udp`.
 
     None where the user has set one, or has said by which transports to send, which a profile would override.
     """
     if any(variable in given for variable in (*DDS_VARIABLES, BUILTIN_TRANSPORTS)):
         return {}
     return {_dds_variable(): str(share("config", "dds", f"{name}.xml"))}
+
+
+def hears_only_others(given: Mapping[str, str]) -> bool:
+    """Return whether a process of this environment does not hear by DDS what it publishes itself: a composed one's."""
+    profiles = [str(share("config", "dds", f"{name}.xml")) for name in ("composed", "composed_camera")]
+    return given.get(_dds_variable()) in profiles and given.get("RMW_IMPLEMENTATION", FAST_DDS) == FAST_DDS
 
 
 def _dds_variable() -> str:

@@ -73,6 +73,8 @@ class SimOptions(_Options):
     """Least severe of the messages that the nodes log."""
     page: bool = True
     """Serve the operator's page in a browser, at an address that is printed. `--no-page`: none."""
+    composed: bool = False
+    """Run camera, encoder, goal and policy node in one process: less memory and CPU. The arm node stays apart."""
 
 
 @dataclass(frozen=True)
@@ -104,3 +106,5 @@ class RobotOptions(_Options):
     """Least severe of the messages that the nodes log."""
     page: bool = True
     """Serve the operator's page in a browser, at an address that is printed. `--no-page`: none."""
+    composed: bool = False
+    """Run camera, encoder, goal and policy node in one process: less memory and CPU. The arm node stays apart."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
 import select
 import selectors
@@ -39,6 +38,8 @@ LOG, LONG = "RIG_LOG", "long"
 """Variable that chooses how lines look, and its value for those of ROS 2: [node] [severity] [seconds] [logger]: text"""
 FORMAT, SHORT_FORMAT = "RCUTILS_CONSOLE_OUTPUT_FORMAT", "[{severity}] {message}"
 """Variable by which ROS 2's nodes form their lines, and its value where the runner adds time and node"""
+NAMED_FORMAT = "[{severity}] {name}: {message}"
+"""Its value for a process of several nodes: which of them speaks"""
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -50,16 +51,16 @@ def command(spec: NodeSpec, given: Mapping[str, str]) -> list[str]:
         sys.executable,
         "-m",
         spec.module,
+        *spec.part_words(),
         "--ros-args",
         *spec.ros_arguments(given),
-        "-r",
-        f"__node:={spec.name}",
     ]
+    if not spec.parts:  # it would rename them all
+        arguments += ["-r", f"__node:={spec.name}"]
     if spec.namespace:
         arguments += ["-r", f"__ns:=/{spec.namespace}"]
-    for name, value in spec.parameters.items():
-        # JSON is YAML, with the quotes where they are needed; its \u would be another thing in YAML for an emoji.
-        arguments += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
+    for word in spec.parameter_words():
+        arguments += ["-p", word]
     return arguments
 
 
@@ -141,9 +142,11 @@ class Runner:
             if os.getppid() != parent:  # it died before we could ask
                 os._exit(1)
 
+        given = self._environment
+        named = {FORMAT: NAMED_FORMAT} if spec.parts and given.get(FORMAT) == SHORT_FORMAT else {}
         process = subprocess.Popen(
-            command(spec, self._environment),
-            env={**self._environment, **spec.environment(self._environment)},
+            command(spec, given),
+            env={**given, **named, **spec.environment(given)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -111,9 +111,10 @@ def _node(spec: NodeSpec, variables: dict[str, str], given: dict[str, str]) -> I
     node = Node(
         package="rig_robot",
         executable=spec.name,
-        name=spec.name,
+        name=None if spec.parts else spec.name,  # it would rename them all
         namespace=spec.namespace,
         parameters=[spec.parameters],
+        arguments=spec.part_words(),
         ros_arguments=spec.ros_arguments(given),
         additional_env={**variables, **starter_environment(), **spec.environment(given), "PYTHONUNBUFFERED": "1"},
         output="screen",

@@ -32,7 +32,8 @@ def refuse_company(nodes: Sequence[NodeSpec], environment: Mapping[str, str], se
     Raises:
         BringupError: Names the nodes that are, and says how to keep the two systems apart; or why nobody could look.
     """
-    names = [f"/{node.namespace}/{node.name}" if node.namespace else f"/{node.name}" for node in nodes]
+    single = [node for process in nodes for node in process.nodes]
+    names = [f"/{node.namespace}/{node.name}" if node.namespace else f"/{node.name}" for node in single]
     alive = [name for name in names if is_claimed(name, environment)]
     if not alive and not _keeps_to_this_machine(environment):
         alive = _discovered(names, environment, nodes[-1].security(environment))

@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from rig_robot.bringup import practice_directory as practice_data
 from rig_robot.bringup.arm_presets import ARM_MUST_SAY, arm_parameters, presets
-from rig_robot.bringup.node_spec import BringupError, NodeSpec, Parameters
+from rig_robot.bringup.node_spec import BringupError, NodeSpec, Parameters, compose
 from rig_robot.bringup.options import SHIPPED, SHIPPED_PUSHING, RobotOptions, SimOptions
 from rig_robot.bringup.parameter_files import read_all
 from rig_robot.bringup.task_config import in_space, read_task
@@ -83,7 +84,8 @@ def simulation(options: SimOptions) -> list[NodeSpec]:
             nodes.append(node("sim_goals", "rig_sim.goals_node", shown, **kind))
     if not options.headless:
         nodes.append(node("sim_window", "rig_sim.window_node"))
-    return nodes + _page(options, node, with_checkpoint)
+    nodes += _page(options, node, with_checkpoint)
+    return compose(nodes) if options.composed else nodes
 
 
 def robot(options: RobotOptions) -> list[NodeSpec]:
@@ -118,7 +120,8 @@ def robot(options: RobotOptions) -> list[NodeSpec]:
         node("arm", "rig_robot.nodes.arm", with_checkpoint, vital=True),
     ]
     nodes += _learning(options, node, nodes, config, {}, options.train)
-    return nodes + _page(options, node, with_checkpoint)
+    nodes += _page(options, node, with_checkpoint)
+    return compose(nodes) if options.composed else nodes
 
 
 def _page(options: SimOptions | RobotOptions, node: Callable[..., NodeSpec], parameters: Parameters) -> list[NodeSpec]:
@@ -323,7 +326,7 @@ def _maker(config: dict[str, Parameters], options: SimOptions | RobotOptions) ->
     """Return a function that makes a node of its name, its module and what it is told beyond the configuration."""
     check_namespace(options.namespace)
 
-    def node(name: str, module: str, parameters: Parameters | None = None, **kind: bool) -> NodeSpec:
+    def node(name: str, module: str, parameters: Parameters | None = None, **kind: Any) -> NodeSpec:
         told = config.get(name, {}) | (parameters or {})
         if options.use_sim_time:  # the simulation gives the time, and the others take it
             told |= {"publish_clock" if name == "sim" else "use_sim_time": True}

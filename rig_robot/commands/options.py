@@ -138,7 +138,7 @@ class CheckpointsOptions:
 @dataclass(frozen=True)
 class BagsOptions:
     """List recorded episodes, and name those that cannot be used, with the reason. `rig bags export DIR --out DATASET`
-    writes them as a dataset for other programs.
+    writes them as a dataset for other programs, `rig bags import DATASET --out DIR --like CHECKPOINT` reads one.
 
     Example: rig bags practice/episodes"""
 
@@ -161,6 +161,27 @@ class ExportOptions:
     """New directory for the dataset."""
     to: typing.Literal["lerobot"] = "lerobot"
     """Format. lerobot: a LeRobotDataset v3.0; it needs pyarrow (pip install '.[lerobot]')."""
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """Write a LeRobotDataset v3.0 as recorded episodes, to train from: one camera's pictures and the tool's motion
+    along the checkpoint's axes. What does not fit the checkpoint is refused by name.
+
+    Example: rig bags import dataset --out episodes --like package://rig_robot/models/sawyer_reach_xy"""
+
+    action: tyro.conf.Positional[typing.Literal["import"]]
+    """What to do."""
+    directory: tyro.conf.Positional[Path]
+    """Directory of the dataset, with meta/info.json; it needs pyarrow (pip install '.[lerobot]')."""
+    out: Path
+    """New folder for the episodes."""
+    like: str
+    """Checkpoint whose camera, action and rate the dataset must fit: a directory, a root, or package://NAME/PATH."""
+    image: str = ""
+    """Feature with the camera's pictures, such as observation.images.front; needed where there are several."""
+    unit: typing.Literal["named", "m/s", "m"] = "named"
+    """Unit of the actions: m/s, m (the tool's way in a step); named: m/s where the dataset names them x.vel, y.vel."""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class Goals:
         self._awaited = False
         self._request: Future | None = None
         self._asked = 0.0
+        self._node = node
         self._imagine: Any = node.create_client(Trigger, "encoder/imagine_goal")
         node.subscribe(Image, "rig/goal/latent", self._on_goal, LATCHED)
 
@@ -62,7 +63,7 @@ class Goals:
         if self._awaited and time.monotonic() - self._asked < PATIENCE:
             return
         self._awaited, self._asked = True, time.monotonic()
-        self._request = request = self._imagine.call_async(Trigger.Request())
+        self._request = request = self._node.call(self._imagine, Trigger.Request())
         request.add_done_callback(lambda future: self._on_imagined(future))
 
     def _on_goal(self, message: Image) -> None:

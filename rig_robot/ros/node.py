@@ -13,7 +13,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any, Literal, NoReturn
 
@@ -24,8 +24,6 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -37,6 +35,8 @@ from rig_robot.common import starter
 from rig_robot.common.node_name_claim import claim
 from rig_robot.common.output_paths import os_error_text
 from rig_robot.messages.diagnostics import ERROR, OK, WARN, diagnostic
+from rig_robot.ros.executor import NodeExecutor
+from rig_robot.ros.in_process import InProcess, InProcessNode
 from rig_robot.ros.startup_errors import startup_errors
 
 NEWCOMER = 5.0
@@ -55,7 +55,7 @@ class BadParameter(ValueError):
     """A parameter has a value that the node cannot start with; the text names it, its value and a right one."""
 
 
-class RigNode(Node):
+class RigNode(InProcessNode):
     """A node with described parameters, which publishes its health on /diagnostics once a second.
 
     A subclass overrides `health`, and may override `stop`, which is called once before the process ends.
@@ -305,12 +305,22 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
 """Signals that ask a node to shut down in order: Ctrl-C, kill, Ctrl-\\, a terminal that closes."""
 
 
-def run(node_type: Callable[[], RigNode]) -> None:
-    """Run a node as a process: build it, spin until a signal, its starter's death or its own end, stop it, exit.
+def run(
+    *node_types: Callable[[], RigNode],
+    in_process: InProcess | None = None,
+    arguments: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Run nodes as one process: build them, spin until a signal, their starter's death or one's end, stop them, exit.
 
-    The exit status is 0 after a signal, 1 after the death of the process that started the node, and 2 if the node
+    The exit status is 0 after a signal, 1 after the death of the process that started the nodes, and 2 if a node
     cannot start with its parameters.
+
+    Args:
+        node_types: Make the nodes.
+        in_process: Connects them in memory, where there are several.
+        arguments: For each node's name the ROS arguments that are for it alone, beside those of the command line.
     """
+    InProcessNode.shared, InProcessNode.arguments = in_process, arguments or {}
     # rclpy's own handlers end the context first, and then a node cannot publish its last message. These handlers only
     # write to a socket, on which a thread waits: a sleeping executor would not see a Python handler's flag.
     heard, written = socket.socketpair()
@@ -322,42 +332,68 @@ def run(node_type: Callable[[], RigNode]) -> None:
             signal.signal(number, lambda *_: None)
     _never_wait_for_a_reader()
     _end_at_once_when_asked(True)
-    try:
-        with startup_errors():
-            rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
-        node = node_type()
-        node.refuse_unknown_parameters()
-        node.claim_name()
-        starters = [] if node.outlive_starter else starter.open_starters(os.environ)
-    except (ValueError, OSError) as error:
-        # A wrong value concerns the person who set it: one line, no traceback.
-        text = os_error_text(error) if isinstance(error, OSError) else error
-        print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr, flush=True)  # noqa: PTH119
-        rclpy.try_shutdown()
-        sys.exit(2)
+    nodes, outlive, starters = _build(node_types)
     _end_at_once_when_asked(False)
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
+    executor = NodeExecutor()
+    for node in nodes:
+        executor.add_node(node)
 
     def wait_for_the_end() -> None:
-        if starters is not None and _wait(heard, starters, node.outlive_starter) == "signal":
-            executor.create_task(node.end, 0)
+        if starters is not None and _wait(heard, starters, outlive) == "signal":
+            executor.create_task(nodes[0].end, 0)
             return
         text = "the process that started this node has died: stopping (the parameter outlive_starter lets it go on)"
-        executor.create_task(lambda: node.get_logger().error(text))
-        executor.create_task(node.end, 1)
+        executor.create_task(lambda: nodes[0].get_logger().error(text))
+        executor.create_task(nodes[0].end, 1)
         time.sleep(LAST_RESORT)
         os._exit(1)
 
     threading.Thread(target=wait_for_the_end, daemon=True).start()
     try:
-        executor.spin_until_future_complete(node.ended)
-        node.stop()
+        status = _spin(executor, nodes, in_process)
+        for node in nodes:
+            node.stop()
     finally:
         executor.shutdown(timeout_sec=1.0)
-        node.destroy_node()
+        for node in nodes:
+            node.destroy_node()
         rclpy.try_shutdown()
-    _leave(node.ended.result() or 0)
+    _leave(status)
+
+
+def _build(node_types: Sequence[Callable[[], RigNode]]) -> tuple[list[RigNode], bool, list[int] | None]:
+    """Return the nodes, whether they outlive their starter, and what `open_starters` says; exit if one cannot start."""
+    which = ""
+    try:
+        with startup_errors():
+            rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+        nodes = []
+        for node_type in node_types:
+            which = f"{node_type.__name__}: " if len(node_types) > 1 else ""
+            nodes.append(node := node_type())
+            node.refuse_unknown_parameters()
+            node.claim_name()
+        outlive = all(node.outlive_starter for node in nodes)
+        return nodes, outlive, [] if outlive else starter.open_starters(os.environ)
+    except (ValueError, OSError) as error:
+        # A wrong value concerns the person who set it: one line, no traceback.
+        text = os_error_text(error) if isinstance(error, OSError) else error
+        print(f"{os.path.basename(sys.argv[0])}: {which}{text}", file=sys.stderr, flush=True)  # noqa: PTH119
+        rclpy.try_shutdown()
+        sys.exit(2)
+
+
+def _spin(executor: NodeExecutor, nodes: Sequence[RigNode], in_process: InProcess | None) -> int:
+    """Run callbacks until one of the nodes has ended; return its exit status."""
+    if in_process is not None:
+        deliver = in_process.deliver
+        in_process.wake = lambda: executor.create_task(deliver)
+        deliver()  # what was published while the nodes were made
+    while not any(node.ended.done() for node in nodes):
+        executor.spin_once()
+        if in_process is not None:
+            in_process.deliver()
+    return next(node.ended.result() for node in nodes if node.ended.done()) or 0
 
 
 def _end_at_once_when_asked(starting: bool) -> None:
