@@ -82,7 +82,8 @@ GROUPS = {
     "td3": (
         "How policy and critics are trained.",
         [
-            *("implementation", "hidden", "layer_norm", "tip", "learning_rate", "falling_rate", "batch"),
+            *("implementation", "hidden", "layer_norm", "tip", "rest_at_goal"),
+            *("learning_rate", "falling_rate", "batch"),
             *("rehearsal_updates", "updates", "warm_up", "keep_exploration", "gamma", "tau", "policy_delay"),
             *("target_noise", "gain", "action_penalty", "noise", "noise_theta", "epsilon"),
         ],
