@@ -40,6 +40,8 @@ TINY = {
     "exploration_steps": 150,
     "online_steps": 300,
     "vae_updates": 50,
+    "vae_batch": 16,
+    "updates": 1,
     "rehearsal_updates": 200,
     "calibration": 100.0,
     "fine_tune_every": 2,
