@@ -36,6 +36,7 @@ from rig_robot.page.goal_pictures import RECENT, GoalPictures, NotReady
 from rig_robot.page.heard import Heard
 from rig_robot.page.learning_curve import MOST, LearningCurve, judged
 from rig_robot.page.pace import FASTEST, JUDGED, SLOWEST, Pace
+from rig_robot.page.panels.distance import curve
 from rig_robot.page.server import Settings
 from rig_robot.vision.image_decoding import PictureRefused
 
@@ -316,6 +317,12 @@ def test_the_learning_curve_keeps_what_is_new_and_thins_out_when_it_is_long() ->
     for said in ({}, {"critic_loss": "nan"}, {"critic_loss": "soon"}):
         curve.hear(said, 30.0 * MOST)
     assert curve.curves["critic_loss"] == before and not curve.curves["vae/squared_error"]
+
+
+def test_the_curve_of_the_distance_is_broken_where_nothing_was_told() -> None:
+    told = curve([-9.0, -8.9, -2.0, -1.9], [30.04, float("nan"), 20.0, 10.0], 1)
+    assert told == [[-9.0, 30.0], [-8.9, None], [-2.0, None], [-2.0, 20.0], [-1.9, 10.0]]
+    assert curve([], [], 1) == []
 
 
 def test_a_checkpoint_of_long_ago_does_not_squeeze_the_learning_curve() -> None:

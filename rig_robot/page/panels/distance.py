@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from nicegui import ui
@@ -14,6 +16,8 @@ from rig_robot.page.operator import set_text
 MM, LATENT = "#12805c", "#8a3ffc"
 EVERY = 0.5
 """Time between two drawings of the curve [s]."""
+GAP = 1.0
+"""Time without a word after which the curve is broken [s]."""
 
 
 class DistanceToGoal:
@@ -39,10 +43,27 @@ class DistanceToGoal:
         series = self._chart.options["series"]
         before = [len(line["data"]) for line in series]
         counts = [d.tool_mm if d.object_mm != d.object_mm else d.object_mm for d in distances]
-        series[0]["data"] = [[round(d.at - now, 2), round(mm, 1)] for d, mm in zip(distances, counts, strict=True)]
-        series[1]["data"] = [[round(d.at - now, 2), round(d.latent, 3)] for d in distances]
+        times = [d.at - now for d in distances]
+        series[0]["data"] = curve(times, counts, 1)
+        series[1]["data"] = curve(times, [d.latent for d in distances], 3)
         if any(before) or distances:
             self._chart.update()
+
+
+def curve(times: Sequence[float], values: Sequence[float], digits: int) -> list[list[float | None]]:
+    """Return the points of a curve, broken where nothing was told for longer than `GAP`.
+
+    Args:
+        times: When each was told [s].
+        values: As many; NaN where it is not known.
+        digits: Of the values.
+    """
+    points: list[list[float | None]] = []
+    for number, (at, value) in enumerate(zip(times, values, strict=True)):
+        if number and at - times[number - 1] > GAP:
+            points.append([round(at, 2), None])
+        points.append([round(at, 2), None if math.isnan(value) else round(value, digits)])
+    return points
 
 
 def _options() -> dict[str, Any]:
