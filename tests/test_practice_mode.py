@@ -117,7 +117,7 @@ def test_practice_explores_waits_learns_reaches_imagined_goals_and_lets_a_person
 
     shown = bench.show(700)
     listener.until(
-        lambda: any((one["event"], one["goal_kind"]) == ("begin", "shown") for one in events(bench)),
+        lambda: any((one["event"], one["goal_kind"]) == ("start", "shown") for one in events(bench)),
         "its episode begins",
     )
     bench.episodes.clear()
