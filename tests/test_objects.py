@@ -174,7 +174,10 @@ def test_a_slot_finds_a_thing_that_nobody_has_named() -> None:
 
 
 @pytest.mark.slow
-def test_where_nothing_can_be_pushed_the_run_ends_with_a_sentence(tmp_path: Path) -> None:
+def test_where_nothing_can_be_pushed_the_run_ends_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rig_robot.learning.representations.objects.BATCH", 8)
     tiny = {"exploration_steps": 100, "seeking_steps": 100, "online_steps": 100, "vae_updates": 25, "slot_updates": 25}
     with pytest.raises(ValueError, match="nothing in 202 pictures moves where the tool pushes it: give more explo"):
         train_push(PushArgs(out=tmp_path / "run", slots=2, **tiny), gymnasium.make)

@@ -100,6 +100,7 @@ def finds_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
         return {}
 
     monkeypatch.setattr(ObjectLatent, "choose", choose)
+    monkeypatch.setattr("rig_robot.learning.representations.objects.BATCH", 8)
 
 
 def begin(tmp_path: Path, settings: Settings = SETTINGS) -> tuple[PushPractice, list[str]]:
