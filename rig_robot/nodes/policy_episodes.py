@@ -106,6 +106,9 @@ class MissingObject:
 
     def see(self, stamp: float, message: Image) -> None:
         """Take the next latent; stamp: of its frame [s]. One that is none is reported where it would be acted on."""
+        if self._pairs.present.watch is None:  # nothing to push: the latent is read once, where it is acted on
+            self.gone = ""
+            return
         try:
             found = latent.from_message(message)
         except ValueError:
