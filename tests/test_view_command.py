@@ -73,6 +73,7 @@ def test_what_cannot_be_compared_is_refused_by_name(before: Path, tmp_path: Path
     (tmp_path / "none").mkdir()
     for options, said in (
         (ViewOptions(before), "name what to compare with"),
+        (ViewOptions(before, reference=before, picture=tmp_path / "views.txt"), "views.txt, which cannot be written"),
         (ViewOptions(before, reference=before, checkpoint="x"), "name what to compare with"),
         (ViewOptions(None, reference=before), "name either pictures"),
         (ViewOptions(before, topic="camera/image_raw", reference=before), "name either pictures"),

@@ -47,8 +47,18 @@ def run(options: ViewOptions) -> int:
     change = compare(scene, np.stack(today))
     _tell(change)
     if options.picture is not None:
-        cv2.imwrite(str(options.picture), draw(scene, np.stack(today), change)[..., ::-1])
+        _write(options.picture, draw(scene, np.stack(today), change))
     return 1 if change.problems else 0
+
+
+def _write(path: Path, picture: Image) -> None:
+    """Write a picture, or raise a ValueError that says what would be right."""
+    try:
+        written = cv2.imwrite(str(path), picture[..., ::-1])
+    except cv2.error:  # of an ending that is none of a picture
+        written = False
+    if not written:
+        raise ValueError(f"picture is {path}, which cannot be written: name a .png or .jpg on a disk with room")
 
 
 def _reference(options: ViewOptions) -> tuple[Reference, Crop, int]:
