@@ -99,3 +99,9 @@ def test_nodes_start_without_torch() -> None:
     nodes = ", ".join(f"rig_robot.nodes.{name}" for name in ("camera", "encoder", "goal", "policy"))
     program = f"import sys, {nodes}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_trainer_starts_without_matplotlib() -> None:
+    """It plots nothing, and matplotlib takes half a second to import."""
+    program = "import sys, rig_robot.nodes.trainer; assert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -26,6 +26,7 @@ from rig_robot.inference.places import Places
 from rig_robot.inference.policy_pairs import Pairs
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import EvalArgs
+from rig_robot.learning.checkpoint_io import push_export
 from rig_robot.learning.checkpoint_io.restore import arguments
 from rig_robot.learning.planning.push_learner import PushLearner, frames
 from rig_robot.learning.push_arguments import PushArgs
@@ -40,7 +41,7 @@ from rig_robot.learning.representations.object_choice import (
 from rig_robot.learning.representations.objects import ObjectLatent
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
 from rig_robot.learning.training.evaluate import evaluate
-from rig_robot.learning.training.push import train_push, write
+from rig_robot.learning.training.push import train_push
 from rig_robot.learning.training.train import robot_entries
 from rig_robot.learning.vae.object_slots import ObjectSlots, SlotTrainer, k_means
 from rig_robot.learning.vae.split_vae import SplitVae
@@ -220,7 +221,7 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> tuple[PushLearner, Any,
         heights = representation.slots.heights(to_pixels(learner.replay.images[:20]))[:, 1].flatten(1).numpy()
     # Half of the pictures show the object clearly.
     representation.usual[0] = float(np.median(clearness(heights, grid(48))[:, 0])) / SURE
-    write(out / "checkpoint", learner, robot_entries(env, 48), {}, {})
+    push_export.write(out / "checkpoint", learner, robot_entries(env, 48), {}, {})
     env.close()
     return learner, env, out / "checkpoint"
 
@@ -228,7 +229,7 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> tuple[PushLearner, Any,
 def test_the_robot_sees_and_does_what_was_learned(learner: tuple[PushLearner, Any, Path]) -> None:
     trained, _, checkpoint = learner
     encoder, policy = Encoder(checkpoint), Policy(checkpoint)
-    assert encoder.config.format == 3 and encoder.config.vae.objects == 1
+    assert encoder.config.format == 4 and encoder.config.vae.objects == 1
     for number in range(5):
         image = trained.replay.images[number]
         seen = trained.tracker.encode({"image": image, "observation": np.zeros(4)})

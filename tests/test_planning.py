@@ -136,9 +136,10 @@ def test_an_object_counts_more_than_the_tool_and_the_tool_counts_alone_without_o
     assert weighted_reward(tool_off[:, :2], goal[:, :2], 2, 0.2).item() == pytest.approx(-5)
 
 
-def test_a_checkpoint_s_actor_does_what_the_learned_one_does() -> None:
-    agent = ValueGradients(dynamics(), (32, 32), 3, 0.9, 0.2, 1e-3)
-    actor = Actor(4, 2, (32, 32), rest_at_goal=False)
+@pytest.mark.parametrize("rests", [True, False])
+def test_a_checkpoint_s_actor_does_what_the_learned_one_does(rests: bool) -> None:
+    agent = ValueGradients(dynamics(), (32, 32), 3, 0.9, 0.2, 1e-3, rests)
+    actor = Actor(4, 2, (32, 32), rest_at_goal=rests)
     actor.load_state_dict(agent.actor.folded())
     latent, goal = torch.randn(2, 50, 4).mul(5).unbind()
     torch.testing.assert_close(actor(latent, goal), agent.actor(latent, goal), atol=1e-5, rtol=1e-4)

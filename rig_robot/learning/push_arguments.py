@@ -59,8 +59,8 @@ GROUPS = {
     "policy": (
         "How the policy is improved within that model.",
         [
-            *("horizon", "gamma", "tool_weight", "hidden", "learning_rate", "batch", "rehearsal_updates", "updates"),
-            *("finishing_updates", "hindsight", "noise", "epsilon"),
+            *("horizon", "gamma", "tool_weight", "hidden", "rest_at_goal", "learning_rate", "batch"),
+            *("rehearsal_updates", "updates", "finishing_updates", "hindsight", "noise", "epsilon"),
         ],
     ),
     "evaluation": ("What is measured.", ["evaluate_every", "evaluation_goals", "final_goals"]),
@@ -131,6 +131,8 @@ class PushArgs:
     """How much the tool's distance to its goal counts beside the object's."""
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers of policy and value."""
+    rest_at_goal: bool = True
+    """Subtract what the policy's network says where tool and object are at the goal: the action is exactly 0 there."""
     learning_rate: float = 1e-3
     """Learning rate of policy and value at the start. It falls to a third over the practice, then to 5 %."""
     batch: int = 128

@@ -90,7 +90,7 @@ def config(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seed=args.seed,
         vae=representation.entry(),
-        policy=PolicyEntry(args.hidden, rest_at_goal=isinstance(args, TrainArgs) and args.rest_at_goal),
+        policy=PolicyEntry(args.hidden, rest_at_goal=args.rest_at_goal),
         camera=camera,
         action=action,
         workspace=workspace,

@@ -66,8 +66,9 @@ def push_arguments(config: CheckpointConfig, out: Path, name: str = "the checkpo
     """Return the arguments with which a checkpoint that pushes was made and trained; see `arguments`."""
     if not config.vae.objects:
         raise CheckpointError(f"{name} was trained to reach, expected one to push")
+    training = {"rest_at_goal": config.policy.rest_at_goal} | config.training
     try:
-        args = PushArgs(**(_known(PushArgs, config.training, name) | {"out": out}))
+        args = PushArgs(**(_known(PushArgs, training, name) | {"out": out}))
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{name}: its `training` cannot be gone on with: {error}") from error
     if args.representation != "objects" or args.image_size != config.camera.image_size:

@@ -67,9 +67,8 @@ def create_to_push(
     box = ActionBox.of_entries(action, workspace)
     representation = ObjectLatent(args, box)
     size = representation.size
-    actor = {
-        f"actor.{name}": tensor.numpy() for name, tensor in Actor(size, box.size, args.hidden).state_dict().items()
-    }
+    layers = Actor(size, box.size, args.hidden).state_dict()
+    actor = {f"actor.{name}": tensor.numpy() for name, tensor in layers.items()}
     prior = Prior(np.zeros(size), np.eye(size))
     config = export.config(representation, args, camera, action, workspace, prior, {"step": 0, "samples": 0}, {})
     reach = tuple(map(float, np.tile(box.reach, 2)))

@@ -91,7 +91,13 @@ class PushLearner:
         self.dynamics = Dynamics(box.reach.tolist(), objects, args.members, args.model_hidden)
         self.modelling = DynamicsTrainer(self.dynamics, args.model_learning_rate)
         self.agent = ValueGradients(
-            self.dynamics, args.hidden, args.horizon, args.gamma, args.tool_weight, args.learning_rate
+            self.dynamics,
+            args.hidden,
+            args.horizon,
+            args.gamma,
+            args.tool_weight,
+            args.learning_rate,
+            args.rest_at_goal,
         )
         self.prior = Prior(np.zeros(size), np.eye(size))
         self.replay = ReplayBuffer(len(images), size, box.size, images, state_size=state_size or size)

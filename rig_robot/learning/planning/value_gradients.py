@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from rig_robot.learning.planning.dynamics import RELATIVE_SCALE, Dynamics
-from rig_robot.learning.rl.actor_critic import Mlp
+from rig_robot.learning.rl.actor_critic import Actor, Mlp
 from rig_robot.learning.rl.reward import weighted_reward
 
 WAY_SCALE = 0.2
@@ -50,18 +50,24 @@ def relations(axes: int, objects: int, reach: Tensor) -> Tensor:
 
 
 class RelationalActor(nn.Module):
-    """pi(z, g) in [-1, 1], of the ways between things. `folded` is the same as an `rl.actor_critic.Actor`."""
+    """pi(z, g) in [-1, 1], of the ways between things; with `rest_at_goal` pi(z, z) = 0, as of `rl.actor_critic.Actor`.
+
+    `folded` is the same as such an actor.
+    """
 
     relations: Tensor
 
-    def __init__(self, dynamics: Dynamics, hidden: tuple[int, ...]) -> None:
+    def __init__(self, dynamics: Dynamics, hidden: tuple[int, ...], rest_at_goal: bool = True) -> None:
         super().__init__()
         self.register_buffer("relations", relations(dynamics.axes, dynamics.objects, dynamics.reach), persistent=False)
-        self.layers = Mlp(self.relations.shape[1], hidden, dynamics.axes)
+        self.layers, self.rest_at_goal = Mlp(self.relations.shape[1], hidden, dynamics.axes), rest_at_goal
 
     def forward(self, latent: Tensor, goal: Tensor) -> Tensor:
         """latent, goal: float32 [B, L] -> float32 [B, A]."""
-        return torch.tanh(self.layers(torch.cat((latent, goal - latent), dim=1) @ self.relations))
+        wish = self.layers(Actor.inputs(latent, goal) @ self.relations)
+        if self.rest_at_goal:
+            wish = wish - self.layers(Actor.inputs(latent, latent) @ self.relations)
+        return torch.tanh(wish)
 
     def folded(self) -> dict[str, Tensor]:
         """Return the state of an `Actor` that does the same, which is what checkpoints hold."""
@@ -100,6 +106,7 @@ class ValueGradients(nn.Module):
         gamma: float,
         tool_weight: float,
         learning_rate: float,
+        rest_at_goal: bool = True,
         tau: float = 0.02,
     ) -> None:
         """Make a new actor and value.
@@ -111,12 +118,13 @@ class ValueGradients(nn.Module):
             gamma: Discount per step.
             tool_weight: How much the tool's distance counts beside the objects'.
             learning_rate: At the start; see `set_rate`.
+            rest_at_goal: See `RelationalActor`.
             tau: Share of the value's weights that the target takes over per update.
         """
         super().__init__()
         self.steps, self.gamma, self.tool_weight, self.tau = steps, gamma, tool_weight, tau
         self.axes = dynamics.axes
-        self.actor = RelationalActor(dynamics, hidden)
+        self.actor = RelationalActor(dynamics, hidden, rest_at_goal)
         self.value = RelationalValue(dynamics, hidden)
         self.target = copy.deepcopy(self.value).requires_grad_(False)
         self.actor_optimiser = torch.optim.Adam(self.actor.parameters(), learning_rate)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.learning.checkpoint_io import push_export
 from rig_robot.learning.planning.push_learner import UNIT
 from rig_robot.learning.practice.acceptance_criteria import Decision
 from rig_robot.learning.practice.phases import Phase
@@ -29,7 +30,6 @@ from rig_robot.learning.practice.push_judgement import (
 from rig_robot.learning.practice.push_phases import FIRST, PushPhases
 from rig_robot.learning.practice.push_state import PushState
 from rig_robot.learning.practice.settings import Settings
-from rig_robot.learning.training.push import write
 from rig_robot.recording.transitions import Segment
 
 
@@ -173,7 +173,7 @@ class PushPractice(Practice):
         notes.candidate, notes.found = self.candidate_name(), found
         training = {"step": notes.steps - notes.explored, "samples": notes.steps, "acts": notes.seen > FIRST}
         robot = state.config.camera, state.config.action, state.config.workspace
-        write(self.root / notes.candidate, state.learner, robot, training, found, notes.present)
+        push_export.write(self.root / notes.candidate, state.learner, robot, training, found, notes.present)
         notes.enter(Phase.ANNOUNCE)
 
     # --- units of work

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 from torch.utils.tensorboard import SummaryWriter
 
-from rig_robot.checkpoints.checkpoint import (
-    ActionEntry,
-    CameraEntry,
-    WorkspaceEntry,
-    activate,
-    save,
-)
+from rig_robot.checkpoints.checkpoint import activate
 from rig_robot.learning.action_box import ActionBox
-from rig_robot.learning.checkpoint_io import export
+from rig_robot.learning.checkpoint_io import push_export
 from rig_robot.learning.planning.push_learner import UNIT, PushLearner, frames
 from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.representations.base import Log
 from rig_robot.learning.representations.latent import UNIT as SEEING_UNIT
 from rig_robot.learning.representations.objects import ObjectLatent
-from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.replay_buffer import map_array
 from rig_robot.learning.training import plots
 from rig_robot.learning.training.evaluate import EnvFactory, push_figures, roll_out
@@ -109,7 +101,7 @@ class _Run:
             return
         if not directory.exists():  # else it is the same: the run was killed before its state was saved
             training = {"step": self.steps(), "samples": len(learner.replay), "put_back": self.notes["put_back"]}
-            write(directory, learner, robot_entries(self.world, self.args.image_size), training, result)
+            push_export.write(directory, learner, robot_entries(self.world, self.args.image_size), training, result)
         activate(directory)
 
     def steps(self) -> int:
@@ -148,33 +140,6 @@ class _Run:
         if last:
             shown, file = rollouts[:PICTURED_ROLLOUTS], self.args.out / PICTURES / "rollouts.png"
             plots.rollouts(file, shown, self.world.period, of="object")
-
-
-def write(
-    directory: Path,
-    learner: PushLearner,
-    robot: tuple[CameraEntry, ActionEntry, WorkspaceEntry],
-    training: dict,
-    figures: dict,
-    parent: str = "",
-) -> None:
-    """Write what was learned from images as a checkpoint.
-
-    Args:
-        directory: The new checkpoint; it must not exist.
-        learner: What was learned.
-        robot: Camera, action and workspace.
-        training: Entries of `training` beside the run's arguments.
-        figures: Result of its evaluation.
-        parent: Name of the checkpoint that learning went on from.
-    """
-    assert isinstance(learner.representation, ObjectLatent)
-    prior = Prior.fit(learner.replay.latents[: learner.replay.size])
-    config = export.config(learner.representation, learner.args, *robot, prior, training, figures)
-    pictures = export.known_pictures(learner.representation, learner.replay)
-    config = dataclasses.replace(config, pictures=pictures, places=learner.places().entry(), parent=parent)
-    actor = {f"actor.{name}": tensor.numpy() for name, tensor in learner.agent.actor.folded().items()}
-    save(directory, config, learner.representation.tensors(), actor, export.scene(learner.replay))
 
 
 def _objects(env: gymnasium.Env) -> int:

@@ -11,6 +11,8 @@ from rig_robot.learning.push_arguments import PushArgs
 
 ARGUMENTS = "args.json"
 CHECKPOINTS = "checkpoints"
+FORMERLY = {"rest_at_goal": False}
+"""What runs did before there was an argument for it, where that is not the argument's default"""
 
 
 def check_arguments(args: TrainArgs | PushArgs) -> None:
@@ -22,8 +24,8 @@ def check_arguments(args: TrainArgs | PushArgs) -> None:
     mine, kept = _values(args), _kept(args.out)
     if kept is None:
         return
-    # For an argument that did not exist yet when the run began, the run had, in effect, its default.
-    defaults = {field.name: field.default for field in dataclasses.fields(args)}
+    # For an argument that did not exist yet when the run began, the run had, in effect, its default, but for some.
+    defaults = {field.name: field.default for field in dataclasses.fields(args)} | FORMERLY
     theirs = {name: kept.get(name, _json(defaults[name])) for name in mine}
     changed = ", ".join(f"{name} {theirs[name]}, not {mine[name]}" for name in mine if mine[name] != theirs[name])
     if changed:

@@ -34,7 +34,7 @@ from rig_robot.learning.rig import EXPLORE, REHEARSAL_UNIT, Rig, explore, frames
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer, load_recorded, map_array
 from rig_robot.learning.training import plots
 from rig_robot.learning.training.evaluate import EnvFactory, Rollout, figures, roll_out, sentence
-from rig_robot.learning.training.run_arguments import CHECKPOINTS, check_arguments, keep_arguments
+from rig_robot.learning.training.run_arguments import CHECKPOINTS, FORMERLY, check_arguments, keep_arguments
 from rig_robot.learning.training.run_meter import RunMeter
 from rig_robot.learning.training.training_state import load_notes, load_state, save_state
 
@@ -136,8 +136,8 @@ class _Run:
         fresh: dict[str, Any] = {"args": plain(args), "history": [], "seconds": 0.0, "cpu_seconds": 0.0}
         saved = load_notes(args.out / STATE)
         self.notes = saved or fresh
-        # For an argument that did not exist yet when the run began, the run had, in effect, its default, but for one.
-        kept = plain(TrainArgs(out=args.out)) | {"rest_at_goal": False} | self.notes["args"]
+        # For an argument that did not exist yet when the run began, the run had, in effect, its default, but for some.
+        kept = plain(TrainArgs(out=args.out)) | FORMERLY | self.notes["args"]
         changed = {name: value for name, value in plain(args).items() if kept[name] != value}
         if changed:
             was = ", ".join(f"{name} {kept[name]}, not {value}" for name, value in changed.items())
