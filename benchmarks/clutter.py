@@ -43,9 +43,7 @@ RUNS: dict[str, dict[str, dict[str, Any]]] = {
         "1000": {"exploration_steps": 750, "online_steps": 250},
         "15000": {"exploration_steps": 10_000, "online_steps": 5_000, "updates": 1},
     },
-    "xyz_cluttered": {
-        "5000": {"env": XYZ, "scene": "cluttered", "exploration_steps": 3_500, "online_steps": 1_500, "updates": 2}
-    },
+    "xyz_cluttered": {"5000": {"env": XYZ, "scene": "cluttered", "exploration_steps": 3_500, "online_steps": 1_500}},
 }
 """Task -> steps in all -> arguments of `rig train`"""
 TARGETS = {

@@ -26,7 +26,7 @@ from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, Workspace
 from rig_robot.common.scene_names import SceneName
 from rig_robot.inference.exploration import Explorer
 from rig_robot.inference.numpy_networks import Encoder, Policy
-from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.arguments import MORE_UPDATES, preset
 from rig_robot.learning.checkpoint_io import untrained as blank
 from rig_robot.learning.practice.learner import Learner
 from rig_robot.learning.practice.settings import Settings
@@ -135,7 +135,7 @@ def evaluate(env: gymnasium.Env, checkpoint: Path, goals: int) -> dict[str, Any]
 
 def main(args: Args) -> None:
     out = args.out or Path(tempfile.mkdtemp(prefix="on_robot-"))
-    train_args = TrainArgs(out=out, seed=args.seed)
+    train_args = preset("rig", out=out, seed=args.seed, **MORE_UPDATES)
     env = gymnasium.make(train_args.env, action_delay=train_args.action_delay, scene=args.scene)
     root = out / "checkpoints"
     if not (root / "current").exists() and args.checkpoint is not None:

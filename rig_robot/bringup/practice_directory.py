@@ -55,7 +55,7 @@ def prepare(directory: Path, checkpoint: str, task: Task | None, kind: TaskName 
     if checkpoint:
         first = _copy(resolve(locate(checkpoint)), data.checkpoints)
     elif task is not None:
-        from rig_robot.learning.arguments import preset
+        from rig_robot.learning.arguments import MORE_UPDATES, preset
         from rig_robot.learning.checkpoint_io.untrained import create, create_to_push  # imports torch
         from rig_robot.learning.push_arguments import PushArgs
 
@@ -63,7 +63,8 @@ def prepare(directory: Path, checkpoint: str, task: Task | None, kind: TaskName 
         if kind == "push":
             create_to_push(first, task.camera, task.action, task.workspace, PushArgs(out=directory, image_size=size))
         else:
-            create(first, task.camera, task.action, task.workspace, preset("rig", out=directory, image_size=size))
+            args = preset("rig", out=directory, image_size=size, **MORE_UPDATES)  # it has time for them while it moves
+            create(first, task.camera, task.action, task.workspace, args)
     else:
         raise ValueError(f"{directory} holds no practice yet: name a checkpoint to begin with, or a task")
     activate(first)

@@ -188,9 +188,9 @@ class TrainArgs:
     """Let the learning rate fall linearly to 5 % of its start."""
     batch: int = 256
     """Transitions per update of the critics."""
-    rehearsal_updates: int = 3_000
+    rehearsal_updates: int = 2_000
     """Updates on the exploration's transitions before practice begins."""
-    updates: int = 4
+    updates: int = 2
     """Updates per step of practice."""
     warm_up: int = 0
     """First steps of practice without updates."""
@@ -278,7 +278,10 @@ def _check_delay(delay: tuple[float, float]) -> None:
         raise ValueError(f"action_delay is {delay}, expected (min, max) with 0 <= min <= max")
 
 
+MORE_UPDATES: dict[str, Any] = {"rehearsal_updates": 3_000, "updates": 4}
+"""Of the policy: what a robot that practises does, and what the methods beside rig were measured with"""
 PLAIN_VAE: dict[str, Any] = {
+    **MORE_UPDATES,
     "representation": "latent",
     "vae_updates": 800,
     "vae_learning_rate": 1e-3,
@@ -290,6 +293,7 @@ METHODS: dict[Method, dict[str, Any]] = {
     "rig": {},
     "rig-lecture": {
         "rehearsal_updates": 0,
+        "updates": 4,
         "keep_exploration": False,
         "future": 0.0,
         "imagined": 0.5,
@@ -312,7 +316,6 @@ METHODS: dict[Method, dict[str, Any]] = {
         "falling_rate": False,
         "batch": 128,
         "rehearsal_updates": 0,
-        "updates": 4,
         "warm_up": 4_000,
         "keep_exploration": False,
         "gamma": 0.99,
@@ -326,8 +329,15 @@ METHODS: dict[Method, dict[str, Any]] = {
         "imagined": 0.5,
         "replayed": 0.0,
     },
-    "pixels": {"representation": "pixels", "latent_size": 64, "fine_tune_every": 0, "imagined": 0.0, "replayed": 0.5},
-    "oracle": {"representation": "state", "fine_tune_every": 0},
+    "pixels": {
+        **MORE_UPDATES,
+        "representation": "pixels",
+        "latent_size": 64,
+        "fine_tune_every": 0,
+        "imagined": 0.0,
+        "replayed": 0.5,
+    },
+    "oracle": {**MORE_UPDATES, "representation": "state", "fine_tune_every": 0},
 }
 """Which of the defaults of `TrainArgs` each method changes, and to what.
 
