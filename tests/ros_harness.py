@@ -113,6 +113,13 @@ def node_process(
 M = TypeVar("M")
 
 
+def assert_realtime(node: NodeProcess) -> None:
+    """Assert that all threads of a node that was given a real-time priority have one, or that its refusal is told."""
+    threads = [int(task.name) for task in Path(f"/proc/{node.process.pid}/task").iterdir()]
+    policies = {os.sched_getscheduler(thread) for thread in threads}
+    assert policies == {os.SCHED_FIFO} or "not allowed" in node.output()
+
+
 class Listener:
     """A node in the test process. Callbacks run only within `until` and `spin`; nothing spins in the background."""
 

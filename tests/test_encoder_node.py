@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from ros_harness import Listener, NodeProcess, node_process
+from ros_harness import Listener, NodeProcess, assert_realtime, node_process
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
 
@@ -18,7 +18,7 @@ from rig_robot.vision.image_decoding import from_raw
 
 @pytest.fixture(scope="module")
 def encoder_node(checkpoint) -> Iterator[NodeProcess]:
-    with node_process("rig_robot.nodes.encoder", {"checkpoint": str(checkpoint)}) as process:
+    with node_process("rig_robot.nodes.encoder", {"checkpoint": str(checkpoint), "realtime_priority": 7}) as process:
         yield process
 
 
@@ -52,6 +52,10 @@ class Bench:
 @pytest.fixture
 def bench(encoder_node, listener) -> Bench:
     return Bench(listener)
+
+
+def test_the_encoder_takes_real_time_priority_where_it_may(bench, encoder_node):
+    assert_realtime(encoder_node)
 
 
 def test_every_observation_becomes_the_checkpoints_latent_with_its_stamp(bench, checkpoint):

@@ -69,6 +69,16 @@ def system() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("system")
+def test_a_program_sends_a_goal_as_an_action_and_is_told_that_it_is_reached(goals: dict[str, Path]) -> None:
+    pytest.importorskip("rig_robot_interfaces.action", reason="not compiled here: make interfaces")
+    assert tell("reach", "", 20.0).done
+    with running(EXAMPLES / "reach_action.py", goals["far"]) as example:
+        said, _ = example.communicate(timeout=120)
+    assert example.returncode == 0, said
+    assert "off" in said and said.splitlines()[-1].startswith("reached")
+
+
+@pytest.mark.usefixtures("system")
 def test_a_program_sends_a_goal_and_learns_from_topics_alone_that_it_is_reached(goals: dict[str, Path]) -> None:
     assert tell("reach", "", 20.0).done
     with running(EXAMPLES / "send_goal.py", goals["near"]) as example:

@@ -17,7 +17,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from ros_harness import node_process
+from ros_harness import NO_CAMERA, node_process
 from std_srvs.srv import SetBool, Trigger
 from test_arm_node import PARAMETERS
 from test_recorder_node import parameters as recorder_parameters
@@ -50,7 +50,7 @@ def until_told(answer: str, *words: str) -> None:
 @pytest.fixture(scope="module", autouse=True)
 def robot() -> Iterator[None]:
     with (
-        node_process("rig_sim.robot_node"),
+        node_process("rig_sim.robot_node", NO_CAMERA),
         node_process("rig_robot.nodes.arm", PARAMETERS),
         node_process("rig_robot.nodes.policy", {"checkpoint": SHIPPED_CHECKPOINT}),
     ):

@@ -18,8 +18,9 @@ from rig_robot.bringup.shared_memory import sweep
 
 GRACE = 1.0
 """How long a node may take to stop before it is killed [s]: the arm brakes in a tenth of a second or two."""
-PATIENCE = 2.0
-"""How long the killed may take to be gone [s]."""
+PATIENCE = 20.0
+"""How long the killed may take to be gone [s]: on a busy computer even that needs a processor, and what is still there
+when the shared memory is freed keeps its own."""
 
 
 def main() -> None:

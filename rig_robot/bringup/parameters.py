@@ -20,6 +20,8 @@ INTERFACES = ("joint_trajectory", "joint_position", "twist")
 _ALL: Keys = {"outlive_starter": truth(), "use_sim_time": truth(), "start_type_description_service": truth()}
 """Parameters of every node; the last two are those of ROS 2."""
 
+_PRIORITY = whole(0, 98)
+
 ARM: Keys = {
     "checkpoint": text(),
     "description": text(),
@@ -54,7 +56,7 @@ ARM: Keys = {
     "joint_states_timeout": number(0.0, 2.0),
     "ramp": number(0.0, 10.0),
     "servo_timeout": number(0.01, 1.0),
-    "realtime_priority": whole(0, 98),
+    "realtime_priority": _PRIORITY,
     "tool_frame": text(),
 } | _ALL
 """Parameters of the arm node, which are also what an arm preset may say."""
@@ -91,8 +93,9 @@ _PARAMETERS: dict[str, Keys] = {
         "device": text(),
         "path": text(),
         "loop": truth(),
+        "realtime_priority": _PRIORITY,
     },
-    "encoder": {"checkpoint": text()},
+    "encoder": {"checkpoint": text(), "realtime_priority": _PRIORITY},
     "goal": {
         "checkpoint": text(),
         "max_megapixels": number(0.01, 1000.0),
@@ -110,6 +113,7 @@ _PARAMETERS: dict[str, Keys] = {
         "stalled_after": number(0.1, 600.0),
         "noise": number(0.0, 2.0),
         "epsilon": number(0.0, 1.0),
+        "realtime_priority": _PRIORITY,
     },
     "recorder": {
         "directory": text(),

@@ -15,11 +15,9 @@ from rig_robot.bringup.other_users import hint
 from rig_robot.commands.ros_session import NoAnswerError, RosSession
 from rig_robot.common.message_fields import values
 from rig_robot.inference.goal_progress import Phase
+from rig_robot.inference.goal_pursuit import NOT_REACHING
 from rig_robot.ros.qos import ANSWERS, COMMAND, LATCHED
 from rig_robot.vision.image_decoding import from_compressed
-
-NOT_REACHING = 2.0
-"""Time after which a policy that is not in mode reach is taken to stay so [s]"""
 
 
 class Answer(NamedTuple):

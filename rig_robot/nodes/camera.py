@@ -31,6 +31,7 @@ from rig_robot.nodes.camera_view import ViewComparison, view_details
 from rig_robot.ros.frame_loss import FrameLoss, cure
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import OBSERVATION
+from rig_robot.ros.realtime_priority import take_priority
 from rig_robot.ros.rejection_log import RejectionLog
 from rig_robot.vision.image_decoding import from_compressed, from_raw
 from rig_robot.vision.observation import ASPECT_TOLERANCE, Crop, prepare
@@ -92,6 +93,7 @@ class CameraNode(RigNode):
         self._loss, self._loss_said = FrameLoss(), False
         self._resolution, self._resolutions, self._changed = "", 0, ""
         self._changes_said: set[str] = set()
+        take_priority(self)
         self._take_frames(source, devices)
 
     def _take_frames(self, source: str, devices: Any) -> None:

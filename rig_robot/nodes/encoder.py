@@ -28,6 +28,7 @@ from rig_robot.messages.images import rgb_to_image
 from rig_robot.messages.imagined_goals import IMAGINED, comes_too_soon
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import EPISODES, LATCHED, OBSERVATION
+from rig_robot.ros.realtime_priority import take_priority
 from rig_robot.ros.rejection_log import RejectionLog
 from rig_robot.vision.image_decoding import from_raw
 
@@ -76,6 +77,7 @@ class EncoderNode(RigNode):
         self.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_ready, EPISODES)
         self.create_service(Trigger, "~/imagine_goal", self._imagine_goal)
         self._swaps.answer(AnswerState.ACTIVE, self._running.name, "encodes")
+        take_priority(self)
 
     def _on_observation(self, message: Image) -> None:
         try:

@@ -26,6 +26,7 @@ from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.messages.diagnostics import ERROR, OK, WARN, diagnostic
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.messages.imagined_goals import IMAGINED, comes_too_soon
+from rig_robot.nodes.goal_action import GoalAction, ReachGoalImage
 from rig_robot.ros.duplicate_filter import DuplicateFilter
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import COMMAND, EPISODES, LATCHED, OBSERVATION
@@ -82,6 +83,8 @@ class GoalNode(RigNode):
         self.create_service(Trigger, "~/clear", self._clear)
         self._vae_id = encoder.vae_id  # of the encoder node's VAE
         self._check_with(GoalCheck(encoder))
+        if ReachGoalImage is not None:
+            GoalAction(self, self._take_for_action, lambda: self._goal, lambda: self._clear_for("action"))
 
     def _subscribe_twice(
         self, kind: type, topic: str, content: Callable[[Any], Hashable], callback: Callable[[Any], None]
@@ -104,6 +107,15 @@ class GoalNode(RigNode):
     def _on_compressed(self, message: CompressedImage) -> None:
         what = {"source": "image_in/compressed", "format": message.format, "bytes": len(message.data)}
         self._take(what, lambda: from_compressed(bytes(message.data), self._max_megapixels))
+
+    def _take_for_action(self, message: CompressedImage) -> tuple[str, str]:
+        """Make a picture of the action, or the present view, the goal; return its name, and why it was refused."""
+        if len(message.data):
+            what = {"source": "action", "format": message.format, "bytes": len(message.data)}
+            self._take(what, lambda: from_compressed(bytes(message.data), self._max_megapixels))
+        elif refused := self._capture_view():
+            return self._goal, refused
+        return self._goal, self._rejections.reason or ""
 
     def _take(self, what: dict[str, Any], decode: Callable[[], np.ndarray]) -> None:
         """Decode a picture and make it the goal, or reject it and say why."""
@@ -215,27 +227,33 @@ class GoalNode(RigNode):
 
     def _capture(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Make the current view the goal."""
+        response.message = self._capture_view() or self._rejections.reason or ""
+        response.success = not response.message
+        doubt = f", but {self._doubt}" if self._doubt else ""
+        response.message = response.message or f"the current view is the goal {self._goal}{doubt}"
+        return response
+
+    def _capture_view(self) -> str:
+        """Make the current view the goal; return why there is none."""
         if self._observation is None:
-            response.message = "there is no image on rig/observation/image: is the camera node running?"
-            return response
+            return "there is no image on rig/observation/image: is the camera node running?"
         message, arrival = self._observation
         if arrival.now() > self._max_age:
-            response.message = (
+            return (
                 f"the last image on rig/observation/image is {arrival.now():.1f} s old, more than {self._max_age:g} s: "
                 "is the camera still running?"
             )
-            return response
         self._take({"source": "capture", "capture_stamp": stamp_ns(message.header.stamp)}, lambda: from_raw(message))
-        response.success = self._rejections.reason is None
-        doubt = f", but {self._doubt}" if self._doubt else ""
-        response.message = self._rejections.reason or f"the current view is the goal {self._goal}{doubt}"
-        return response
+        return ""
 
     def _clear(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """End the goal."""
-        self._set(np.empty((0, 0, 3), np.uint8), {"source": "clear"})
+        self._clear_for("clear")
         response.success, response.message = True, "there is no goal any more"
         return response
+
+    def _clear_for(self, source: str) -> None:
+        self._set(np.empty((0, 0, 3), np.uint8), {"source": source})
 
     def health(self) -> tuple[bytes, str, dict[str, Any]]:
         """Return the goal, and whether the last picture was accepted."""

@@ -37,6 +37,7 @@ from rig_robot.nodes.policy_goals import Goals
 from rig_robot.nodes.policy_progress import ProgressReporter
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
+from rig_robot.ros.realtime_priority import take_priority
 from rig_robot.ros.rejection_log import RejectionLog
 
 SWITCH_TIME = 2.0
@@ -92,6 +93,7 @@ class PolicyNode(RigNode):
         self.add_post_set_parameters_callback(self._on_parameters)
         self._swaps.answer(AnswerState.READY, directory.name, "acts")
         self.every(0.1, self._begin_next)
+        take_priority(self)
 
     # Latents and actions
 
