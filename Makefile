@@ -17,7 +17,7 @@ CONSTRAINTS := $(if $(OLDEST),constraints-oldest.txt,constraints.txt) constraint
 
 # What the wheels need of Debian: EGL and Mesa to render, the libraries of OpenCV's windows, librealsense's USB.
 DEBIAN := libegl1 libgl1-mesa-dri libgl1 libglib2.0-0 libusb-1.0-0
-# What compiles the action and its messages (rig_robot_interfaces).
+# What compiles the action and its messages (interfaces/).
 COMPILER := g++ make python3-dev
 # What the tests need beside: a browser for the operator's page (tests/test_page.py).
 BROWSER := chromium chromium-driver
@@ -70,10 +70,10 @@ $(STAMP): setup.py $(CONSTRAINTS)
 
 interfaces: $(VENV)/.interfaces ## Compile the action that sends a goal picture (docs/goals.md), into the same place
 
-$(VENV)/.interfaces: $(STAMP) $(shell find rig_robot_interfaces -type f)
+$(VENV)/.interfaces: $(STAMP) $(shell find interfaces -type f)
 	@$(MAKE) --no-print-directory system DEBIAN="$(COMPILER)"
 	$(BIN)/pip install --quiet $(addprefix -c ,$(CONSTRAINTS)) -e '.[ros,interfaces]'
-	$(BIN)/python rig_robot_interfaces/build_with_wheels.py build/interfaces-$(VENV)
+	$(BIN)/python interfaces/build_with_wheels.py build/interfaces-$(VENV)
 	touch $@
 
 browser:

@@ -1,6 +1,6 @@
 """Compiles this package with the wheels of PyPI and installs it into the virtual environment that runs this file.
 
-    make interfaces      # or: .venv/bin/python rig_robot_interfaces/build_with_wheels.py BUILD_FOLDER
+    make interfaces      # or: .venv/bin/python interfaces/build_with_wheels.py BUILD_FOLDER
 
 A compiler and Python's headers must be there. With a full ROS 2, colcon builds the package instead.
 """
