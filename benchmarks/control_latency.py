@@ -66,7 +66,7 @@ class Args:
     rate: float = 30.0
     """Frames a second of the simulated camera."""
     realtime: int = 0
-    """`realtime_priority` of camera, encoder, policy and arm node; 0: ordinary processes."""
+    """`realtime_priority` of camera, encoder, policy and arm, and of the simulated robot; 0: ordinary processes."""
     pages: int = 0
     """Browsers that show the operator's page meanwhile; 0: there is no page."""
 
@@ -302,6 +302,8 @@ def main(args: Args) -> None:
             spin(0.2)
             if system.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit(f"no arm command within 60 s; the system says:\n{tail(log)}")
+        if args.realtime:
+            prefer(node_processes(system.pid)["robot_node"], args.realtime)
         browsers += open_pages(args.pages)
         spin(args.warm_up)
         print(f"measuring for {args.seconds:g} s", flush=True)
@@ -322,6 +324,12 @@ def main(args: Args) -> None:
     found = figures(record.between(first, last))
     show(found, {name: (after[name] - before.get(name, 0.0)) / args.seconds for name in after})
     print(json.dumps(found))
+
+
+def prefer(process: int, priority: int) -> None:
+    """Run all threads of the simulated robot by SCHED_FIFO: it stands where hardware and its drivers are."""
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
 
 
 def open_pages(count: int) -> list[Any]:
