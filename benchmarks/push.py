@@ -3,7 +3,8 @@
     python benchmarks/push.py --out runs/push
 
 `state` knows the true positions of tool and object, `images` sees pictures alone; `cluttered` learns and pushes where a
-box wanders and the light changes; `nothing` is where the object stood. Each figure is of a run of its own, of 100 goals
+box wanders and the light changes; `pixels` and `rig-2018` are the methods of reaching that take whole pictures (see
+`push_baselines.py`); `nothing` is where the object stood. Each figure is of a run of its own, of 100 goals
 that training never saw, 100 steps each. `nodes` shows 50 goals to the shipped checkpoint, through all nodes (`rig sim
 --task push`); `pictures` has it judge goal pictures, good ones and such as cannot be reached. Finished runs in --out
 are kept, killed ones go on. The last line is one JSON object: kind, steps, and then each figure with one entry per seed
@@ -21,13 +22,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import tyro
+from push_baselines import ENVIRONMENT, METHODS, arguments, figures, make
 
 from rig_robot.bringup.options import SHIPPED_PUSHING
 from rig_robot.common.package_files import locate
 from rig_robot.inference.numpy_networks import Encoder
+from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.experiments.parallel_runs import sweep
 from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.rig import HELD_OUT_SEEDS
@@ -43,6 +45,8 @@ BUDGETS: list[Row] = [
     ("state", 5_000),
     ("images", 10_000),
     ("state", 10_000),
+    ("pixels", 10_000),
+    ("rig-2018", 10_000),
     ("images", 20_000),
     ("cluttered", 20_000),
 ]
@@ -58,7 +62,6 @@ ASKED: dict[Row, dict[str, float]] = {
 NODES_ASKED = 0.7
 """Share of the goals through all nodes that are to end within 5 cm."""
 FIGURES = ("within_30mm", "within_50mm", "both_50mm", "median_mm", "mean_mm", "put_back", "cpu_seconds", "seconds")
-ENVIRONMENT = "RigSawyerPushXY-v0"
 
 
 @dataclass(frozen=True)
@@ -69,35 +72,32 @@ class Args:
     """Runs of each: seeds 0, 1 ..."""
     quick: bool = False
     """Seed 0 and the first two rows only: the same runs as without, so that nothing is done twice."""
-    kinds: tuple[str, ...] = ("state", "images", "cluttered", "nodes", "pictures")
+    kinds: tuple[str, ...] = ("state", "images", "pixels", "rig-2018", "cluttered", "nodes", "pictures")
     """Rows of these kinds alone."""
     jobs: int = 0
     """Most runs at a time; 0: as many as there are cores."""
 
 
-def make_env(name: str, **arguments: Any) -> gymnasium.Env:
-    """`gymnasium.make` for workers too, which have to register the environments first."""
-    import rig_sim  # noqa: F401
-
-    return gymnasium.make(name, **arguments)
-
-
 def nothing(goals: int = 100) -> dict:
     """Return the figures where the arm does not move, for the goals of the evaluations."""
-    env = make_env(ENVIRONMENT)
+    env = make(ENVIRONMENT)
     seeds = HELD_OUT_SEEDS + np.random.default_rng((HELD_OUT_SEEDS, EVALUATION_SEED)).integers(2**30, size=goals)
     infos = [env.reset(seed=int(seed), options={"held_out": True})[1] for seed in seeds]
     env.close()
     return push_summary(*(1000 * np.array([(info["distance"], info["tool_distance"]) for info in infos]).T))
 
 
-def runs(args: Args) -> Iterator[tuple[Row, PushArgs]]:
+def runs(args: Args) -> Iterator[tuple[Row, PushArgs | TrainArgs]]:
     """Yield row and arguments of each run; whole comparisons first."""
     for seed in range(1 if args.quick else args.seeds):
         for kind, steps in BUDGETS[:2] if args.quick else BUDGETS:
             if kind not in args.kinds:
                 continue
-            run = PushArgs(out=args.out / f"{kind}-{steps}-{seed}", seed=seed, evaluate_every=steps)
+            out = args.out / f"{kind}-{steps}-{seed}"
+            if kind in METHODS:
+                yield (kind, steps), arguments(kind, steps, out, seed)
+                continue
+            run = PushArgs(out=out, seed=seed, evaluate_every=steps)
             if kind == "state":
                 run = replace(run, representation="positions", exploration_steps=EXPLORATION[steps])
                 explored = run.exploration_steps
@@ -118,7 +118,7 @@ def nodes(folder: Path, goals: int = 50) -> dict[str, Any]:
 def pictures(goals: int = 60) -> dict[str, float]:
     """Return for each kind of goal picture which share of them the shipped checkpoint takes for unfamiliar."""
     check = GoalCheck(Encoder(locate(SHIPPED_PUSHING)))
-    env: Any = make_env(ENVIRONMENT).unwrapped
+    env: Any = make(ENVIRONMENT).unwrapped
     rng = np.random.default_rng(0)
     doubted: dict[str, list[bool]] = {"good": [], "without a puck": [], "two pucks": [], "puck outside its area": []}
     for number in range(goals):
@@ -162,10 +162,13 @@ def main(args: Args) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     planned = list(runs(args))
     result: dict[str, Any] = {}
-    for ((kind, steps), _), ended in zip(planned, sweep([run for _, run in planned], make_env, args.jobs), strict=True):
+    for ((kind, steps), run), ended in zip(planned, sweep([run for _, run in planned], make, args.jobs), strict=True):
         lists = result.setdefault(kind, {}).setdefault(str(steps), {name: [] for name in FIGURES})
+        found = ended.history[-1] if ended.history else {}
+        if found and kind in METHODS:
+            found = found | figures(run.out)
         for name in FIGURES:
-            lists[name].append(ended.history[-1][name] if ended.history else None)
+            lists[name].append(found.get(name))
     shown = ("within_30mm", "within_50mm", "median_mm", "both_50mm")
     titles = ("within 3 cm", "within 5 cm", "median [mm]", "both within 5 cm")
     print(f"\n{'':9} {'steps':>6}  {''.join(f'{title:18}' for title in titles)} asked")
@@ -174,7 +177,8 @@ def main(args: Args) -> None:
     for kind, budgets in result.items():
         for steps, lists in budgets.items():
             cells = [", ".join("-" if value is None else f"{value:g}" for value in lists[name]) for name in shown]
-            verdict = judged(lists, ASKED[kind, int(steps)])
+            asked = ASKED.get((kind, int(steps)))
+            verdict = judged(lists, asked) if asked else ""
             print(f"{kind:9} {steps:>6}  {''.join(f'{cell:18}' for cell in cells)} {verdict}")
     if "nodes" in args.kinds:
         result["nodes"] = found = nodes(args.out)
