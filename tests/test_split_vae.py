@@ -119,6 +119,7 @@ def trained() -> SplitVae:
 
 
 @torch.inference_mode()
+@pytest.mark.slow
 def test_latents_are_the_tools_place_in_actions_whatever_else_there_is(trained: SplitVae) -> None:
     """In rooms that it never saw, without any position in training: the walls give the zero, the actions the unit."""
     room = Room(10, 1)
@@ -128,6 +129,7 @@ def test_latents_are_the_tools_place_in_actions_whatever_else_there_is(trained: 
 
 
 @torch.inference_mode()
+@pytest.mark.slow
 def test_the_arm_is_redrawn_where_c_says_in_the_room_that_u_says(trained: SplitVae) -> None:
     room = Room(10, 1)
     here, there = to_pixels(room.images[:, 0]), to_pixels(room.images[:, -1])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from rig_robot.bringup.task_config import Task
 from rig_robot.checkpoints.checkpoint import CURRENT, activate, read_config, resolve
+from rig_robot.common.durable_files import written_whole
 from rig_robot.common.package_files import locate
 from rig_robot.common.task_names import TaskName
 
@@ -74,9 +75,8 @@ def prepare(directory: Path, checkpoint: str, task: Task | None, kind: TaskName 
 def _copy(source: Path, root: Path) -> Path:
     """Copy a checkpoint into a root, whole or not at all; it is verified first."""
     read_config(source)
-    target, partial = root / source.name, root / f".{source.name}.partial"
+    target = root / source.name
     if not target.exists():  # it does when a kill came between this and the link
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial)
-        partial.rename(target)
+        with written_whole(target) as folder:
+            shutil.copytree(source, folder, dirs_exist_ok=True)
     return target

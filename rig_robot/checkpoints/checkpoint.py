@@ -16,7 +16,6 @@ import dataclasses
 import hashlib
 import json
 import secrets
-import shutil
 import types
 import typing
 from collections.abc import Mapping
@@ -27,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from rig_robot.common.crop import wrong_crop
-from rig_robot.common.durable_files import sync_directory, write_synced
+from rig_robot.common.durable_files import sync_directory, write_synced, written_whole
 from rig_robot.common.json_reader import read_json
 from rig_robot.common.one_line import one_line
 
@@ -220,15 +219,11 @@ def save(
     """Write a checkpoint as `directory`, which must not exist yet; its parent is created when needed.
 
     Fill in the hashes in `config`, and return the configuration as written. A kill at any moment leaves either the
-    whole checkpoint or a hidden temporary directory beside it, which the next `save` of the same name removes.
+    whole checkpoint or a hidden folder beside it, which the next `save` of the same name removes.
     """
     directory = Path(directory)
     if directory.exists():
         raise CheckpointError(f"{directory} exists already; a checkpoint never changes once named: choose another name")
-    temporary = directory.parent / f".{directory.name}.partial"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-
     import safetensors.numpy
 
     # safetensors writes an array's memory as it is, whatever its order: make it C-contiguous first.
@@ -251,10 +246,10 @@ def save(
     files = {config.vae.file: vae_bytes, config.policy.file: policy_bytes}
     if config.scene is not None:
         files[config.scene.file] = scene_bytes
-    for name, data in (files | {CONFIG_FILE: config_bytes}).items():
-        write_synced(temporary / name, data)
-    sync_directory(temporary)
-    temporary.rename(directory)
+    with written_whole(directory) as folder:
+        for name, data in (files | {CONFIG_FILE: config_bytes}).items():
+            write_synced(folder / name, data)
+        sync_directory(folder)
     sync_directory(directory.parent)
     return config
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 from tqdm import tqdm
 
 from rig_robot.checkpoints.compatibility import robot_differences
 from rig_robot.commands.options import ExportOptions
+from rig_robot.common.durable_files import written_whole
 from rig_robot.common.output_paths import check_folder
 from rig_robot.recording.episode_reader import EpisodeError, EpisodeInfo, find
-from rig_robot.recording.lerobot_dataset import CannotExport, LeRobotDataset
+from rig_robot.recording.lerobot_dataset import LeRobotDataset
 from rig_robot.recording.transitions import read_segments
 
 
@@ -28,17 +27,11 @@ def run(options: ExportOptions) -> int:
     left_out = [why for _, why in refused]
     if not good:
         raise ValueError(f"no episodes in {options.directory}; `rig bags {options.directory}` says more")
-    partial = options.out.with_name(f".{options.out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        dataset = LeRobotDataset(partial, good[0])
+    with written_whole(options.out) as folder:
+        dataset = LeRobotDataset(folder, good[0])
         for info in tqdm(good, unit="episode", disable=None):
             left_out += _add(dataset, info, good[0])
         dataset.close()
-    except CannotExport:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    partial.rename(options.out)
     print(f"{options.out}: {dataset.episodes} episodes, {dataset.frames} frames, of {len(good)} recorded episodes")
     for why in left_out:
         print(f"left out: {why}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
 from rig_robot.checkpoints.checkpoint import CheckpointConfig, read_config, resolve
 from rig_robot.commands.options import ImportOptions
+from rig_robot.common.durable_files import written_whole
 from rig_robot.common.output_paths import check_folder
 from rig_robot.common.package_files import locate
 from rig_robot.recording import ros_bytes, topics
@@ -40,21 +40,14 @@ def run(options: ImportOptions) -> int:
     checkpoint = resolve(locate(options.like))
     like = read_config(checkpoint)
     source = LeRobotSource(options.directory, like, options.image, options.unit)
-    partial = options.out.with_name(f".{options.out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     count = frames = 0
     begin = BEGIN_NS
-    try:
+    with written_whole(options.out) as folder:
         for steps in source.episodes():
-            begin = _write(partial, steps, like, checkpoint.name, begin) + BETWEEN_NS
+            begin = _write(folder, steps, like, checkpoint.name, begin) + BETWEEN_NS
             count, frames = count + 1, frames + len(steps.pictures)
         if not count:
             raise CannotImport(f"{options.directory} has no episodes")
-    except (ValueError, OSError):
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    partial.rename(options.out)
     print(f"{options.out}: {count} episodes, {frames} frames, of {options.directory} ({source.image})")
     return 0
 

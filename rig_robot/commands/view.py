@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from rig_robot.cameras.driver import CameraError
@@ -21,6 +20,7 @@ from rig_robot.vision.image_decoding import from_compressed, from_raw
 from rig_robot.vision.observation import Crop, Image, prepare
 from rig_robot.vision.view_check import Reference, ViewChange, compare, reference
 from rig_robot.vision.view_plot import picture as draw
+from rig_robot.vision.view_plot import write_picture
 
 WHOLE, SIZE = Crop(0.0, 0.0, 1.0, 1.0), 48
 """What of a picture is compared, and its side then [pixels], where no checkpoint says it"""
@@ -47,18 +47,8 @@ def run(options: ViewOptions) -> int:
     change = compare(scene, np.stack(today))
     _tell(change)
     if options.picture is not None:
-        _write(options.picture, draw(scene, np.stack(today), change))
+        write_picture(options.picture, draw(scene, np.stack(today), change))
     return 1 if change.problems else 0
-
-
-def _write(path: Path, picture: Image) -> None:
-    """Write a picture, or raise a ValueError that says what would be right."""
-    try:
-        written = cv2.imwrite(str(path), picture[..., ::-1])
-    except cv2.error:  # of an ending that is none of a picture
-        written = False
-    if not written:
-        raise ValueError(f"picture is {path}, which cannot be written: name a .png or .jpg on a disk with room")
 
 
 def _reference(options: ViewOptions) -> tuple[Reference, Crop, int]:

@@ -1,8 +1,11 @@
-"""Writes files that survive a power cut."""
+"""Writes files that survive a power cut, and directories that are there whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -12,6 +15,23 @@ def write_synced(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def written_whole(directory: Path) -> Iterator[Path]:
+    """Yield an empty folder to write to, which becomes `directory` at the end; after an error nothing is left.
+
+    A kill leaves a hidden folder beside `directory`, which the next call for the same one removes.
+    """
+    partial = directory.with_name(f".{directory.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.rename(directory)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def sync_directory(directory: Path) -> None:

@@ -67,7 +67,7 @@ class LeRobotDataset:
         self._videos: dict[str, cv2.VideoWriter] = {}
         self._file = self._in_file = 0
         self.frames = self.episodes = 0
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
 
     def add(self, segment: Segment, info: EpisodeInfo) -> None:
         """Add a segment as an episode.

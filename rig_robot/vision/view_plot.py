@@ -1,14 +1,29 @@
-"""Draws where the camera's view differs from the checkpoint's, for people."""
+"""Draws where the camera's view differs from the checkpoint's, for people, and writes that picture."""
 
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from rig_robot.vision.observation import Image
 from rig_robot.vision.view_check import Reference, ViewChange
+
+
+def write_picture(path: Path, drawn: Image) -> None:
+    """Write a picture, uint8 [H, W, 3] RGB.
+
+    Raises:
+        ValueError: If its name ends as no picture's does, or the disk does not take it.
+    """
+    try:
+        written = cv2.imwrite(str(path), drawn[..., ::-1])
+    except cv2.error:  # of an ending that is none of a picture
+        written = False
+    if not written:
+        raise ValueError(f"picture is {path}, which cannot be written: name a .png or .jpg on a disk with room")
 
 
 def picture(reference: Reference, observations: Image, change: ViewChange) -> Image:

@@ -18,6 +18,7 @@ from rig_robot.vision.image_decoding import from_compressed, from_raw
 from rig_robot.vision.observation import ASPECT_TOLERANCE, Crop, prepare
 from rig_robot.vision.view_check import compare, reference
 from rig_robot.vision.view_plot import picture as draw
+from rig_robot.vision.view_plot import write_picture
 
 LOOKED_AT = 120
 """Side of the picture in which sharpness is measured [pixels]: two to three times an observation. A blur that does not
@@ -217,9 +218,7 @@ def view(system: ExaminedSystem) -> Finding:
     change = compare(known, today)
     drawn = ""
     if system.options.picture is not None:
-        picture = draw(known, today, change)
-        if not cv2.imwrite(str(system.options.picture), picture[..., ::-1]):
-            raise OSError(f"{system.options.picture} could not be written")
+        write_picture(system.options.picture, draw(known, today, change))
         drawn = f"; see {system.options.picture}"
     text = "; ".join(change.problems) or "as the checkpoint's camera saw it"
     if change.blind:

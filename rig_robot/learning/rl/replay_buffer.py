@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rig_robot.common.durable_files import written_whole
 from rig_robot.common.output_paths import os_error_text
 
 ABOUT = "buffer.json"
@@ -117,13 +118,11 @@ class ReplayBuffer:
         """Write images, states and actions to a new directory, and `about` (JSON) beside them; whole or not at all."""
         if directory.exists():
             raise ValueError(f"{directory} exists already: name a new directory for the buffer")
-        temporary = directory.parent / f".{directory.name}.partial"
-        temporary.mkdir(parents=True, exist_ok=True)
-        for name in RECORDED:
-            array = getattr(self, name)
-            np.save(temporary / f"{name}.npy", array if name == "first" else array[: self.size])
-        (temporary / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
-        temporary.rename(directory)
+        with written_whole(directory) as folder:
+            for name in RECORDED:
+                array = getattr(self, name)
+                np.save(folder / f"{name}.npy", array if name == "first" else array[: self.size])
+            (folder / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
 
     def extend(self, recorded: dict[str, np.ndarray]) -> None:
         """Append a recorded buffer (see `load_recorded`); its latents are filled when frames are encoded."""
