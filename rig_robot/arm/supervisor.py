@@ -161,6 +161,11 @@ class ArmSupervisor:
         if self.state.armed:
             self._become(ArmState.DISARMED, reason)
 
+    def rest(self, reason: str) -> None:
+        """Disarm, and give up whatever a disarmed arm may still do."""
+        self._relief.cancel()
+        self.disarm(reason)
+
     def disarm_by_hand(self) -> None:
         """Disarm as a person asks; of a disarmed arm it means: it is where the joint states say."""
         if not self.state.armed:

@@ -20,6 +20,8 @@ INTERFACES = ("joint_trajectory", "joint_position", "twist")
 _ALL: Keys = {"outlive_starter": truth(), "use_sim_time": truth(), "start_type_description_service": truth()}
 """Parameters of every node; the last two are those of ROS 2."""
 
+_MANAGED: Keys = {"autostart": truth()}
+"""Parameters of the nodes with a life cycle."""
 _PRIORITY = whole(0, 98)
 
 ARM: Keys = {
@@ -58,7 +60,7 @@ ARM: Keys = {
     "servo_timeout": number(0.01, 1.0),
     "realtime_priority": _PRIORITY,
     "tool_frame": text(),
-} | _ALL
+} | (_MANAGED | _ALL)
 """Parameters of the arm node, which are also what an arm preset may say."""
 
 _GOALS: Keys = {
@@ -174,5 +176,7 @@ _PARAMETERS: dict[str, Keys] = {
     "sim_practice": _GOALS | {"steps": whole(0, 100_000_000)},
     "sim_window": {},
 }
-PARAMETERS: dict[str, Keys] = {node: keys | _ALL for node, keys in _PARAMETERS.items()}
+PARAMETERS: dict[str, Keys] = {
+    node: keys | (_MANAGED if node in ("camera", "recorder") else {}) | _ALL for node, keys in _PARAMETERS.items()
+}
 """For each node of the systems, what its section of a configuration may say."""

@@ -36,7 +36,8 @@ from rig_robot.ros.arm_parameters import (
 )
 from rig_robot.ros.estop import LOOK_EVERY, EstopTopic
 from rig_robot.ros.graph import TwoSources, callers, publisher_of, publishers
-from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.lifecycle import ManagedNode
+from rig_robot.ros.node import run
 from rig_robot.ros.qos import COMMAND, LATCHED, STATE
 from rig_robot.ros.realtime_priority import take_priority
 from rig_robot.ros.rejection_log import RejectionLog
@@ -55,7 +56,7 @@ LEVELS = {
 }
 
 
-class ArmNode(RigNode):
+class ArmNode(ManagedNode):
     """Connects `ArmSupervisor` to parameters, topics and services; see docs/nodes.md."""
 
     def __init__(self) -> None:
@@ -109,6 +110,7 @@ class ArmNode(RigNode):
         self._timer = self.every(self._period, self._tick)
         self.every(0.5, self._publish_status)
         self._publish_status()
+        self.begin_life()
 
     def _create_services(self) -> None:
         self.create_service(SetBool, "~/set_armed", self._serve_arm)
@@ -182,7 +184,13 @@ class ArmNode(RigNode):
         self._supervisor.disarm(text)
         self._come_to_rest()
 
+    def on_deactivated(self) -> None:
+        self._supervisor.rest("the arm node was deactivated")
+        self._come_to_rest()
+
     def _arm(self) -> None:
+        if (inactive := self.inactive()) is not None:
+            raise Refused(inactive)
         if (company := self.duplicate_name()) is not None:
             raise Refused(company)
         if time.monotonic() - self._alternated < 1.0:

@@ -29,7 +29,8 @@ from rig_robot.nodes.camera_mount import CameraMount
 from rig_robot.nodes.camera_parameters import declare_driver
 from rig_robot.nodes.camera_view import ViewComparison, view_details
 from rig_robot.ros.frame_loss import FrameLoss, cure
-from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.lifecycle import ManagedNode
+from rig_robot.ros.node import run
 from rig_robot.ros.qos import OBSERVATION
 from rig_robot.ros.realtime_priority import take_priority
 from rig_robot.ros.rejection_log import RejectionLog
@@ -44,7 +45,7 @@ SLOW = 0.7
 """Share of the configured rate below which a camera is slow."""
 
 
-class CameraNode(RigNode):
+class CameraNode(ManagedNode):
     """A driver or `camera/image_raw` -> `rig/observation/image`.
 
     Args:
@@ -95,6 +96,7 @@ class CameraNode(RigNode):
         self._changes_said: set[str] = set()
         take_priority(self)
         self._take_frames(source, devices)
+        self.begin_life()
 
     def _take_frames(self, source: str, devices: Any) -> None:
         """Declare the source of the frames, and open or subscribe to it."""
@@ -130,6 +132,8 @@ class CameraNode(RigNode):
         return self.get_clock().now().nanoseconds
 
     def _on_frame(self, message: Image) -> None:
+        if not self.active:
+            return
         self._loss.came(stamp_s(message.header.stamp))
         try:
             self._check_age(message.header.stamp)
@@ -140,6 +144,8 @@ class CameraNode(RigNode):
         self._observe(picture, message.header.stamp, message.header.frame_id)
 
     def _on_compressed(self, message: CompressedImage) -> None:
+        if not self.active:
+            return
         self._loss.came(stamp_s(message.header.stamp))
         try:
             self._check_age(message.header.stamp)
@@ -151,6 +157,8 @@ class CameraNode(RigNode):
 
     def _take(self, frame: Frame) -> None:
         """Publish a frame of this node's own camera, raw and as an observation; runs in the camera's thread."""
+        if not self.active:
+            return
         stamp = Time(sec=frame.stamp_ns // 10**9, nanosec=frame.stamp_ns % 10**9)
         try:
             self._check_age(stamp)

@@ -37,7 +37,8 @@ from rig_robot.recording.jpeg import COMPRESSED, RAW, compress
 from rig_robot.recording.preroll import Preroll, Received
 from rig_robot.recording.topics import Manner, Topic
 from rig_robot.recording.write_queue import WriteQueue
-from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.lifecycle import ManagedNode
+from rig_robot.ros.node import run
 from rig_robot.ros.rejection_log import RejectionLog
 
 SILENCE = 10.0
@@ -50,7 +51,7 @@ _DEPTHS: dict[Manner, int] = {"stream": 10, "state": 100, "command": 100, "latch
 """Depth of the subscriptions, deeper than other nodes': a recorder may be late, but should miss nothing."""
 
 
-class RecorderNode(RigNode):
+class RecorderNode(ManagedNode):
     """All topics of the stack -> one directory for each episode."""
 
     def __init__(self) -> None:
@@ -105,6 +106,7 @@ class RecorderNode(RigNode):
         self.create_service(SetBool, "~/record", self._serve_record)
         self.add_post_set_parameters_callback(self._on_parameters)
         self.every(1.0, self._check_for_silence)
+        self.begin_life()
 
     def _declare_topics(self) -> list[Topic]:
         """Declare the topics whose names differ between systems, and return all that are recorded."""
@@ -179,7 +181,7 @@ class RecorderNode(RigNode):
             self._queue.take(*(message.not_before(self._first_ns) if topic.manner == "latched" else message))
         if topic.role == topics.TWIST:
             self._last_twist = time.monotonic()
-            if self._open is None and self._recording:
+            if self._open is None and self._recording and self.active:
                 self._begin()
         elif topic.role == topics.EPISODE:
             self._on_episode(deserialize_message(data, DiagnosticStatus), published)
@@ -197,6 +199,9 @@ class RecorderNode(RigNode):
         elif self._episode is not None and self._episode[0]["id"] == name:
             self._end(said.get("why", ""))
             self._episode = None
+
+    def on_deactivated(self) -> None:
+        self._end("the recorder was deactivated")
 
     def _begin(self) -> None:
         """Open an episode at its first twist, with the messages of the second before."""

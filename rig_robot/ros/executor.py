@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import EventHandler
 from rclpy.executors import SingleThreadedExecutor
 
@@ -14,8 +15,25 @@ LOOK = 16
 """Turns that a look lasts: a turn runs one callback, and those of events come last"""
 
 
+class _Seldom(CallbackGroup):
+    """Holds what may wait half a second for its turn."""
+
+    def can_execute(self, entity: Any) -> bool:
+        return True
+
+    def beginning_execution(self, entity: Any) -> bool:
+        return True
+
+    def ending_execution(self, entity: Any) -> None:
+        pass
+
+
+SELDOM = _Seldom()
+"""Callback group of services that are called seldom: at most turns, the executor does not wait for them"""
+
+
 class NodeExecutor(SingleThreadedExecutor):
-    """An executor that looks at QoS events twice a second and waits for all else at every turn.
+    """An executor that looks at QoS events and at what is in `SELDOM` twice a second, and at all else at every turn.
 
     Each publisher and subscription has two or three kinds of events (incompatible QoS, messages lost), and rclpy hands
     everything that it waits for to the middleware anew at every turn. An event stays until it is taken, so it only
@@ -40,6 +58,7 @@ class NodeExecutor(SingleThreadedExecutor):
 
     def can_execute(self, entity: Any) -> bool:
         """Return whether an entity takes part in this turn."""
-        if isinstance(entity, EventHandler) and self._turns > self._looks_until:
+        seldom = isinstance(entity, EventHandler) or getattr(entity, "callback_group", None) is SELDOM
+        if seldom and self._turns > self._looks_until:
             return False
         return super().can_execute(entity)

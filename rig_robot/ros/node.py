@@ -83,6 +83,10 @@ class RigNode(InProcessNode):
         """Return level, one sentence and values for /diagnostics."""
         return OK, "running", {}
 
+    def inactive(self) -> str | None:
+        """Return why the node does nothing and what to do about it; None where it works."""
+        return None
+
     def claim_name(self) -> None:
         """Claim this node's full name on this machine until the process ends.
 
@@ -281,6 +285,8 @@ class RigNode(InProcessNode):
 
     def _publish_health(self) -> None:
         level, text, values = self.health()
+        if (why := self.inactive()) is not None:
+            level, text = WARN, why
         if self._duplicate_count and (duplicate := self.duplicate_name()):
             level, text = ERROR, duplicate
         if self._qos_conflicts:
