@@ -33,6 +33,11 @@ RULES = (("topics", "publish"), ("topics", "subscribe"), ("services", "reply"), 
 NOT_HERE = {"/robot_description"} | ({"/tf", "/tf_static"} if importlib.util.find_spec("tf2_msgs") is None else set())
 """Topics of the policy that other robots have: with a URDF, and with a full ROS 2"""
 
+ACTION = {"publish": ("feedback", "status"), "reply": ("send_goal", "cancel_goal", "get_result")}
+"""Topics and services that an action's server has"""
+FOR_ACTION = {"rig/goal/progress", "rig/arm/status"}
+"""Topics that the goal node hears for its action alone"""
+
 Rights = dict[str, set[str]]
 """For publish, subscribe, reply and request: full names of topics and services."""
 
@@ -47,6 +52,12 @@ def allowed() -> dict[str, Rights]:
         for kind, rule in RULES:
             for names in profile.findall(f"{kind}[@{rule}='ALLOW']"):
                 rights[name][rule] |= {full(item.text or "", name) for item in names}
+        for item in profile.findall("actions[@execute='ALLOW']/action"):
+            if importlib.util.find_spec("rig_robot_interfaces") is None:
+                rights[name]["subscribe"] -= {full(topic, name) for topic in FOR_ACTION}
+                continue
+            for rule, parts in ACTION.items():
+                rights[name][rule] |= {f"{full(item.text or '', name)}/_action/{part}" for part in parts}
     return rights
 
 
