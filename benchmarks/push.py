@@ -4,11 +4,11 @@
 
 `state` knows the true positions of tool and object, `images` sees pictures alone; `cluttered` learns and pushes where a
 box wanders and the light changes; `pixels` and `rig-2018` are the methods of reaching that take whole pictures (see
-`push_baselines.py`); `nothing` is where the object stood. Each figure is of a run of its own, of 100 goals
-that training never saw, 100 steps each. `nodes` shows 50 goals to the shipped checkpoint, through all nodes (`rig sim
---task push`); `pictures` has it judge goal pictures, good ones and such as cannot be reached. Finished runs in --out
-are kept, killed ones go on. The last line is one JSON object: kind, steps, and then each figure with one entry per seed
-(null: the run failed).
+`push_baselines.py`); `nothing` is where the object stood. Each figure is of a run of its own, of 100 goals that
+training never saw, 100 steps each; push.png in --out shows how near each came on its way, by 20 or 30 goals. `nodes`
+shows 50 goals to the shipped checkpoint, through all nodes (`rig sim --task push`); `pictures` has it judge goal
+pictures, good ones and such as cannot be reached. Finished runs in --out are kept, killed ones go on. The last line is
+one JSON object: kind, steps, and then each figure with one entry per seed (null: the run failed).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import tyro
 from push_baselines import ENVIRONMENT, METHODS, arguments, figures, make
+from push_plot import draw
 
 from rig_robot.bringup.options import SHIPPED_PUSHING
 from rig_robot.common.package_files import locate
@@ -61,6 +62,8 @@ ASKED: dict[Row, dict[str, float]] = {
 """At least so many of 100 goals within a distance, and a median of at most so many mm."""
 NODES_ASKED = 0.7
 """Share of the goals through all nodes that are to end within 5 cm."""
+CURVE, CURVE_GOALS = 2_000, 30
+"""Steps of practice between two points of the learning curve, and goals of each"""
 FIGURES = ("within_30mm", "within_50mm", "both_50mm", "median_mm", "mean_mm", "put_back", "cpu_seconds", "seconds")
 
 
@@ -97,7 +100,7 @@ def runs(args: Args) -> Iterator[tuple[Row, PushArgs | TrainArgs]]:
             if kind in METHODS:
                 yield (kind, steps), arguments(kind, steps, out, seed)
                 continue
-            run = PushArgs(out=out, seed=seed, evaluate_every=steps)
+            run = PushArgs(out=out, seed=seed, evaluate_every=CURVE, evaluation_goals=CURVE_GOALS)
             if kind == "state":
                 run = replace(run, representation="positions", exploration_steps=EXPLORATION[steps])
                 explored = run.exploration_steps
@@ -162,17 +165,22 @@ def main(args: Args) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     planned = list(runs(args))
     result: dict[str, Any] = {}
+    curves: dict[str, list[list[dict]]] = {}
     for ((kind, steps), run), ended in zip(planned, sweep([run for _, run in planned], make, args.jobs), strict=True):
         lists = result.setdefault(kind, {}).setdefault(str(steps), {name: [] for name in FIGURES})
         found = ended.history[-1] if ended.history else {}
         if found and kind in METHODS:
             found = found | figures(run.out)
+        if found and steps == max(budget for name, budget in BUDGETS if name == kind):
+            curves.setdefault(kind, []).append([*ended.history[:-1], found])
         for name in FIGURES:
             lists[name].append(found.get(name))
     shown = ("within_30mm", "within_50mm", "median_mm", "both_50mm")
     titles = ("within 3 cm", "within 5 cm", "median [mm]", "both within 5 cm")
     print(f"\n{'':9} {'steps':>6}  {''.join(f'{title:18}' for title in titles)} asked")
     still = nothing()
+    if curves:
+        draw(args.out / "push.png", curves, still["median_mm"])
     print(f"{'nothing':9} {'':6}  {''.join(f'{still[name]!s:18}' for name in shown)}")
     for kind, budgets in result.items():
         for steps, lists in budgets.items():

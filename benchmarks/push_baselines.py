@@ -65,7 +65,7 @@ def arguments(kind: str, steps: int, out: Path, seed: int) -> TrainArgs:
     changes = dict(METHODS[kind])
     method: Method = changes.pop("method")
     given = {"env": WRAPPED, "exploration_steps": EXPLORATION, "online_steps": steps - EXPLORATION}
-    return preset(method, out=out, seed=seed, evaluate_every=steps, pictures=False, **given, **changes)
+    return preset(method, out=out, seed=seed, evaluate_every=2_000, pictures=False, **given, **changes)
 
 
 def figures(out: Path) -> dict[str, Any]:
