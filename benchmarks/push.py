@@ -77,6 +77,8 @@ class Args:
     """Seed 0 and the first two rows only: the same runs as without, so that nothing is done twice."""
     kinds: tuple[str, ...] = ("state", "images", "pixels", "rig-2018", "cluttered", "nodes", "pictures")
     """Rows of these kinds alone."""
+    most: int = 20_000
+    """Rows of at most so many steps alone."""
     jobs: int = 0
     """Most runs at a time; 0: as many as there are cores."""
 
@@ -94,7 +96,7 @@ def runs(args: Args) -> Iterator[tuple[Row, PushArgs | TrainArgs]]:
     """Yield row and arguments of each run; whole comparisons first."""
     for seed in range(1 if args.quick else args.seeds):
         for kind, steps in BUDGETS[:2] if args.quick else BUDGETS:
-            if kind not in args.kinds:
+            if kind not in args.kinds or steps > args.most:
                 continue
             out = args.out / f"{kind}-{steps}-{seed}"
             if kind in METHODS:
@@ -171,7 +173,7 @@ def main(args: Args) -> None:
         found = ended.history[-1] if ended.history else {}
         if found and kind in METHODS:
             found = found | figures(run.out)
-        if found and steps == max(budget for name, budget in BUDGETS if name == kind):
+        if found and steps == max(budget for name, budget in BUDGETS if name == kind and budget <= args.most):
             curves.setdefault(kind, []).append([*ended.history[:-1], found])
         for name in FIGURES:
             lists[name].append(found.get(name))
