@@ -18,6 +18,7 @@ NODES = {
     "receiver": "rig_robot.nodes.checkpoint_receiver:main",
     "console": "rig_robot.nodes.console:main",
     "composed": "rig_robot.nodes.composed:main",
+    "typed_status": "rig_robot.nodes.typed_status:main",
     "sim": "rig_sim.robot_node:main",
     "sim_goals": "rig_sim.goals_node:main",
     "sim_push_goals": "rig_sim.push_goals_node:main",

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = (ROOT / "docs" / "nodes.md").read_text()
-NAMELESS = {ROOT / "rig_robot" / "nodes" / f"{name}.py" for name in ("camera_parameters", "composed")}
+NAMELESS = {ROOT / "rig_robot" / "nodes" / f"{name}.py" for name in ("camera_parameters", "composed", "typed_status")}
 """Files beside the nodes that name no topic, service or parameter of their own"""
 SOURCES = [
     *sorted(set((ROOT / "rig_robot" / "nodes").glob("[a-z]*.py")) - NAMELESS),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NODES = {"camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver", "console", "composed"}
+ROBOT = {"camera", "encoder", "goal", "policy", "arm", "recorder", "trainer", "receiver", "console"}
+NODES = ROBOT | {"composed", "typed_status"}
 EXECUTABLES = {"rig", "sim", "sim_goals", "sim_push_goals", "sim_practice", "sim_window"} | NODES
 FINDS = """
 import rig_robot, rig_sim

@@ -116,12 +116,10 @@ class ArmSupervisor:
             return
         if self.braking:
             raise Refused("the arm is still coming to rest: try again")
-        if (wrong := self._joints.doubt(steady) or self._liveness.joints_stale(steady)) is not None:
+        liveness, joints = self._liveness, self._joints
+        wrong = joints.doubt(steady) or liveness.joints_stale(steady) or liveness.operator_absent(steady)
+        if wrong or (wrong := joints.elsewhere(self._sent)):
             raise Refused(wrong)
-        if (absent := self._liveness.operator_absent(steady)) is not None:
-            raise Refused(absent)
-        if (elsewhere := self._joints.elsewhere(self._sent)) is not None:
-            raise Refused(elsewhere)
         self._relief.cancel()
         self._begin()
         self._joints.accept_place()
@@ -156,22 +154,18 @@ class ArmSupervisor:
         self._parking = ParkMotion(self._park, steady)
         self._become(ArmState.PARKING, "on the way to the park position")
 
-    def disarm(self, reason: str) -> None:
-        """Disarm; an arm in motion brakes."""
+    def disarm(self, reason: str, *, wholly: bool = False) -> None:
+        """Disarm; an arm in motion brakes. `wholly`: it also gives up what a disarmed arm may do, to ease a contact."""
+        if wholly:
+            self._relief.cancel()
         if self.state.armed:
             self._become(ArmState.DISARMED, reason)
-
-    def rest(self, reason: str) -> None:
-        """Disarm, and give up whatever a disarmed arm may still do."""
-        self._relief.cancel()
-        self.disarm(reason)
 
     def disarm_by_hand(self) -> None:
         """Disarm as a person asks; of a disarmed arm it means: it is where the joint states say."""
         if not self.state.armed:
             self._joints.accept_place()
-        self._relief.cancel()
-        self.disarm("by service")
+        self.disarm("by service", wholly=True)
 
     def estop(self, reason: str) -> None:
         """Latch the emergency stop; an arm in motion brakes."""

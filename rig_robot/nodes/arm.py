@@ -73,7 +73,6 @@ class ArmNode(ManagedNode):
         self._base_frame = self._kinematics.base_frame
         self._joints = self._kinematics.joints
         limits = declare_limits(self, approach_rate, config)
-        self._watchdog = limits.max_age
         orientation = np.array(config.action.tool_orientation if config else TOOL_DOWN)
         kind = declare_interface(self, rate)
         self._interface = kind(self._joints, self._period, self._base_frame)
@@ -148,7 +147,7 @@ class ArmNode(ManagedNode):
         if (arrival := self._arrival(message.header.stamp, "twist")) is None:
             return
         late = self._frame_stamp - stamp_ns(message.header.stamp)
-        if 0 < late < 1e9 * self._watchdog:  # where it is later still, the clock was set back
+        if 0 < late < 1e9 * self._filter.limits.max_age:  # where it is later still, the clock was set back
             self._warn(f"twist refused: it rests on a frame {1e-6 * late:.0f} ms older than the one before did")
             return
         linear, angular = message.twist.linear, message.twist.angular
@@ -185,14 +184,12 @@ class ArmNode(ManagedNode):
         self._come_to_rest()
 
     def on_deactivated(self) -> None:
-        self._supervisor.rest("the arm node was deactivated")
+        self._supervisor.disarm("the arm node was deactivated", wholly=True)
         self._come_to_rest()
 
     def _arm(self) -> None:
-        if (inactive := self.inactive()) is not None:
-            raise Refused(inactive)
-        if (company := self.duplicate_name()) is not None:
-            raise Refused(company)
+        if why := self.inactive() or self.duplicate_name():
+            raise Refused(why)
         if time.monotonic() - self._alternated < 1.0:
             raise Refused(self._two_publishers())
         self._supervisor.arm(time.monotonic())

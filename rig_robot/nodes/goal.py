@@ -26,7 +26,8 @@ from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.messages.diagnostics import ERROR, OK, WARN, diagnostic
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.messages.imagined_goals import IMAGINED, comes_too_soon
-from rig_robot.nodes.goal_action import GoalAction, ReachGoalImage
+from rig_robot.messages.typed_status import INSTALLED
+from rig_robot.nodes.goal_action import GoalAction
 from rig_robot.ros.duplicate_filter import DuplicateFilter
 from rig_robot.ros.node import RigNode, run
 from rig_robot.ros.qos import COMMAND, EPISODES, LATCHED, OBSERVATION
@@ -83,7 +84,7 @@ class GoalNode(RigNode):
         self.create_service(Trigger, "~/clear", self._clear)
         self._vae_id = encoder.vae_id  # of the encoder node's VAE
         self._check_with(GoalCheck(encoder))
-        if ReachGoalImage is not None:
+        if INSTALLED:
             GoalAction(self, self._take_for_action, lambda: self._goal, lambda: self._clear_for("action"))
 
     def _subscribe_twice(

@@ -18,14 +18,9 @@ from sensor_msgs.msg import CompressedImage
 from rig_robot.common.message_fields import values
 from rig_robot.inference.goal_progress import Phase
 from rig_robot.inference.goal_pursuit import GoalPursuit, Outcome
+from rig_robot.messages.typed_status import GoalProgress, ReachGoalImage, goal_progress
 from rig_robot.ros.node import RigNode
 from rig_robot.ros.qos import LATCHED
-
-try:
-    from rig_robot_interfaces.action import ReachGoalImage
-    from rig_robot_interfaces.msg import GoalProgress
-except ImportError:
-    ReachGoalImage = GoalProgress = None
 
 LOOK = 0.1
 """Time between two looks at whether a goal has ended [s]"""
@@ -87,7 +82,7 @@ class GoalAction:
         goal = said.get("goal", "")
         pursuit.report(time.monotonic(), said.get("state", Phase.WAITING), goal, report.message)
         if goal == pursuit.goal:
-            self._progress = typed(report)
+            self._progress = goal_progress(report)
             self._handle.publish_feedback(ReachGoalImage.Feedback(progress=self._progress))
 
     def _on_arm(self, status: DiagnosticStatus) -> None:
@@ -117,18 +112,3 @@ class GoalAction:
         else:
             self._handle.abort()
         self._ended.set_result(ReachGoalImage.Result(outcome=outcome, why=why, progress=self._progress))
-
-
-def typed(report: DiagnosticStatus) -> Any:
-    """Return a report of `rig/goal/progress` as a `GoalProgress`."""
-    said = values(report)
-    return GoalProgress(
-        state=list(Phase).index(Phase(said["state"])),
-        goal=int(said["goal"]),
-        distance=float(said.get("distance", math.nan)),
-        tool_mm=float(said.get("tool [mm]", math.nan)),
-        object_mm=float(said.get("object [mm]", math.nan)),
-        exact=said.get("exact") == "True",
-        seconds=float(said.get("seconds", 0.0)),
-        text=report.message,
-    )
