@@ -44,6 +44,10 @@ class SimOptions(_Options):
     """Explore, learn to see, practise imagined goals and get better, with nobody there."""
     data: Path = Path("practice")
     """Directory of a practice: its checkpoints, recorded episodes and training state. It goes on where it was."""
+    trains: str = ""
+    """Namespaces of further robots, by commas, that practise for this one's trainer, each started with --trained-by."""
+    trained_by: str = ""
+    """Namespace of the robot whose trainer this one practises for, in the same --data; it has none of its own then."""
     steps: int = 0
     """Robot steps of practice before it ends and `goals` are shown; 0: until Ctrl-C."""
     record: Path | None = None
@@ -92,6 +96,10 @@ class RobotOptions(_Options):
     """Record and learn on the job; `rig tell practice` begins."""
     data: Path = Path("practice")
     """Directory of a practice: its checkpoints, recorded episodes and training state. It goes on where it was."""
+    trains: str = ""
+    """Namespaces of further robots, by commas, that practise for this one's trainer, each started with --trained-by."""
+    trained_by: str = ""
+    """Namespace of the robot whose trainer this one practises for, in the same --data; it has none of its own then."""
     train: bool = True
     """Train on this computer. With --no-train the trainer node runs on another one of the same ROS domain."""
     task: TaskName = "reach"

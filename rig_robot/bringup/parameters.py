@@ -134,6 +134,7 @@ _PARAMETERS: dict[str, Keys] = {
     "trainer": {
         "checkpoints": text(),
         "episodes": texts(),
+        "robots": texts(),
         "work": text(),
         "old": texts(),
         "pictures": texts(),

@@ -30,6 +30,11 @@ def of(directory: Path) -> PracticeData:
     return PracticeData(directory / "checkpoints", directory / "episodes", directory / "trainer")
 
 
+def episodes_of(directory: Path, namespace: str) -> Path:
+    """Return where a further robot that practises for another one's trainer records, in that one's directory."""
+    return of(directory).episodes.with_name(f"episodes-{namespace.strip('/').replace('/', '-')}")
+
+
 def prepare(directory: Path, checkpoint: str, task: Task | None, kind: TaskName = "reach") -> PracticeData:
     """Make a new practice's directory; one that is there already goes on where it was.
 

@@ -169,6 +169,7 @@ def _check_outputs(options: SimOptions | RobotOptions) -> None:
     Raises:
         BringupError, BadOutput: If there is such a thing.
     """
+    _check_fleet(options)
     if options.practice:
         if options.record is not None:
             raise BringupError(
@@ -187,6 +188,32 @@ def _check_outputs(options: SimOptions | RobotOptions) -> None:
     check_folder("images", options.images)
 
 
+def _check_fleet(options: SimOptions | RobotOptions) -> None:
+    """Refuse robots that could not practise for one trainer.
+
+    Raises:
+        BringupError: Names the option and what would be right.
+    """
+    for name in ("trains", "trained_by"):
+        given = getattr(options, name)
+        if given and not options.practice:
+            raise BringupError(f"{name} is {given}: only a practice has a trainer (--practice)")
+        for namespace in _names(given):
+            check_namespace(namespace)
+            if namespace.strip("/") == options.namespace.strip("/"):
+                raise BringupError(f"{name} is {given}, the namespace of this robot: name the other one's")
+    if options.trains and options.trained_by:
+        raise BringupError(
+            f"trained_by is {options.trained_by}: this robot has no trainer that trains {options.trains}"
+        )
+    if options.trained_by and not options.namespace.strip("/"):
+        raise BringupError("trained_by needs a namespace of this robot's own: give it --namespace")
+
+
+def _names(given: str) -> list[str]:
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
 def _learning(
     options: SimOptions | RobotOptions,
     node: Callable[..., NodeSpec],
@@ -198,6 +225,8 @@ def _learning(
     """Return the nodes that record and learn, as far as asked for; judge: how the trainer tells good from bad."""
     data = practice_data.of(options.data) if options.practice else None
     folder = data.episodes if data else options.record
+    if options.trained_by:
+        folder = practice_data.episodes_of(options.data, options.namespace)
     if folder is None:
         return []
     parameters = {spec.name: spec.parameters for spec in others}
@@ -211,10 +240,13 @@ def _learning(
         **{theirs: camera[name] for name, theirs in taken.items() if name in camera},
     }
     nodes = [node("recorder", "rig_robot.nodes.recorder", recorded)]
-    if data and train:
-        places = {"checkpoints": str(data.checkpoints), "episodes": [str(data.episodes)], "work": str(data.trainer)}
+    if data and train and not options.trained_by:
+        members = _names(options.trains)
+        episodes = [data.episodes, *(practice_data.episodes_of(options.data, name) for name in members)]
+        places: Parameters = {"checkpoints": str(data.checkpoints), "work": str(data.trainer)}
+        places |= {"episodes": [str(path) for path in episodes]} | ({"robots": members} if members else {})
         nodes.append(node("trainer", "rig_robot.nodes.trainer", places | judge))
-    elif data:
+    elif data and not options.trained_by:
         nodes.append(node("receiver", "rig_robot.nodes.checkpoint_receiver", {"checkpoints": str(data.checkpoints)}))
     return nodes
 

@@ -1,11 +1,12 @@
-"""Makes a new checkpoint current, announces it to a running system, and rolls back where the system rejects it."""
+"""Makes a new checkpoint current, announces it to running systems, and rolls back where one of them rejects it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -21,8 +22,9 @@ from rig_robot.ros.node import RigNode
 from rig_robot.ros.qos import LATCHED
 
 
-class _Waiting(NamedTuple):
-    """An announced checkpoint that the system has not answered yet."""
+@dataclass
+class _Waiting:
+    """An announced checkpoint that not all running systems have answered yet."""
 
     name: str
     former: str | None
@@ -30,6 +32,10 @@ class _Waiting(NamedTuple):
     until: float
     """when it is rolled back without an answer [s, steady clock]"""
     done: Callable[[Outcome], None]
+    silent: set[str]
+    """namespaces of the systems that have not answered"""
+    active: set[str] = field(default_factory=set)
+    """namespaces of those that run on it"""
 
 
 def verify(directory: Path) -> None:
@@ -49,22 +55,27 @@ def verify(directory: Path) -> None:
 
 
 class Announcer:
-    """Makes a checkpoint the current one of its root, and announces it to a running system.
+    """Makes a checkpoint the current one of its root, and announces it to the running systems.
 
     The link `current` moves before the announcement: a node loads only the current checkpoint. So an old announcement
     that a late subscriber still receives never undoes a newer choice.
 
     Args:
-        node: The node that announces.
+        node: The node that announces, to the system in its namespace.
         root: Root of checkpoints.
+        others: Namespaces of further systems whose checkpoints are in the same root.
     """
 
-    def __init__(self, node: RigNode, root: Path) -> None:
+    def __init__(self, node: RigNode, root: Path, others: Sequence[str] = ()) -> None:
         self._node, self._root = node, root
         self._waiting: _Waiting | None = None
-        self._publisher = node.publisher(String, "rig/checkpoint", LATCHED)
-        # Volatile: an answer from before this node started does not answer its announcements.
-        node.subscribe(DiagnosticStatus, "rig/checkpoint/ready", self._on_answer, QoSProfile(depth=10))
+        own = node.get_namespace()
+        places = {own: "", **{name: f"{name}/" for name in others}}
+        self._publishers = [node.publisher(String, f"{place}rig/checkpoint", LATCHED) for place in places.values()]
+        self._answers = {name: f"{place}rig/checkpoint/ready" for name, place in places.items()}
+        for name, topic in self._answers.items():
+            # Volatile: an answer from before this node started does not answer its announcements.
+            node.subscribe(DiagnosticStatus, topic, partial(self._on_answer, name), QoSProfile(depth=10))
         node.every(0.2, self._check_timeout)
 
     def announce(self, name: str, done: Callable[[Outcome], None], timeout_s: float = 30.0) -> None:
@@ -74,7 +85,8 @@ class Announcer:
 
         Args:
             name: Name of the checkpoint.
-            done: Called once with whether the system runs on it.
+            done: Called once with whether the systems run on it. Of several, one that says nothing is left behind, and
+                takes the checkpoint when it starts anew; where one rejects it, all go back.
             timeout_s: Time that encoder and policy get to answer [s].
 
         Raises:
@@ -89,24 +101,39 @@ class Announcer:
             self._end(Outcome(False, f"{waiting.name}: {name} was announced before it was taken"))
         activate(directory)
         # Also where no subscriber is known: the nodes may be just starting.
-        self._publisher.publish(String(data=name))
-        if not self._node.count_publishers("rig/checkpoint/ready"):
+        self._publish(name)
+        running = {system for system, topic in self._answers.items() if self._node.count_publishers(topic)}
+        if not running:
             done(Outcome(True, f"{name} is current; nobody is running"))
             return
-        self._waiting = _Waiting(name, former, time.monotonic() + timeout_s, done)
+        self._waiting = _Waiting(name, former, time.monotonic() + timeout_s, done, running)
 
-    def _on_answer(self, message: DiagnosticStatus) -> None:
+    def _publish(self, name: str) -> None:
+        for publisher in self._publishers:
+            publisher.publish(String(data=name))
+
+    def _on_answer(self, system: str, message: DiagnosticStatus) -> None:
         waiting, said = self._waiting, values(message)
         if waiting is None or said.get("checkpoint") != waiting.name:
             return
         if said.get("state") == AnswerState.ACTIVE:
-            self._end(Outcome(True, f"{waiting.name} is running"))
+            waiting.silent.discard(system)
+            waiting.active.add(system)
+            if not waiting.silent:
+                self._end(Outcome(True, f"{waiting.name} is running"))
         elif said.get("state") == AnswerState.REFUSED:
-            self._roll_back(f"{message.name} refused {waiting.name}: {message.message}")
+            which = f" of {system}" if len(self._answers) > 1 else ""
+            self._roll_back(f"{message.name}{which} refused {waiting.name}: {message.message}")
 
     def _check_timeout(self) -> None:
-        if self._waiting is not None and time.monotonic() > self._waiting.until:
-            self._roll_back(f"{self._waiting.name} was not taken in time: do encoder and policy run?")
+        waiting = self._waiting
+        if waiting is None or time.monotonic() <= waiting.until:
+            return
+        if waiting.active:
+            names = ", ".join(sorted(waiting.silent))
+            self._end(Outcome(True, f"{waiting.name} is running, but for {names}, which did not answer"))
+        else:
+            self._roll_back(f"{waiting.name} was not taken in time: do encoder and policy run?")
 
     def _roll_back(self, why: str) -> None:
         """Make the former checkpoint current again, unless another one was chosen meanwhile."""
@@ -116,7 +143,7 @@ class Announcer:
             why += f"; {current} was chosen meanwhile"
         elif former is not None and former != current:
             activate(self._root / former)
-            self._publisher.publish(String(data=former))
+            self._publish(former)
             why += f"; {former} goes on"
         self._end(Outcome(False, why))
 

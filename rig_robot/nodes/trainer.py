@@ -24,7 +24,7 @@ from rig_robot.learning.practice.push_practice import PushPractice
 from rig_robot.learning.practice.settings import Settings
 from rig_robot.messages.diagnostics import OK, WARN, diagnostic
 from rig_robot.nodes.trainer_episodes import LOOK_S, EpisodeSource
-from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.node import BadParameter, RigNode, run
 from rig_robot.ros.qos import LATCHED
 
 AGAIN_S = 5.0
@@ -45,7 +45,11 @@ class TrainerNode(RigNode):
         self._config = read_config(self._root)
         text = "How checkpoints reach the robot: by a path that it sees as well, or by topic, to its receiver node."
         by_topic = self.declare("deliver", "path", text, choices=("path", "topic")) == "topic"
-        self._announcer = None if by_topic else Announcer(self, self._root)
+        text = "Namespaces of further robots that practise for this trainer, in the same directories."
+        others = ["/" + name.strip("/") for name in self.declare("robots", [""], text) if name.strip("/")]
+        if by_topic and others:
+            raise BadParameter(f"robots is {others}, expected none with deliver topic: they share its directories")
+        self._announcer = None if by_topic else Announcer(self, self._root, others)
         self._sender = Sender(self) if by_topic else None
 
         self._wanted = "train"
@@ -61,7 +65,10 @@ class TrainerNode(RigNode):
         self._progress: Progress | None = None
         self._trouble = ""
 
-        self._progress_topic = self.publisher(DiagnosticStatus, "rig/trainer/progress", LATCHED)
+        places = ["", *(f"{name}/" for name in others)]
+        self._progress_topics = [
+            self.publisher(DiagnosticStatus, f"{place}rig/trainer/progress", LATCHED) for place in places
+        ]
         self.create_service(SetBool, "~/train", self._on_train)
         self.create_service(Trigger, "~/stop", self._on_stop)
         self.create_service(Trigger, "~/fine_tune", self._on_fine_tune)
@@ -136,7 +143,8 @@ class TrainerNode(RigNode):
             **{name: f"{value:.4g}" for name, value in progress.losses.items()},
         }
         level = WARN if self._trouble else OK
-        self._progress_topic.publish(diagnostic("trainer", level, self._trouble or progress.text, values))
+        for topic in self._progress_topics:
+            topic.publish(diagnostic("trainer", level, self._trouble or progress.text, values))
 
     def _deliver(self, directory: Path) -> None:
         if self._announcer is not None:
