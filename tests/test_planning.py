@@ -229,6 +229,11 @@ def test_a_run_that_is_killed_ends_as_if_it_had_not_been(tmp_path: Path) -> None
     assert figures(out) == figures(tmp_path / "whole")
     with pytest.raises(ValueError, match=r"holds a run with gamma 0.97, not 0.5"):
         train_push(PushArgs(out=out, gamma=0.5, **TINY), gymnasium.make)
+    file = out / "args.json"
+    kept = json.loads(file.read_text())
+    file.write_text(json.dumps({name: value for name, value in kept.items() if name != "rest_at_goal"}))  # an older run
+    with pytest.raises(ValueError, match="rest_at_goal False, not True"):
+        train_push(PushArgs(out=out, **TINY), gymnasium.make)
 
 
 def units(state: Path) -> int:
