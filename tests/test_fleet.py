@@ -163,3 +163,16 @@ def test_one_trainer_learns_from_two_robots_and_tells_both(tmp_path: Path, liste
         listener.until(lambda: announced and system.announced, "both hear of a checkpoint", 90)
         assert announced[-1].data == system.announced[-1].data == resolve(tmp_path / "checkpoints").name
         assert said and said[-1].name == "trainer"
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"robots": ["no-name"]}, "namespace is '/no-name'"),
+        ({"deliver": "topic", "robots": ["right"]}, "expected none"),
+    ],
+    ids=str,
+)
+def test_a_trainer_refuses_robots_that_it_could_not_tell(given: dict, named: str, tmp_path: Path) -> None:
+    with node_process("rig_robot.nodes.trainer", parameters(tmp_path, **given)) as node:
+        assert node.wait() == 2 and named in node.output()

@@ -17,6 +17,7 @@ from rig_robot.checkpoint_delivery.announcer import Announcer
 from rig_robot.checkpoint_delivery.answers import Outcome
 from rig_robot.checkpoint_delivery.sender import Sender
 from rig_robot.checkpoints.checkpoint import activate, read_config
+from rig_robot.common.ros_names import check_namespace
 from rig_robot.learning.practice.learner import Learner
 from rig_robot.learning.practice.phases import Progress
 from rig_robot.learning.practice.practice_base import Interrupted, Practice
@@ -47,6 +48,8 @@ class TrainerNode(RigNode):
         by_topic = self.declare("deliver", "path", text, choices=("path", "topic")) == "topic"
         text = "Namespaces of further robots that practise for this trainer, in the same directories."
         others = ["/" + name.strip("/") for name in self.declare("robots", [""], text) if name.strip("/")]
+        for name in others:
+            check_namespace(name)
         if by_topic and others:
             raise BadParameter(f"robots is {others}, expected none with deliver topic: they share its directories")
         self._announcer = None if by_topic else Announcer(self, self._root, others)
