@@ -142,7 +142,7 @@ class TrainArgs:
     position."""
     anchor: Literal["actions", "proprioception"] = "actions"
     """What the controllable latent is learned from. actions: from the robot's own actions and the walls of its box;
-    proprioception: from measured tool positions, which every robot has, and which help most with little data."""
+    proprioception: from measured tool positions, which every robot has."""
     latent_size: int = 4
     """Numbers in a latent (with pixels: principal axes that are kept); a controllable one has one for each action."""
     scene_size: int = 16
