@@ -12,22 +12,26 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from rig_robot.bringup.environment import dds_profile
+from rig_robot.bringup.environment import SIMULATION_DOMAIN, dds_profile
 
 PROCESSES = ("subprocess", "Listener", "node_process", "NodeProcess", "start_training", "assert_survives", "fuzz")
 """Names that a test module has imported if it starts processes."""
 WORKERS = 5
-"""Largest number of workers of one run. Each has two domains, since tests of two systems use the next one, too."""
+"""Largest number of workers of one run."""
+SPAN = 2 * WORKERS
+"""Domains of one run: two for each worker, since tests of two systems use the next one, too"""
 
 
 def domain() -> int:
     """Return the ROS domain of this process: every worker of a run has its own, and other runs have other ones.
 
-    Ports of domains above 101 would collide with those that Linux assigns by itself.
+    Ports of domains above 101 would collide with those that Linux assigns by itself. The domain of `rig sim` is left
+    out: a simulation that runs beside the tests must not be met.
     """
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return 1 + zlib.crc32(run.encode()) % (50 // WORKERS) * 2 * WORKERS + 2 * (worker % WORKERS)
+    firsts = [first for first in range(1, 102 - SPAN, SPAN) if int(SIMULATION_DOMAIN) not in range(first, first + SPAN)]
+    return firsts[zlib.crc32(run.encode()) % len(firsts)] + 2 * (worker % WORKERS)
 
 
 # Before anything imports rclpy.
