@@ -137,13 +137,13 @@ MUTANTS = (
     ("coming to rest before arming", "if self.braking:\n            raise", "if False:\n            raise"),
     (
         "joints known when arming",
-        "self._joints.doubt(steady) or self._liveness.joints_stale(steady)",
-        "self._joints.doubt(steady)",
+        "joints.doubt(steady) or liveness.joints_stale(steady) or liveness.operator_absent(steady)",
+        "joints.doubt(steady) or liveness.operator_absent(steady)",
     ),
     (
         "operator there when arming",
-        "if (absent := self._liveness.operator_absent(steady)) is not None:",
-        "if (absent := None) is not None:",
+        "joints.doubt(steady) or liveness.joints_stale(steady) or liveness.operator_absent(steady)",
+        "joints.doubt(steady) or liveness.joints_stale(steady)",
     ),
     ("a twist from before arming", "self._twists.forget()", "pass"),
     ("a clock that jumps", "        if jump:\n", "        if False:\n"),
@@ -155,14 +155,14 @@ MUTANTS = (
     ),
     (
         "doubt when arming",
-        "self._joints.doubt(steady) or self._liveness.joints_stale(steady)",
-        "self._liveness.joints_stale(steady)",
+        "joints.doubt(steady) or liveness.joints_stale(steady) or liveness.operator_absent(steady)",
+        "liveness.joints_stale(steady) or liveness.operator_absent(steady)",
     ),
     ("elsewhere when arming", "or not self.unseen or (np.abs(position - sent)", "or True or (np.abs(position - sent)"),
     (
         "a person's word",
-        "            self._joints.accept_place()\n        self._relief",
-        "            pass\n        self._relief",
+        '            self._joints.accept_place()\n        self.disarm("by',
+        '            pass\n        self.disarm("by',
     ),
     (
         "joint states that agree before anything is sent",
@@ -195,8 +195,8 @@ MUTANTS = (
     ),
     (
         "no relief after a disarming",
-        '        self._relief.cancel()\n        self.disarm("by',
-        '        self.disarm("by',
+        'self.disarm("by service", wholly=True)',
+        'self.disarm("by service")',
     ),
     ("relief to where it stands still", "and joints.still(steady) >= STILL", ""),
     ("relief by a short way", "joints, 2.0 * tracking_error", "joints, 1e9 * tracking_error"),

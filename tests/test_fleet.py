@@ -158,7 +158,7 @@ def test_one_trainer_learns_from_two_robots_and_tells_both(tmp_path: Path, liste
     for number in range(8):
         record((tmp_path / "episodes", others)[number % 2], f"E{number}", number)
     with node_process("rig_robot.nodes.trainer", given):
-        system.until("the episodes of both are taken", episodes=8, explore="enough")
+        system.until("the episodes of both are taken", 120, episodes=8, explore="enough")
         assert system.now()["steps"] == str(8 * STEPS)
         listener.until(lambda: announced and system.announced, "both hear of a checkpoint", 90)
         assert announced[-1].data == system.announced[-1].data == resolve(tmp_path / "checkpoints").name
