@@ -3,7 +3,7 @@
 ROS ?= kilted
 OLDEST ?=
 ARGS ?=
-# Most tests wait more than they compute.
+# Most tests wait as much as they compute. With more, the trainer's thread, which takes only idle processors, gets none.
 WORKERS ?= 4
 # Those of `make check` only compute, and each worker has to import torch first.
 CHECKERS ?= 2
