@@ -17,7 +17,7 @@ from rig_robot.bringup.other_users import hint, over_udp, strangers
 from rig_robot.doctor.check_result import Level
 from rig_robot.doctor.checks import dds
 
-# While another user has the first port of shared memory, Fast DDS complains in all nodes of ours, whatever their domain.
+# While another user has the first port of shared memory, Fast DDS complains in all our nodes, whatever their domain.
 pytestmark = pytest.mark.alone
 
 NOBODY = 65534
