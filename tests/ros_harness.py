@@ -165,11 +165,6 @@ class Listener:
             f"{publishers} publishers and {subscribers} subscribers on {topic}",
         )
 
-    def wait_until_free(self, node: str) -> None:
-        """Spin until no node has this name: one of the test before may still be ending, and a newcomer gives way."""
-        self.spin(1.0)
-        self.until(lambda: node not in self.node.get_node_names(), f"no other node is named {node}")
-
     def wait_until_discovered_by(self, *nodes: str) -> None:
         """Spin until these nodes have discovered every publisher, subscription and client that this node has so far.
 

@@ -32,7 +32,6 @@ def test_the_view_is_compared_with_the_checkpoint_that_runs_also_after_a_swap(
 
     listener.node.create_subscription(DiagnosticArray, "/diagnostics", hear, 10)
     answers = listener.node.create_publisher(DiagnosticStatus, "rig/checkpoint/ready", EPISODES)
-    listener.wait_until_free("camera")
     with node_process("rig_robot.nodes.camera", {"checkpoint": str(tmp_path)}):
         driver = Driver(listener)
 

@@ -45,6 +45,12 @@ class ManagedNode(LifecycleNodeMixin, RigNode):
     def on_deactivated(self) -> None:
         """Stop what the node does."""
 
+    def destroy_node(self) -> None:
+        """Destroy the node; the state machine, which rclpy leaves, would keep it alive."""
+        if hasattr(self, "_state_machine"):  # else its life had not begun
+            self._state_machine.destroy_when_not_in_use()
+        super().destroy_node()
+
     def inactive(self) -> str | None:
         if self.active:
             return None
