@@ -137,3 +137,12 @@ def test_a_time_that_is_none_is_refused_and_a_short_one_kept(client: Client) -> 
     name = client.name()
     found = client.result(handle, lambda: client.say("going", name))
     assert found.outcome == Outcome.TIMED_OUT and "0.5 s" in found.why
+
+
+def test_a_report_that_is_none_is_passed_over_and_told(client: Client, goal_node: NodeProcess) -> None:
+    handle = client.send()
+    name = client.name()
+    client.say("nowhere", name)
+    client.listener.until(lambda: "is not as expected" in goal_node.output(), "it is told")
+    client.say("reached", name)
+    assert client.result(handle).outcome == Outcome.REACHED

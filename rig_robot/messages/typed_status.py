@@ -11,6 +11,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from rig_robot.arm.supervisor import ArmState
 from rig_robot.common.message_fields import values
 from rig_robot.inference.goal_progress import Phase
 from rig_robot.messages.diagnostics import ERROR, OK, WARN
@@ -23,13 +24,12 @@ except ImportError:
 
 INSTALLED = ReachGoalImage is not None
 """Whether there are typed messages"""
-ARMED = ("waiting", "moving", "parking")
 
 
 def arm_status(status: DiagnosticStatus) -> Any:
     """Return `rig/arm/status` as an `ArmStatus`."""
     said = values(status)
-    typed = ArmStatus(reason=said["reason"], armed=said["state"] in ARMED, text=status.message)
+    typed = ArmStatus(reason=said["reason"], armed=ArmState[said["state"].upper()].armed, text=status.message)
     typed.state = getattr(ArmStatus, said["state"].upper())
     typed.rests_on.sec, typed.rests_on.nanosec = divmod(int(said["rests_on"]), 10**9)
     return typed

@@ -47,6 +47,7 @@ class GoalAction:
         clear: Callable[[], None],
     ) -> None:
         self._take, self._present, self._clear = take, present, clear
+        self._warn = node.get_logger().warning
         self._pursuit: GoalPursuit | None = None
         self._ended: Future = Future()
         self._handle: Any = None
@@ -80,9 +81,14 @@ class GoalAction:
         if pursuit is None:
             return
         goal = said.get("goal", "")
-        pursuit.report(time.monotonic(), said.get("state", Phase.WAITING), goal, report.message)
-        if goal == pursuit.goal:
-            self._progress = goal_progress(report)
+        try:
+            pursuit.report(time.monotonic(), said.get("state", Phase.WAITING), goal, report.message)
+            progress = goal_progress(report) if goal == pursuit.goal else None
+        except (KeyError, ValueError) as error:  # anybody may publish there
+            self._warn(f"rig/goal/progress: a report is not as expected, and passed over: {error!r}")
+            return
+        if progress is not None:
+            self._progress = progress
             self._handle.publish_feedback(ReachGoalImage.Feedback(progress=self._progress))
 
     def _on_arm(self, status: DiagnosticStatus) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.event_handler import EventHandler
 from rclpy.executors import SingleThreadedExecutor
 
@@ -15,20 +15,7 @@ LOOK = 16
 """Turns that a look lasts: a turn runs one callback, and those of events come last"""
 
 
-class _Seldom(CallbackGroup):
-    """Holds what may wait half a second for its turn."""
-
-    def can_execute(self, entity: Any) -> bool:
-        return True
-
-    def beginning_execution(self, entity: Any) -> bool:
-        return True
-
-    def ending_execution(self, entity: Any) -> None:
-        pass
-
-
-SELDOM = _Seldom()
+SELDOM = ReentrantCallbackGroup()
 """Callback group of services that are called seldom: at most turns, the executor does not wait for them"""
 
 
