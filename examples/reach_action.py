@@ -8,9 +8,8 @@ import sys
 
 import rclpy
 from rclpy.action import ActionClient
-from sensor_msgs.msg import CompressedImage
-
 from rig_robot_interfaces.action import ReachGoalImage
+from sensor_msgs.msg import CompressedImage
 
 rclpy.init()
 node = rclpy.create_node("reach")
