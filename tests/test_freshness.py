@@ -10,6 +10,16 @@ def test_age_counts_transport_and_waiting() -> None:
     assert arrival.now(steady=500.3) == pytest.approx(0.5)
 
 
+def test_a_message_that_waited_arrived_that_much_earlier_but_not_before_its_stamp() -> None:
+    arrival = Arrival.of(stamp=10.0, ros_now=10.2, steady=500.0, waited=0.05)
+    assert arrival.steady == pytest.approx(499.95)
+    assert arrival.age == pytest.approx(0.15)
+    assert arrival.now(steady=500.0) == pytest.approx(0.2)
+    early = Arrival.of(stamp=10.0, ros_now=10.2, steady=500.0, waited=0.5)
+    assert (early.age, early.steady) == (0.0, pytest.approx(499.8))
+    assert Arrival.of(stamp=10.04, ros_now=10.0, steady=500.0, waited=0.5).steady == 500.0
+
+
 def test_a_clock_set_back_after_arrival_does_not_make_a_message_young() -> None:
     arrival = Arrival.of(stamp=10.0, ros_now=10.2, steady=500.0)
     assert arrival.now(steady=501.0) >= 1.0  # ROS time does not come into it any more

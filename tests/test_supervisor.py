@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_safety import ARM, CENTRE, FREE, LIMITS, SEQUENCES, WIDE, check_place, servo, started, velocities
 
+from rig_robot.arm.arm_state import ArmState
 from rig_robot.arm.commands import JointCommand
 from rig_robot.arm.kinematics import TOOL_DOWN
 from rig_robot.arm.limits import BoundsMissing, Limits
 from rig_robot.arm.liveness import Timing
 from rig_robot.arm.measured_joints import ADOPTED, DOUBT, SETTLED, WINDOW
-from rig_robot.arm.supervisor import ArmState, ArmSupervisor, Refused
+from rig_robot.arm.supervisor import ArmSupervisor, Refused
 from rig_robot.common.message_age import Arrival, ClockJump
 from rig_sim.world import HOME, SPEED_LIMITS, WORKSPACE_HIGH, WORKSPACE_LOW
 

@@ -8,8 +8,8 @@ node tells what arrived and asks at each tick.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 
+from rig_robot.arm.arm_state import ArmState
 from rig_robot.arm.commands import Command, JointCommand, Vector
 from rig_robot.arm.contact_relief import ContactRelief
 from rig_robot.arm.limits import BoundsMissing
@@ -26,20 +26,6 @@ Filter = SafetyFilter | TwistFilter
 
 PAUSED = 0.05
 """Time between two ticks [s] after which joint states may have arrived that nobody has taken in yet."""
-
-
-class ArmState(Enum):
-    """What the arm does, each with the sentence that people read."""
-
-    DISARMED = "disarmed: nothing moves; call the arm service"
-    WAITING = "armed: holds still, no fresh command"
-    MOVING = "armed: follows the policy's commands"
-    PARKING = "armed: drives to its park position, then disarms; disarm to abort"
-    ESTOPPED = "emergency stop: reset it, then arm again"
-
-    @property
-    def armed(self) -> bool:
-        return self in (ArmState.WAITING, ArmState.MOVING, ArmState.PARKING)
 
 
 class Refused(Exception):

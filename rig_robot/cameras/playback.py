@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,6 @@ from rig_robot.cameras.driver import (
 )
 from rig_robot.common.one_line import one_line
 from rig_robot.common.package_files import locate
-from rig_robot.recording.bag_images import timed_pictures
-from rig_robot.recording.bag_reader import BagError, Report, is_bag
 from rig_robot.vision.image_decoding import PictureRefused, from_compressed
 
 PICTURES = (".png", ".jpg", ".jpeg")
@@ -39,6 +37,8 @@ _SAID = 20
 _KEPT = 100_000
 """So many faults are counted."""
 
+Report = Callable[[str], None]
+"""Is told in a sentence what of a recording is not shown; it names the file."""
 Timed = tuple[float, np.ndarray]
 """A moment [s] from the recording's beginning, and the picture [H, W, 3] RGB to show then."""
 
@@ -125,6 +125,8 @@ def pictures(path: Path, fps: float, topic: str, report: Report) -> Iterator[Tim
     Raises:
         CameraError: If it cannot be read.
     """
+    from rig_robot.recording.bag_reader import is_bag  # its 11 MB are nothing that a live camera needs
+
     try:
         if is_bag(path):
             return _bag(path, topic, report)
@@ -204,6 +206,9 @@ def _video(path: Path, report: Report) -> Iterator[Timed]:
 
 def _bag(path: Path, topic: str, report: Report) -> Iterator[Timed]:
     """Return the pictures at the times at which they were recorded."""
+    from rig_robot.recording.bag_images import timed_pictures
+    from rig_robot.recording.bag_reader import BagError
+
     try:
         yield from timed_pictures(path, topic, report)
     except BagError as error:

@@ -32,13 +32,14 @@ class Arrival:
     steady: float
 
     @classmethod
-    def of(cls, stamp: float, ros_now: float, steady: float | None = None) -> Arrival:
+    def of(cls, stamp: float, ros_now: float, steady: float | None = None, waited: float = 0.0) -> Arrival:
         """Note the arrival of a message.
 
         Args:
             stamp: The message's stamp, ROS time [s].
             ros_now: ROS time now [s].
             steady: Steady clock now [s]; read here if not given.
+            waited: How long ago it arrived [s]; a message does not arrive before its stamp.
 
         Raises:
             FromTheFuture: If the stamp lies more than `FUTURE_LIMIT` after now.
@@ -49,7 +50,9 @@ class Arrival:
                 f"stamp lies {-age:.3f} s in the future; at most {FUTURE_LIMIT} s is allowed: "
                 "synchronise the clocks (chrony, PTP) or check use_sim_time"
             )
-        return cls(max(age, 0.0), time.monotonic() if steady is None else steady)
+        age = max(age, 0.0)
+        waited = min(waited, age)
+        return cls(age - waited, (time.monotonic() if steady is None else steady) - waited)
 
     def now(self, steady: float | None = None) -> float:
         """Return the message's age now [s]."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from rig_robot.arm.supervisor import ArmState
+from rig_robot.arm.arm_state import ArmState
 from rig_robot.common.message_fields import values
 from rig_robot.inference.goal_progress import Phase
 from rig_robot.messages.diagnostics import ERROR, OK, WARN

@@ -15,14 +15,16 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
+from rig_robot.arm.arm_state import ArmState
 from rig_robot.arm.commands import Command, Vector
 from rig_robot.arm.kinematics import TOOL_DOWN
-from rig_robot.arm.supervisor import ArmState, ArmSupervisor, Refused
+from rig_robot.arm.supervisor import ArmSupervisor, Refused
 from rig_robot.checkpoints.checkpoint import ActionEntry, read_config
 from rig_robot.common.message_age import Arrival, ClockJump, FromTheFuture
 from rig_robot.common.message_fields import stamp_ns, stamp_s
 from rig_robot.common.package_files import locate
 from rig_robot.messages.diagnostics import ERROR, OK, WARN, diagnostic
+from rig_robot.messages.joint_states import BadJointState, JointStateReader
 from rig_robot.nodes.arm_view import ArmView
 from rig_robot.ros.arm_parameters import (
     declare_approach_rate,
@@ -38,7 +40,8 @@ from rig_robot.ros.estop import LOOK_EVERY, EstopTopic
 from rig_robot.ros.graph import TwoSources, callers, publisher_of, publishers
 from rig_robot.ros.lifecycle import ManagedNode
 from rig_robot.ros.node import run
-from rig_robot.ros.qos import COMMAND, LATCHED, STATE
+from rig_robot.ros.polled_subscription import PolledSubscription
+from rig_robot.ros.qos import COMMAND, JOINT_STATES, LATCHED, STATE
 from rig_robot.ros.realtime_priority import take_priority
 from rig_robot.ros.rejection_log import RejectionLog
 
@@ -86,7 +89,7 @@ class ArmNode(ManagedNode):
         )
         self._rejected_joints = RejectionLog(self.get_logger(), repeat_s=1.0)
         self._priority = take_priority(self)
-        self._order: tuple[list[str], list[int]] | None = None
+        self._reader = JointStateReader(self._joints)
         self._measured: tuple[np.ndarray, object] | None = None
         self._frame_stamp = 0
         self._published_stamp = 0
@@ -98,7 +101,8 @@ class ArmNode(ManagedNode):
         self._status = self.publisher(DiagnosticStatus, "rig/arm/status", LATCHED)
         self._view = ArmView(self, self._base_frame, limits, own_description(self), self._sent_to)
         joint_states = self.declare("joint_states_topic", "joint_states", "Where the measured joints come from.")
-        self.subscribe(JointState, joint_states, self._take_joints, STATE)
+        # Polled at each tick: a process that each of them woke up would spend half of its time at rest on that.
+        self._joint_states = PolledSubscription(self, JointState, joint_states, JOINT_STATES)
         self.subscribe(TwistStamped, "rig/policy/twist", self._take_twist, COMMAND)
         self.subscribe(Header, "rig/operator/heartbeat", self._take_heartbeat, COMMAND)
         self._two_policies = TwoSources()
@@ -118,24 +122,19 @@ class ArmNode(ManagedNode):
         self.create_service(Trigger, "~/reset_estop", self._serve_reset)
         self.create_service(Trigger, "~/park", self._serve_park)
 
-    def _take_joints(self, message: JointState) -> None:
-        if self._order is None or self._order[0] != message.name:
-            if not set(self._joints) <= set(message.name):
-                return  # of a gripper or another robot; this arm's own missing ones are noticed as stale
-            if twice := [joint for joint in self._joints if list(message.name).count(joint) > 1]:
-                self._warn(f"joint_states names {', '.join(twice)} more than once: refused")
-                return
-            self._order = (list(message.name), [list(message.name).index(joint) for joint in self._joints])
-        if len(message.position) != len(message.name):
-            self._warn(f"joint_states has {len(message.name)} names and {len(message.position)} positions: refused")
-            return
-        position = np.array(message.position)[self._order[1]]
-        if (arrival := self._arrival(message.header.stamp, "joint_states")) is None:
-            return
-        if (refused := self._supervisor.joints_arrived(position, arrival)) is not None:
-            self._rejected_joints.reject(refused)
-            return
-        self._measured = (position, message.header.stamp)
+    def _take_joint_states(self) -> None:
+        for message, waited in self._joint_states.take():
+            try:
+                position = self._reader.read(message)
+            except BadJointState as error:
+                self._warn(str(error))
+                continue
+            if position is None or (arrival := self._arrival(message.header.stamp, "joint_states", waited)) is None:
+                continue
+            if (refused := self._supervisor.joints_arrived(position, arrival)) is not None:
+                self._rejected_joints.reject(refused)
+            else:
+                self._measured = (position, message.header.stamp)
 
     def _take_twist(self, message: TwistStamped, info: Any) -> None:
         if self._two_policies.mix(publisher_of(info), time.monotonic()):
@@ -225,6 +224,7 @@ class ArmNode(ManagedNode):
     def _answer(self, response: Any, act: Callable[[], None]) -> Any:
         """Do as a service asks, and answer when it is done: an arm that was disarmed is at rest by then."""
         try:
+            self._take_joint_states()
             act()
             self._come_to_rest()
             response.success, response.message = True, self._supervisor.state.value
@@ -244,6 +244,7 @@ class ArmNode(ManagedNode):
         self._publish_status()
 
     def _tick(self) -> None:
+        self._take_joint_states()
         self._send(self._supervisor.tick(self.now(), time.monotonic()))
         state = (self._supervisor.state, self._supervisor.reason)
         if self._published_stamp != self._frame_stamp or state != self._published:
@@ -297,9 +298,9 @@ class ArmNode(ManagedNode):
         self._come_to_rest()
         self._controller.wait_for_all_acked(Duration(seconds=0.2))
 
-    def _arrival(self, stamp: object, what: str) -> Arrival | None:
+    def _arrival(self, stamp: object, what: str, waited: float = 0.0) -> Arrival | None:
         try:
-            return Arrival.of(stamp_s(stamp), self.now())
+            return Arrival.of(stamp_s(stamp), self.now(), waited=waited)
         except FromTheFuture as error:
             self._warn(f"{what} refused: {error}")
             return None

@@ -90,12 +90,12 @@ class Listener:
         """Subscribe to the camera, as the camera node has it, and to observations, latents and the arm."""
         node = self._node
         self._states = [
-            PolledSubscription(node, Image, "rig/latent", self._on_latent, OBSERVATION),
-            PolledSubscription(node, PoseStamped, "rig/ee_pose", self._on_pose, STATE),
+            PolledSubscription(node, Image, "rig/latent", OBSERVATION, self._on_latent),
+            PolledSubscription(node, PoseStamped, "rig/ee_pose", STATE, self._on_pose),
         ]
         if joints:
-            self._states.append(PolledSubscription(node, JointState, str(joints), self._on_joints, STATE))
-        self._view = PolledSubscription(node, Image, "rig/observation/image", self._on_observation, OBSERVATION)
+            self._states.append(PolledSubscription(node, JointState, str(joints), STATE, self._on_joints))
+        self._view = PolledSubscription(node, Image, "rig/observation/image", OBSERVATION, self._on_observation)
         if source is not None:
             from_driver = source == "topic"
             place = str(topic) if from_driver else "camera/image_raw"

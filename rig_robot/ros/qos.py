@@ -15,6 +15,9 @@ are lost.
 STATE = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Measured state of the arm (sensor data)."""
 
+JOINT_STATES = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
+"""The same for a reader who looks now and then: enough of them wait for it to learn how often they come."""
+
 COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """Twists, trajectories, heartbeat: each message must arrive, none may wait in a queue."""
 
