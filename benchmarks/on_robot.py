@@ -22,7 +22,8 @@ import numpy as np
 import tyro
 
 import rig_sim  # noqa: F401  registers the environments
-from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry, activate, read_config, resolve
+from rig_robot.checkpoints.checkpoint import activate, read_config, resolve
+from rig_robot.checkpoints.config import ActionEntry, CameraEntry, WorkspaceEntry
 from rig_robot.common.scene_names import SceneName
 from rig_robot.inference.exploration import Explorer
 from rig_robot.inference.numpy_networks import Encoder, Policy

@@ -29,7 +29,8 @@ import gymnasium
 import tyro
 
 import rig_sim  # noqa: F401  registers the environments
-from rig_robot.checkpoints.checkpoint import CONFIG_FILE, CheckpointError, read_config
+from rig_robot.checkpoints.checkpoint import CONFIG_FILE, read_config
+from rig_robot.checkpoints.config import CheckpointError
 from rig_robot.common.output_paths import check_file
 from rig_robot.learning.arguments import EvalArgs
 from rig_robot.learning.training.evaluate import evaluate

@@ -47,7 +47,8 @@ import rig_sim  # noqa: F401  registers the environments
 from rig_robot.bringup.environment import dds_profile
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.bringup.shared_memory import sweep
-from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointConfig, activate, read_config, resolve
+from rig_robot.checkpoints.checkpoint import CURRENT, activate, read_config, resolve
+from rig_robot.checkpoints.config import CheckpointConfig
 from rig_robot.common.message_fields import header_ns, stamp_ns
 from rig_robot.common.package_files import locate
 from rig_robot.inference.numpy_networks import Encoder, Policy

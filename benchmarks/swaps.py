@@ -39,7 +39,8 @@ from standin.system import Process
 from rig_robot.bringup.environment import dds_profile
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.bringup.systems import share
-from rig_robot.checkpoints.checkpoint import CheckpointConfig, PriorEntry, activate, read_config, read_tensors, save
+from rig_robot.checkpoints.checkpoint import activate, read_config, read_tensors, save
+from rig_robot.checkpoints.config import CheckpointConfig, PriorEntry
 from rig_robot.common.message_fields import header_ns, values
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.recording import topics

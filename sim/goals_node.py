@@ -20,7 +20,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool
 
-from rig_robot.checkpoints.checkpoint import WorkspaceEntry, read_config
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.checkpoints.config import WorkspaceEntry
 from rig_robot.common.message_fields import stamp_ns, values
 from rig_robot.common.modes import Mode
 from rig_robot.common.output_paths import check_file, check_folder

@@ -9,7 +9,7 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
-from rig_robot.checkpoints.checkpoint import WorkspaceEntry
+from rig_robot.checkpoints.config import WorkspaceEntry
 from rig_robot.learning.training.metrics import push_sentence, push_summary
 from rig_robot.ros.node import run
 from rig_sim.goals_node import GoalsNode

@@ -13,7 +13,8 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 
-from rig_robot.checkpoints.checkpoint import (
+from rig_robot.checkpoints.checkpoint import activate, read_config, resolve, save
+from rig_robot.checkpoints.config import (
     ActionEntry,
     CameraEntry,
     CheckpointConfig,
@@ -22,10 +23,6 @@ from rig_robot.checkpoints.checkpoint import (
     PriorEntry,
     VaeEntry,
     WorkspaceEntry,
-    activate,
-    read_config,
-    resolve,
-    save,
 )
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.rl.actor_critic import Actor

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rig_robot.checkpoints.checkpoint import ActionEntry, WorkspaceEntry
+from rig_robot.checkpoints.config import ActionEntry, WorkspaceEntry
 from rig_robot.inference.exploration import Explorer
 
 STICKY = 10

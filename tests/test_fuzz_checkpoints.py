@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from standin.episodes import ACTION, CAMERA, WORKSPACE
 from test_checkpoint import write
 
-from rig_robot.checkpoints.checkpoint import CONFIG_FILE, SCENE_FILE, VAE_FILE, CheckpointConfig, read_config
+from rig_robot.checkpoints.checkpoint import CONFIG_FILE, read_config
+from rig_robot.checkpoints.config import SCENE_FILE, VAE_FILE, CheckpointConfig
 from rig_robot.commands.checkpoints import run
 from rig_robot.commands.options import CheckpointsOptions
 from rig_robot.inference.numpy_networks import Encoder, Policy

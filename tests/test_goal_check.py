@@ -12,7 +12,8 @@ import pytest
 
 import rig_sim  # noqa: F401  (registers the environment)
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
-from rig_robot.checkpoints.checkpoint import CheckpointError, PicturesEntry, read_config
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.checkpoints.config import CheckpointError, PicturesEntry
 from rig_robot.common.package_files import locate
 from rig_robot.inference.keypoint_architecture import UNFAMILIAR
 from rig_robot.inference.numpy_networks import Encoder

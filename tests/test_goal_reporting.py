@@ -25,7 +25,8 @@ from test_goal_check import SHIPPED, goals, grey
 from test_image_decoding import png
 from test_swap import Bench as SwapBench
 
-from rig_robot.checkpoints.checkpoint import CURRENT, PicturesEntry, activate, read_config, read_tensors, save
+from rig_robot.checkpoints.checkpoint import CURRENT, activate, read_config, read_tensors, save
+from rig_robot.checkpoints.config import PicturesEntry
 from rig_robot.common.message_fields import stamp_ns, values
 from rig_robot.learning.vae.vae import Vae
 from rig_robot.messages import latents as latent

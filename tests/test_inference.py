@@ -10,7 +10,8 @@ import pytest
 import torch
 from test_checkpoint import config
 
-from rig_robot.checkpoints.checkpoint import PriorEntry, save
+from rig_robot.checkpoints.checkpoint import save
+from rig_robot.checkpoints.config import PriorEntry
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.rl.actor_critic import Actor
 from rig_robot.learning.vae.split_vae import SplitVae

@@ -14,7 +14,8 @@ import pytest
 pyarrow = pytest.importorskip("pyarrow")
 from pyarrow import parquet  # noqa: E402
 
-from rig_robot.checkpoints.checkpoint import CheckpointConfig, read_config  # noqa: E402
+from rig_robot.checkpoints.checkpoint import read_config  # noqa: E402
+from rig_robot.checkpoints.config import CheckpointConfig  # noqa: E402
 from rig_robot.commands.import_bags import run  # noqa: E402
 from rig_robot.commands.options import ImportOptions  # noqa: E402
 from rig_robot.recording import lerobot_dataset  # noqa: E402

@@ -15,8 +15,9 @@ import torch
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT, SimOptions
 from rig_robot.bringup.systems import BringupError, simulation
-from rig_robot.checkpoints.checkpoint import CheckpointError, read_config, read_entries
+from rig_robot.checkpoints.checkpoint import read_config, read_entries
 from rig_robot.checkpoints.compatibility import require_same_robot
+from rig_robot.checkpoints.config import CheckpointError
 from rig_robot.inference.keypoint_architecture import grid, quadratic
 from rig_robot.inference.latent import Latent
 from rig_robot.inference.numpy_networks import Encoder, Policy

@@ -16,15 +16,8 @@ import torch
 from training_process import start_training
 
 import rig_sim  # noqa: F401  (registers the environments)
-from rig_robot.checkpoints.checkpoint import (
-    ActionEntry,
-    CameraEntry,
-    CheckpointError,
-    WorkspaceEntry,
-    activate,
-    read_config,
-    resolve,
-)
+from rig_robot.checkpoints.checkpoint import activate, read_config, resolve
+from rig_robot.checkpoints.config import ActionEntry, CameraEntry, CheckpointError, WorkspaceEntry
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import untrained as blank

@@ -20,7 +20,8 @@ from rig_robot.bringup.arm_presets import arm_parameters, presets
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT, SHIPPED_PUSHING
 from rig_robot.bringup.parameter_files import read_parameters
 from rig_robot.bringup.systems import NODES
-from rig_robot.checkpoints.checkpoint import CheckpointConfig, read_config
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.checkpoints.config import CheckpointConfig
 from rig_robot.common.package_files import locate, share
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.page import control as control_module

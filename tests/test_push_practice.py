@@ -28,7 +28,8 @@ from rig_robot.arm.kinematics import TOOL_DOWN
 from rig_robot.bringup.node_spec import BringupError
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT, SHIPPED_PUSHING, RobotOptions, SimOptions
 from rig_robot.bringup.systems import prepare_practice, robot, simulation
-from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry, activate, read_config, resolve
+from rig_robot.checkpoints.checkpoint import activate, read_config, resolve
+from rig_robot.checkpoints.config import ActionEntry, CameraEntry, WorkspaceEntry
 from rig_robot.common.message_fields import values
 from rig_robot.common.package_files import locate, share
 from rig_robot.inference.latent import Latent

@@ -19,7 +19,8 @@ from rig_robot.checkpoint_delivery.answers import Outcome
 from rig_robot.checkpoint_delivery.chunk_assembler import ChunkAssembler
 from rig_robot.checkpoint_delivery.chunk_protocol import CHUNKS, chunks, read_header
 from rig_robot.checkpoint_delivery.sender import Sender
-from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, activate, read_config
+from rig_robot.checkpoints.checkpoint import CURRENT, activate, read_config
+from rig_robot.checkpoints.config import CheckpointError
 from rig_robot.commands.checkpoints import run
 from rig_robot.commands.options import CheckpointsOptions
 from rig_robot.common.message_fields import values

@@ -26,7 +26,8 @@ from test_checkpoint import LATENT, config, write
 
 from rig_robot.checkpoint_delivery.announcer import Announcer
 from rig_robot.checkpoint_delivery.answers import Outcome
-from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, activate, read_config, read_tensors, save
+from rig_robot.checkpoints.checkpoint import CURRENT, activate, read_config, read_tensors, save
+from rig_robot.checkpoints.config import CheckpointError
 from rig_robot.common.message_fields import stamp_ns, values
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.rl.actor_critic import Actor

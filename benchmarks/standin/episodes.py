@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry
+from rig_robot.checkpoints.config import ActionEntry, CameraEntry, WorkspaceEntry
 from rig_robot.recording import topics
 from rig_robot.recording.episode_writer import EpisodeWriter
 from rig_robot.recording.ros_bytes import cdr, header, image, pose, status, twist

@@ -15,7 +15,8 @@ from rig_robot.bringup.node_spec import BringupError, NodeSpec, Parameters, comp
 from rig_robot.bringup.options import SHIPPED, SHIPPED_PUSHING, RobotOptions, SimOptions
 from rig_robot.bringup.parameter_files import read_all
 from rig_robot.bringup.task_config import in_space, read_task
-from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointConfig, CheckpointError, read_config, resolve
+from rig_robot.checkpoints.checkpoint import CURRENT, read_config, resolve
+from rig_robot.checkpoints.config import CheckpointConfig, CheckpointError
 from rig_robot.common import display
 from rig_robot.common.output_paths import check_file, check_folder
 from rig_robot.common.package_files import locate, share

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry
+from rig_robot.checkpoints.config import ActionEntry, CameraEntry, WorkspaceEntry
 from rig_robot.common.crop import wrong_crop
 from rig_robot.common.task_names import TaskName
 from rig_robot.common.yaml_reader import Document, Place, YamlError, read_yaml

@@ -14,8 +14,9 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 
 from rig_robot.checkpoint_delivery.answers import AnswerState, Outcome
-from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError, activate
+from rig_robot.checkpoints.checkpoint import CURRENT, activate
 from rig_robot.checkpoints.compatibility import checkpoint_directory
+from rig_robot.checkpoints.config import CheckpointError
 from rig_robot.common.message_fields import values
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.ros.node import RigNode

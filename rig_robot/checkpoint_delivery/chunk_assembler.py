@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 
 from rig_robot.checkpoint_delivery.chunk_protocol import CHUNK, ChunkHeader
-from rig_robot.checkpoints.checkpoint import CONFIG_FILE, CheckpointError, read_config, read_entries
+from rig_robot.checkpoints.checkpoint import CONFIG_FILE, read_config, read_entries
 from rig_robot.checkpoints.compatibility import checkpoint_directory
+from rig_robot.checkpoints.config import CheckpointError
 from rig_robot.common.durable_files import sync_directory, write_synced
 
 LARGEST_FILE = 1024 * 1024 * 1024

@@ -10,8 +10,8 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from std_msgs.msg import String
 
 from rig_robot.checkpoint_delivery.answers import AnswerState, answer
-from rig_robot.checkpoints.checkpoint import CheckpointConfig, CheckpointError
 from rig_robot.checkpoints.compatibility import StaleAnnouncement, announced_directory, replacement_directory
+from rig_robot.checkpoints.config import CheckpointConfig, CheckpointError
 from rig_robot.ros.node import RigNode
 from rig_robot.ros.qos import EPISODES, LATCHED
 

@@ -6,15 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from rig_robot.checkpoints.checkpoint import (
-    CURRENT,
-    ActionEntry,
-    CameraEntry,
-    CheckpointConfig,
-    CheckpointError,
-    WorkspaceEntry,
-    read_config,
-)
+from rig_robot.checkpoints.checkpoint import CURRENT, read_config
+from rig_robot.checkpoints.config import ActionEntry, CameraEntry, CheckpointConfig, CheckpointError, WorkspaceEntry
 
 ROBOT_ENTRIES = ("camera", "action", "workspace")
 """Entries of a configuration that describe the robot. They cannot change while the robot runs, since other nodes have

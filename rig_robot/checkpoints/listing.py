@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rig_robot.checkpoints.checkpoint import CheckpointConfig, CheckpointError, read_config
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.checkpoints.config import CheckpointConfig, CheckpointError
 
 
 def find(root: Path) -> tuple[list[tuple[str, CheckpointConfig]], list[str]]:

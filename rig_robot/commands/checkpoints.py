@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointConfig
+from rig_robot.checkpoints.checkpoint import CURRENT
+from rig_robot.checkpoints.config import CheckpointConfig
 from rig_robot.checkpoints.listing import find
 from rig_robot.commands.options import CheckpointsOptions
 from rig_robot.common.package_files import SCHEME, locate

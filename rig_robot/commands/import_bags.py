@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from rig_robot.checkpoints.checkpoint import CheckpointConfig, read_config, resolve
+from rig_robot.checkpoints.checkpoint import read_config, resolve
+from rig_robot.checkpoints.config import CheckpointConfig
 from rig_robot.commands.options import ImportOptions
 from rig_robot.common.durable_files import written_whole
 from rig_robot.common.output_paths import check_folder

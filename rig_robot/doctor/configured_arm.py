@@ -12,7 +12,7 @@ from rig_robot.arm.commands import Vector
 from rig_robot.arm.kinematics import Kinematics
 from rig_robot.arm.limits import Limits
 from rig_robot.bringup.node_spec import Parameters
-from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.checkpoints.config import CheckpointConfig
 from rig_robot.doctor.examined_system import ExaminedSystem
 from rig_robot.ros.arm_parameters import declare_approach_rate, declare_kinematics, declare_limits, declare_park
 from rig_robot.ros.node import BadParameter, RigNode

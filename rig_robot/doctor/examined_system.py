@@ -10,7 +10,8 @@ from pathlib import Path
 from rig_robot.bringup.node_spec import NodeSpec, Parameters
 from rig_robot.bringup.options import RobotOptions, SimOptions
 from rig_robot.bringup.systems import robot, simulation
-from rig_robot.checkpoints.checkpoint import CheckpointConfig, read_config
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.checkpoints.config import CheckpointConfig
 from rig_robot.common.package_files import share
 from rig_robot.doctor.heard import Heard
 from rig_robot.doctor.options import DoctorOptions

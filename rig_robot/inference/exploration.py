@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rig_robot.checkpoints.checkpoint import ActionEntry, WorkspaceEntry
+from rig_robot.checkpoints.config import ActionEntry, WorkspaceEntry
 
 DRAWS = 20
 """Largest number of directions that are drawn until one ends near enough to the box."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.checkpoints.config import CheckpointConfig
 
 SETTLE = 0.5
 """Time for which the goal must be near before it is reached [s]"""

@@ -10,14 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rig_robot.checkpoints.checkpoint import (
-    CheckpointConfig,
-    CheckpointError,
-    Tensors,
-    read_config,
-    read_tensors,
-    resolve,
-)
+from rig_robot.checkpoints.checkpoint import Tensors, read_config, read_tensors, resolve
+from rig_robot.checkpoints.config import CheckpointConfig, CheckpointError
 from rig_robot.inference.convolutions import (
     Array,
     ConvolutionalDecoder,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rig_robot.checkpoints.checkpoint import PlacesEntry
+from rig_robot.checkpoints.config import PlacesEntry
 
 OUTLIERS = 0.5
 """Per cent of the places, at either end, that are taken for errors of measurement"""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rig_robot.checkpoints.checkpoint import ActionEntry, WorkspaceEntry
+from rig_robot.checkpoints.config import ActionEntry, WorkspaceEntry
 
 
 class ActionBox(NamedTuple):

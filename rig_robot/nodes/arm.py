@@ -19,7 +19,8 @@ from rig_robot.arm.arm_state import ArmState
 from rig_robot.arm.commands import Command, Vector
 from rig_robot.arm.kinematics import TOOL_DOWN
 from rig_robot.arm.supervisor import ArmSupervisor, Refused
-from rig_robot.checkpoints.checkpoint import ActionEntry, read_config
+from rig_robot.checkpoints.checkpoint import read_config
+from rig_robot.checkpoints.config import ActionEntry
 from rig_robot.common.message_age import Arrival, ClockJump, FromTheFuture
 from rig_robot.common.message_fields import stamp_ns, stamp_s
 from rig_robot.common.package_files import locate

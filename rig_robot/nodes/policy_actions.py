@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 
-from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.checkpoints.config import CheckpointConfig
 from rig_robot.common.message_fields import stamp_s
 from rig_robot.common.modes import Mode
 from rig_robot.inference.contact_seeking import ContactSeeking

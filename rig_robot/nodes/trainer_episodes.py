@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from rclpy.parameter import Parameter
 
-from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.checkpoints.config import CheckpointConfig
 from rig_robot.common.modes import Mode
 from rig_robot.common.one_line import one_line
 from rig_robot.learning.practice.frame_store import is_buffer, read_buffer

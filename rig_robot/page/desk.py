@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.checkpoints.config import CheckpointConfig
 from rig_robot.page.arm_model import ArmModel
 from rig_robot.page.control import Control
 from rig_robot.page.episodes import Episodes

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.checkpoints.config import CheckpointConfig
 
 CURVES = {"vae/squared_error": "VAE: squared error", "critic_loss": "policy: critics' loss"}
 """Losses that are drawn, by the trainer's name of each, with what the page calls it."""

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from rig_robot.checkpoints.checkpoint import (
+from rig_robot.checkpoints.compatibility import robot_differences
+from rig_robot.checkpoints.config import (
     ActionEntry,
     CameraEntry,
     CheckpointConfig,
     CheckpointError,
     WorkspaceEntry,
-    check_robot,
     parse,
 )
-from rig_robot.checkpoints.compatibility import robot_differences
+from rig_robot.checkpoints.config_checks import check_robot
 from rig_robot.common.json_reader import read_json
 from rig_robot.common.message_fields import header_ns
 from rig_robot.common.one_line import one_line, printable

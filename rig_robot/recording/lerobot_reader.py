@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rig_robot.checkpoints.checkpoint import ActionEntry, CheckpointConfig
+from rig_robot.checkpoints.config import ActionEntry, CheckpointConfig
 from rig_robot.common.json_reader import read_json
 from rig_robot.common.one_line import one_line
 from rig_robot.recording.lerobot_dataset import GOAL, VERSION

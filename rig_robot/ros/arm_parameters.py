@@ -17,7 +17,7 @@ from rig_robot.arm.liveness import Timing
 from rig_robot.arm.safety import SafetyFilter
 from rig_robot.arm.supervisor import Filter
 from rig_robot.arm.twist_filter import TwistFilter
-from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.checkpoints.config import CheckpointConfig
 from rig_robot.common.package_files import locate
 from rig_robot.messages.arm_commands import AHEAD, INTERFACES, Interface
 from rig_robot.ros.node import BadParameter, RigNode

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rig_robot.checkpoints.checkpoint import PicturesEntry
+from rig_robot.checkpoints.config import PicturesEntry
 from rig_robot.inference.keypoint_architecture import UNFAMILIAR
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.vision.observation import Image

@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from rig_robot.checkpoints.checkpoint import CheckpointError, read_config, read_tensors
+from rig_robot.checkpoints.checkpoint import read_config, read_tensors
+from rig_robot.checkpoints.config import CheckpointError
 from rig_robot.vision.observation import Image
 
 NEAR = 10

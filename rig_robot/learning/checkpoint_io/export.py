@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rig_robot.checkpoints.checkpoint import (
+from rig_robot.checkpoints.checkpoint import save
+from rig_robot.checkpoints.config import (
     ActionEntry,
     CameraEntry,
     CheckpointConfig,
@@ -16,7 +17,6 @@ from rig_robot.checkpoints.checkpoint import (
     PriorEntry,
     VaeEntry,
     WorkspaceEntry,
-    save,
 )
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.push_arguments import PushArgs

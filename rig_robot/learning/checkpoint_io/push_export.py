@@ -3,7 +3,8 @@
 import dataclasses
 from pathlib import Path
 
-from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, WorkspaceEntry, save
+from rig_robot.checkpoints.checkpoint import save
+from rig_robot.checkpoints.config import ActionEntry, CameraEntry, WorkspaceEntry
 from rig_robot.learning.checkpoint_io import export
 from rig_robot.learning.planning.push_learner import PushLearner
 from rig_robot.learning.representations.objects import ObjectLatent

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from rig_robot.checkpoints.checkpoint import CheckpointConfig, CheckpointError, read_tensors
+from rig_robot.checkpoints.checkpoint import read_tensors
+from rig_robot.checkpoints.config import CheckpointConfig, CheckpointError
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io.export import CALIBRATION

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from rig_robot.checkpoints import checkpoint
-from rig_robot.checkpoints.checkpoint import ActionEntry, CameraEntry, PlacesEntry, WorkspaceEntry
+from rig_robot.checkpoints.config import ActionEntry, CameraEntry, PlacesEntry, WorkspaceEntry
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import export

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from rig_robot.checkpoints import checkpoint
-from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.checkpoints.config import CheckpointConfig, CheckpointError
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.checkpoint_io import restore
 from rig_robot.learning.practice import acceptance_criteria
@@ -167,5 +167,5 @@ class CandidateEvaluation:
             try:
                 module.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in tensors.items()})
             except (RuntimeError, TypeError) as error:
-                raise checkpoint.CheckpointError(f"{directory}: its tensors do not fit: {error}") from error
+                raise CheckpointError(f"{directory}: its tensors do not fit: {error}") from error
         return vae, actor

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from rig_robot.checkpoints import checkpoint
+from rig_robot.checkpoints.config import CheckpointError
 from rig_robot.learning.planning.push_learner import PushLearner
 from rig_robot.learning.planning.rollouts import push_in_model
 from rig_robot.learning.practice.acceptance_criteria import REACH_MARGIN, Decision
@@ -118,5 +119,5 @@ def comparable_actor(directory: Path, learner: PushLearner) -> Actor | None:
     try:
         actor.load_state_dict(given)
     except (RuntimeError, TypeError) as error:
-        raise checkpoint.CheckpointError(f"{directory}: its tensors do not fit: {error}") from error
+        raise CheckpointError(f"{directory}: its tensors do not fit: {error}") from error
     return actor

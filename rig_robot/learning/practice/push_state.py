@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rig_robot.checkpoints import checkpoint
-from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.checkpoints.config import CheckpointConfig
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.checkpoint_io import restore
 from rig_robot.learning.planning.push_learner import PushLearner

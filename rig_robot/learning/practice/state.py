@@ -15,7 +15,7 @@ import safetensors
 import torch
 
 from rig_robot.checkpoints import checkpoint
-from rig_robot.checkpoints.checkpoint import CheckpointConfig
+from rig_robot.checkpoints.config import CheckpointConfig
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.checkpoint_io import restore
 from rig_robot.learning.practice.frame_store import FrameStore

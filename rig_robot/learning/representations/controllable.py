@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rig_robot.checkpoints.checkpoint import VaeEntry
+from rig_robot.checkpoints.config import VaeEntry
 from rig_robot.inference.keypoint_architecture import UNFAMILIAR
 from rig_robot.learning.representations.base import Log
 from rig_robot.learning.representations.latent import Latent, actions_between

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rig_robot.checkpoints.checkpoint import VaeEntry
+from rig_robot.checkpoints.config import VaeEntry
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import TrainArgs
 from rig_robot.learning.representations.base import Log, Representation

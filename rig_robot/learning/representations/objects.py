@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rig_robot.checkpoints.checkpoint import VaeEntry
+from rig_robot.checkpoints.config import VaeEntry
 from rig_robot.inference.keypoint_architecture import KERNELS, quadratic
 from rig_robot.inference.object_network import PREFIX, clearness, is_clear
 from rig_robot.learning.action_box import ActionBox

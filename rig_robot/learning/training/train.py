@@ -13,14 +13,8 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from rig_robot.checkpoints.checkpoint import (
-    ActionEntry,
-    CameraEntry,
-    CheckpointConfig,
-    WorkspaceEntry,
-    activate,
-    save,
-)
+from rig_robot.checkpoints.checkpoint import activate, save
+from rig_robot.checkpoints.config import ActionEntry, CameraEntry, CheckpointConfig, WorkspaceEntry
 from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.common.output_paths import check_folder
 from rig_robot.learning.action_box import ActionBox

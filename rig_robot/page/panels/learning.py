@@ -11,7 +11,8 @@ from typing import Any
 
 from nicegui import ui
 
-from rig_robot.checkpoints.checkpoint import CURRENT, CheckpointError
+from rig_robot.checkpoints.checkpoint import CURRENT
+from rig_robot.checkpoints.config import CheckpointError
 from rig_robot.checkpoints.listing import find
 from rig_robot.page.desk import Desk
 from rig_robot.page.heard import SILENT
