@@ -30,7 +30,7 @@ from rig_robot.common.scene_names import SCENES
 from rig_robot.learning.training.metrics import sentence, summary
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.messages.transforms import CAMERA_FRAME
-from rig_robot.ros.node import run
+from rig_robot.ros.node_process import run
 from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
 from rig_robot.vision.image_decoding import from_raw
 from rig_sim.film import Film

@@ -9,7 +9,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from rig_robot.common.message_fields import values
 from rig_robot.common.modes import Mode
-from rig_robot.ros.node import run
+from rig_robot.ros.node_process import run
 from rig_robot.ros.qos import EPISODES, LATCHED
 from rig_sim.goals_node import GoalsNode
 from rig_sim.procedure import Procedure

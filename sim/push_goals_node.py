@@ -11,7 +11,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from rig_robot.checkpoints.config import WorkspaceEntry
 from rig_robot.learning.training.metrics import push_sentence, push_summary
-from rig_robot.ros.node import run
+from rig_robot.ros.node_process import run
 from rig_sim.goals_node import GoalsNode
 from rig_sim.procedure import Procedure
 from rig_sim.push_world import PushWorld, random_goal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rig_robot.ros.node import run
+from rig_robot.ros.node_process import run
 from rig_sim.practice_node import PracticeNode
 from rig_sim.push_goals_node import PushGoalsNode
 

@@ -21,7 +21,8 @@ from rig_robot.common.task_names import TASKS
 from rig_robot.messages.diagnostics import WARN
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.messages.transforms import CAMERA_FRAME, transform
-from rig_robot.ros.node import BadParameter, RigNode, run
+from rig_robot.ros.node import BadParameter, RigNode
+from rig_robot.ros.node_process import run
 from rig_robot.ros.qos import COMMAND, OBSERVATION
 from rig_robot.ros.transforms import Transforms, available
 from rig_sim.push_world import PUCK_AREA, TOOL_HIGH, TOOL_LOW, PushWorld, beside

@@ -10,7 +10,8 @@ from sensor_msgs.msg import Image
 
 from rig_robot.common import display
 from rig_robot.messages.imagined_goals import IMAGINED
-from rig_robot.ros.node import BadParameter, RigNode, run
+from rig_robot.ros.node import BadParameter, RigNode
+from rig_robot.ros.node_process import run
 from rig_robot.ros.qos import LATCHED, OBSERVATION
 from rig_robot.vision.image_decoding import from_raw
 from rig_sim.goals_node import titled

@@ -126,7 +126,7 @@ def test_a_stopped_comparison_leaves_no_worker_and_no_semaphore(tmp_path: Path) 
 
 SLOW = """
 import sys, time
-from rig_robot.ros import node as ros
+from rig_robot.ros import node_process as ros
 class Slow:
     def __del__(self):
         time.sleep(30)

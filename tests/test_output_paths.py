@@ -146,7 +146,7 @@ def test_an_error_of_the_operating_system_is_reported_in_words() -> None:
 
 
 SHOWN = """
-from rig_robot.ros.node import run
+from rig_robot.ros.node_process import run
 from rig_sim.goals_node import GoalsNode
 class Shown(GoalsNode):
     def _procedure(self):

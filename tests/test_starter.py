@@ -33,7 +33,8 @@ node.wait()
 
 NODE = """
 import os, pathlib
-from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.node import RigNode
+from rig_robot.ros.node_process import run
 
 class WaitingNode(RigNode):
     def __init__(self):

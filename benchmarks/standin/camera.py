@@ -23,7 +23,7 @@ import pyrealsense2 as rs
 
 from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.nodes.camera import CameraNode
-from rig_robot.ros.node import run
+from rig_robot.ros.node_process import run
 from rig_sim.world import CAMERA_SIZE, HOME, Camera, World
 from standin.clock import sleep
 from standin.ground_truth import GroundTruth

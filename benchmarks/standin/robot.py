@@ -20,7 +20,8 @@ from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.arm.kinematics import TOOL_DOWN
 from rig_robot.common.message_fields import stamp_ns
-from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.node import RigNode
+from rig_robot.ros.node_process import run
 from rig_sim.world import HOME, JOINTS, SPEED_LIMITS, kinematics
 from standin.arm import Arm
 from standin.clock import sleep

@@ -3,7 +3,8 @@
 from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile
 
-from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.node import RigNode
+from rig_robot.ros.node_process import run
 from standin.ground_truth import GroundTruth
 
 

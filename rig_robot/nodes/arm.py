@@ -40,7 +40,7 @@ from rig_robot.ros.arm_parameters import (
 from rig_robot.ros.estop import LOOK_EVERY, EstopTopic
 from rig_robot.ros.graph import TwoSources, callers, publisher_of, publishers
 from rig_robot.ros.lifecycle import ManagedNode
-from rig_robot.ros.node import run
+from rig_robot.ros.node_process import run
 from rig_robot.ros.polled_subscription import PolledSubscription
 from rig_robot.ros.qos import COMMAND, JOINT_STATES, LATCHED, STATE
 from rig_robot.ros.realtime_priority import take_priority

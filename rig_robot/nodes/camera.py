@@ -30,7 +30,7 @@ from rig_robot.nodes.camera_parameters import declare_driver
 from rig_robot.nodes.camera_view import ViewComparison, view_details
 from rig_robot.ros.frame_loss import FrameLoss, cure
 from rig_robot.ros.lifecycle import ManagedNode
-from rig_robot.ros.node import run
+from rig_robot.ros.node_process import run
 from rig_robot.ros.qos import OBSERVATION
 from rig_robot.ros.realtime_priority import take_priority
 from rig_robot.ros.rejection_log import RejectionLog

@@ -17,7 +17,8 @@ from rig_robot.checkpoint_delivery.chunk_assembler import ChunkAssembler
 from rig_robot.checkpoint_delivery.chunk_protocol import ANSWERS, TOPIC, WINDOW, read_header
 from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.messages.diagnostics import OK, WARN
-from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.node import RigNode
+from rig_robot.ros.node_process import run
 from rig_robot.ros.qos import EPISODES
 
 

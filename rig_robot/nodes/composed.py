@@ -16,7 +16,8 @@ from rig_robot.nodes.encoder import EncoderNode
 from rig_robot.nodes.goal import GoalNode
 from rig_robot.nodes.policy import PolicyNode
 from rig_robot.ros.in_process import prepare_process
-from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.node import RigNode
+from rig_robot.ros.node_process import run
 
 NODES: dict[str, type[RigNode]] = {"camera": CameraNode, "encoder": EncoderNode, "goal": GoalNode, "policy": PolicyNode}
 """The nodes in the order in which they are made"""

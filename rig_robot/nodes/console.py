@@ -31,7 +31,8 @@ from rig_robot.page.gallery import Gallery
 from rig_robot.page.goal_pictures import GoalPictures
 from rig_robot.page.heard import Heard
 from rig_robot.page.server import PageServer, Settings
-from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.node import RigNode
+from rig_robot.ros.node_process import run
 from rig_robot.ros.parameter_reader import ParameterReader
 from rig_robot.ros.qos import COMMAND
 

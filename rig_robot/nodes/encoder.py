@@ -26,7 +26,8 @@ from rig_robot.messages import latents as latent
 from rig_robot.messages.diagnostics import OK, WARN
 from rig_robot.messages.images import rgb_to_image
 from rig_robot.messages.imagined_goals import IMAGINED, comes_too_soon
-from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.node import RigNode
+from rig_robot.ros.node_process import run
 from rig_robot.ros.qos import EPISODES, LATCHED, OBSERVATION
 from rig_robot.ros.realtime_priority import take_priority
 from rig_robot.ros.rejection_log import RejectionLog

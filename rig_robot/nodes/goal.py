@@ -29,7 +29,8 @@ from rig_robot.messages.imagined_goals import IMAGINED, comes_too_soon
 from rig_robot.messages.typed_status import INSTALLED
 from rig_robot.nodes.goal_action import GoalAction
 from rig_robot.ros.duplicate_filter import DuplicateFilter
-from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.node import RigNode
+from rig_robot.ros.node_process import run
 from rig_robot.ros.qos import COMMAND, EPISODES, LATCHED, OBSERVATION
 from rig_robot.ros.rejection_log import RejectionLog
 from rig_robot.vision.goal_check import GoalCheck, Verdict

@@ -35,7 +35,8 @@ from rig_robot.nodes.policy_actions import ActionChooser
 from rig_robot.nodes.policy_episodes import Episodes, MissingObject
 from rig_robot.nodes.policy_goals import Goals
 from rig_robot.nodes.policy_progress import ProgressReporter
-from rig_robot.ros.node import RigNode, run
+from rig_robot.ros.node import RigNode
+from rig_robot.ros.node_process import run
 from rig_robot.ros.qos import COMMAND, LATCHED, OBSERVATION
 from rig_robot.ros.realtime_priority import take_priority
 from rig_robot.ros.rejection_log import RejectionLog

@@ -38,7 +38,7 @@ from rig_robot.recording.preroll import Preroll, Received
 from rig_robot.recording.topics import Manner, Topic
 from rig_robot.recording.write_queue import WriteQueue
 from rig_robot.ros.lifecycle import ManagedNode
-from rig_robot.ros.node import run
+from rig_robot.ros.node_process import run
 from rig_robot.ros.rejection_log import RejectionLog
 
 SILENCE = 10.0

@@ -25,7 +25,8 @@ from rig_robot.learning.practice.push_practice import PushPractice
 from rig_robot.learning.practice.settings import Settings
 from rig_robot.messages.diagnostics import OK, WARN, diagnostic
 from rig_robot.nodes.trainer_episodes import LOOK_S, EpisodeSource
-from rig_robot.ros.node import BadParameter, RigNode, run
+from rig_robot.ros.node import BadParameter, RigNode
+from rig_robot.ros.node_process import run
 from rig_robot.ros.qos import LATCHED
 
 AGAIN_S = 5.0

@@ -10,7 +10,8 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from rig_robot.messages.diagnostics import OK, WARN
 from rig_robot.messages.typed_status import INSTALLED, TYPED
-from rig_robot.ros.node import BadParameter, RigNode, run
+from rig_robot.ros.node import BadParameter, RigNode
+from rig_robot.ros.node_process import run
 from rig_robot.ros.qos import LATCHED
 
 
