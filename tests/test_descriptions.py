@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rig_robot.arm.description import BadDescription
+from rig_robot.arm.description_text import BadDescription
 from rig_robot.arm.kinematics import Kinematics, Margin
 from rig_robot.bringup.arm_presets import arm_parameters
 from rig_robot.common.package_files import share

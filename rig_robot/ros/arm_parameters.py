@@ -10,7 +10,7 @@ from rclpy.wait_for_message import wait_for_message
 from std_msgs.msg import String
 
 from rig_robot.arm.commands import TwistCommand, Vector
-from rig_robot.arm.description import is_text, read_text
+from rig_robot.arm.description_text import is_text, read_text
 from rig_robot.arm.kinematics import Kinematics, Margin
 from rig_robot.arm.limits import Limits
 from rig_robot.arm.liveness import Timing
