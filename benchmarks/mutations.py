@@ -195,7 +195,7 @@ MUTANTS = (
     ),
     (
         "no relief after a disarming",
-        'self.disarm("by service", wholly=True)',
+        'self.disarm("by service", may_relieve=False)',
         'self.disarm("by service")',
     ),
     ("relief to where it stands still", "and joints.still(steady) >= STILL", ""),

@@ -140,9 +140,9 @@ class ArmSupervisor:
         self._parking = ParkMotion(self._park, steady)
         self._become(ArmState.PARKING, "on the way to the park position")
 
-    def disarm(self, reason: str, *, wholly: bool = False) -> None:
-        """Disarm; an arm in motion brakes. `wholly`: it also gives up what a disarmed arm may do, to ease a contact."""
-        if wholly:
+    def disarm(self, reason: str, *, may_relieve: bool = True) -> None:
+        """Disarm; an arm in motion brakes. `may_relieve`: then it may still ease a contact that it presses against."""
+        if not may_relieve:
             self._relief.cancel()
         if self.state.armed:
             self._become(ArmState.DISARMED, reason)
@@ -151,7 +151,7 @@ class ArmSupervisor:
         """Disarm as a person asks; of a disarmed arm it means: it is where the joint states say."""
         if not self.state.armed:
             self._joints.accept_place()
-        self.disarm("by service", wholly=True)
+        self.disarm("by service", may_relieve=False)
 
     def estop(self, reason: str) -> None:
         """Latch the emergency stop; an arm in motion brakes."""

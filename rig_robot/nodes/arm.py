@@ -184,7 +184,7 @@ class ArmNode(ManagedNode):
         self._come_to_rest()
 
     def on_deactivated(self) -> None:
-        self._supervisor.disarm("the arm node was deactivated", wholly=True)
+        self._supervisor.disarm("the arm node was deactivated", may_relieve=False)
         self._come_to_rest()
 
     def _arm(self) -> None:
