@@ -144,5 +144,7 @@ def test_a_report_that_is_none_is_passed_over_and_told(client: Client, goal_node
     name = client.name()
     client.say("nowhere", name)
     client.listener.until(lambda: "is not as expected" in goal_node.output(), "it is told")
+    client.say("going", name, distance="1e999999999999")
+    client.say("going", str(2**80))
     client.say("reached", name)
     assert client.result(handle).outcome == Outcome.REACHED

@@ -85,6 +85,9 @@ def test_a_status_that_is_none_is_passed_over_and_told(node: NodeProcess, listen
     listener.until(publisher.get_subscription_count, "the node listens")
     publisher.publish(diagnostic("arm", OK, "no state", {}))
     listener.until(lambda: "a status is not as expected" in node.output(), "it is told")
+    for rests_on in ("soon", 2**80, -1, "nan"):
+        values = {"state": "moving", "reason": "", "rests_on": rests_on}
+        publisher.publish(diagnostic("arm", OK, "numbers that no stamp has", values))
     heard(listener, "rig/arm/status", diagnostic("arm", OK, "after", {"state": "moving", "reason": "", "rests_on": 0}))
 
 

@@ -5,10 +5,12 @@ All else works without it: what is typed says the same as a `DiagnosticStatus` o
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from rig_robot.arm.arm_state import ArmState
@@ -26,19 +28,45 @@ INSTALLED = ReachGoalImage is not None
 """Whether there are typed messages"""
 
 
+class Malformed(ValueError):
+    """A status cannot be said as a typed message; the text says why."""
+
+
+def _converter(convert: Callable[[DiagnosticStatus], Any]) -> Callable[[DiagnosticStatus], Any]:
+    """Let a conversion raise `Malformed` whatever is wrong: anybody may publish a status."""
+
+    @functools.wraps(convert)
+    def converted(status: DiagnosticStatus) -> Any:
+        try:
+            return convert(status)
+        except (KeyError, ValueError, AttributeError, AssertionError, OverflowError) as error:  # messages assert ranges
+            raise Malformed(f"a status is not as expected: {error!r}") from error
+
+    return converted
+
+
+@_converter
 def arm_status(status: DiagnosticStatus) -> Any:
     """Return `rig/arm/status` as an `ArmStatus`."""
     said = values(status)
-    typed = ArmStatus(reason=said["reason"], armed=ArmState[said["state"].upper()].armed, text=status.message)
-    typed.state = getattr(ArmStatus, said["state"].upper())
-    typed.rests_on.sec, typed.rests_on.nanosec = divmod(int(said["rests_on"]), 10**9)
-    return typed
+    state = said["state"].upper()
+    seconds, nanoseconds = divmod(int(said["rests_on"]), 10**9)
+    return ArmStatus(
+        state=getattr(ArmStatus, state),
+        armed=ArmState[state].armed,
+        reason=said["reason"],
+        rests_on=Time(sec=seconds, nanosec=nanoseconds, check_fields=True),
+        text=status.message,
+        check_fields=True,
+    )
 
 
+@_converter
 def goal_progress(status: DiagnosticStatus) -> Any:
     """Return `rig/goal/progress` as a `GoalProgress`."""
     said = values(status)
     return GoalProgress(
+        check_fields=True,
         state=list(Phase).index(Phase(said["state"])),
         goal=int(said["goal"]),
         distance=_number(said, "distance"),
@@ -50,11 +78,13 @@ def goal_progress(status: DiagnosticStatus) -> Any:
     )
 
 
+@_converter
 def goal_status(status: DiagnosticStatus) -> Any:
     """Return `rig/goal/status` as a `GoalStatus`."""
     said = values(status)
     familiar = {"True": GoalStatus.KNOWN, "False": GoalStatus.UNKNOWN}
     return GoalStatus(
+        check_fields=True,
         accepted=status.level != ERROR,
         doubtful=status.level == WARN,
         goal=int(said["goal"]) if said["goal"] != "none" else 0,
@@ -65,10 +95,12 @@ def goal_status(status: DiagnosticStatus) -> Any:
     )
 
 
+@_converter
 def trainer_progress(status: DiagnosticStatus) -> Any:
     """Return `rig/trainer/progress` as a `TrainerProgress`."""
     said = values(status)
     return TrainerProgress(
+        check_fields=True,
         phase=said["phase"],
         eta=_number(said, "eta_s"),
         checkpoint=said["checkpoint"],

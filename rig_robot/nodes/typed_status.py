@@ -9,7 +9,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from rig_robot.messages.diagnostics import OK, WARN
-from rig_robot.messages.typed_status import INSTALLED, TYPED
+from rig_robot.messages.typed_status import INSTALLED, TYPED, Malformed
 from rig_robot.ros.node import BadParameter, RigNode
 from rig_robot.ros.node_process import run
 from rig_robot.ros.qos import LATCHED
@@ -31,8 +31,8 @@ class TypedStatusNode(RigNode):
     def _say(self, topic: str, publisher: Any, convert: Any, status: DiagnosticStatus) -> None:
         try:
             publisher.publish(convert(status))
-        except (KeyError, ValueError, AttributeError) as error:
-            self._trouble = f"{topic}: a status is not as expected: {error!r}"
+        except Malformed as error:
+            self._trouble = f"{topic}: {error}"
             self.get_logger().warning(self._trouble, throttle_duration_sec=10.0)
         else:
             self._said[topic] = self._said.get(topic, 0) + 1
