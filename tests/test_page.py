@@ -30,6 +30,7 @@ from rig_robot.bringup.environment import DDS_VARIABLES
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.common.message_fields import values
 from rig_robot.common.package_files import share
+from rig_robot.messages.diagnostics import OK, diagnostic
 from rig_robot.ros.qos import LATCHED, STATE
 
 pytestmark = pytest.mark.alone
@@ -179,6 +180,19 @@ def test_the_page_shows_the_arm_the_camera_and_what_the_vae_makes_of_it(page: Be
         browser.until(lambda node=node: node in browser.text(".rig-fill:has(.rig-node)"), f"the health of {node}")
     scrolls = "return document.documentElement.scrollHeight - window.innerHeight"
     assert browser.run(scrolls) <= 0, "1280x800 does not hold the page"
+
+
+def test_a_report_of_a_stranger_that_says_nothing_does_not_end_the_page(page: Bench) -> None:
+    publisher = page.listener.node.create_publisher(DiagnosticStatus, "rig/goal/progress", LATCHED)
+    page.listener.until_heard("rig/goal/progress", publishers=2)
+    page.listener.until(publisher.get_subscription_count, "the page listens")
+    for distance in ("far", "1e999", ""):
+        publisher.publish(diagnostic("goal progress", OK, "of a stranger", {"state": "none", "distance": distance}))
+    shown = int(page.browser.run("return window.rig.drawn.camera.count"))
+    page.browser.until(
+        lambda: int(page.browser.run("return window.rig.drawn.camera.count")) > shown + 15, "the page goes on"
+    )
+    page.listener.node.destroy_publisher(publisher)
 
 
 def test_a_dropped_picture_is_shown_with_what_the_vae_knows_of_it_and_then_reached(page: Bench) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import io
+import math
 import tarfile
 import threading
 import time
@@ -22,6 +23,7 @@ from rig_robot.bringup.parameter_files import read_parameters
 from rig_robot.bringup.systems import NODES
 from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.checkpoints.config import CheckpointConfig
+from rig_robot.common.message_fields import number
 from rig_robot.common.package_files import locate, share
 from rig_robot.inference.numpy_networks import Encoder
 from rig_robot.page import control as control_module
@@ -324,6 +326,13 @@ def test_the_curve_of_the_distance_is_broken_where_nothing_was_told() -> None:
     told = curve([-9.0, -8.9, -2.0, -1.9], [30.04, float("nan"), 20.0, 10.0], 1)
     assert told == [[-9.0, 30.0], [-8.9, None], [-2.0, None], [-2.0, 20.0], [-1.9, 10.0]]
     assert curve([], [], 1) == []
+
+
+@pytest.mark.parametrize("text", ["far", "", "nan", "1e999", "-inf"])
+def test_a_value_that_is_no_number_is_unknown(text: str) -> None:
+    assert math.isnan(number({"distance": text}, "distance"))
+    assert math.isnan(number({}, "distance"))
+    assert number({"distance": "2.5"}, "distance") == 2.5
 
 
 def test_a_checkpoint_of_long_ago_does_not_squeeze_the_learning_curve() -> None:

@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 
 from rig_robot.bringup.other_users import hint
 from rig_robot.commands.ros_session import RosSession
-from rig_robot.common.message_fields import values
+from rig_robot.common.message_fields import number, values
 from rig_robot.inference.goal_progress import Phase
 from rig_robot.ros.qos import COMMAND, LATCHED
 
@@ -62,7 +62,7 @@ def watch(namespace: str = "", seconds: float = float("inf")) -> None:
 
         def hear_trainer(status: DiagnosticStatus) -> None:
             said = values(status)
-            eta = float(said.get("eta_s", "nan"))
+            eta = number(said, "eta_s")
             left = f", about {eta / 60:.0f} min" if eta >= 90 else f", about {eta:.0f} s" if eta > 0 else ""
             lines.tell("trainer", said.get("phase", ""), f"{status.message}{left}")
 

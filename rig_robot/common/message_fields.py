@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -23,3 +25,12 @@ def header_ns(message: Any) -> int:
 def values(status: Any) -> dict[str, str]:
     """Return the values of a `diagnostic_msgs/DiagnosticStatus`."""
     return {entry.key: entry.value for entry in status.values}
+
+
+def number(said: Mapping[str, str], name: str) -> float:
+    """Return one of a status's values as a finite number; else NaN, since anybody may publish."""
+    try:
+        value = float(said.get(name, "nan"))
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan

@@ -18,7 +18,7 @@ from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import String
 
 from rig_robot.checkpoint_delivery.answers import AnswerState
-from rig_robot.common.message_fields import stamp_ns, stamp_s, values
+from rig_robot.common.message_fields import number, stamp_ns, stamp_s, values
 from rig_robot.messages import latents
 from rig_robot.messages.imagined_goals import IMAGINED
 from rig_robot.nodes.console_orders import Orders
@@ -197,7 +197,7 @@ class Listener:
         said = values(status)
         self._heard.progress, self._heard.phase = status.message, said.get("state", "")
         if "distance" in said:
-            latent, tool, thing = (float(said.get(key, "nan")) for key in ("distance", "tool [mm]", "object [mm]"))
+            latent, tool, thing = (number(said, key) for key in ("distance", "tool [mm]", "object [mm]"))
             self._heard.distances.append(Distance(time.monotonic(), latent, tool, thing))
 
     def _on_trainer(self, status: DiagnosticStatus) -> None:

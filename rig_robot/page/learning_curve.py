@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from rig_robot.checkpoints.config import CheckpointConfig
+from rig_robot.common.message_fields import number
 
 CURVES = {"vae/squared_error": "VAE: squared error", "critic_loss": "policy: critics' loss"}
 """Losses that are drawn, by the trainer's name of each, with what the page calls it."""
@@ -38,7 +39,7 @@ class LearningCurve:
         A paused or waiting trainer repeats its last losses, which are no points of the curve.
         """
         for name, points in self.curves.items():
-            value = _number(said.get(name, ""))
+            value = number(said, name)
             if not math.isfinite(value) or (points and (at - points[-1][0] < self._spacing[name])):
                 continue
             if points and value == points[-1][1]:
@@ -47,13 +48,6 @@ class LearningCurve:
             if len(points) > MOST:
                 points, self._spacing[name] = points[::2], 2 * self._spacing[name]
             self.curves[name] = points
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 def judged(configs: Sequence[CheckpointConfig]) -> list[tuple[float, float]]:
