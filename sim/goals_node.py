@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import deque
@@ -191,7 +192,8 @@ class GoalsNode(ProcedureNode):
 
     def _take_arm_status(self, message: DiagnosticStatus) -> None:
         said = values(message)
-        self._arm_status, self._acted_on = said["state"], int(said["rests_on"])
+        with contextlib.suppress(KeyError, ValueError):  # anybody may publish there
+            self._arm_status, self._acted_on = said["state"], int(said["rests_on"])
 
     def _take_view(self, message: Image) -> None:
         self._view = message

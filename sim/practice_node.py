@@ -86,7 +86,7 @@ class PracticeNode(GoalsNode):
 
     def _take_episode(self, message: DiagnosticStatus) -> None:
         said = values(message)
-        practised = said["event"] == "end" and said["mode"] in (Mode.EXPLORE, Mode.PRACTICE)
+        practised = said.get("event") == "end" and said.get("mode") in (Mode.EXPLORE, Mode.PRACTICE)
         if practised and said["id"] not in self._counted:
             self._counted.add(said["id"])
             self._done += int(said["steps"])
