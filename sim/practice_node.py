@@ -87,16 +87,17 @@ class PracticeNode(GoalsNode):
     def _take_episode(self, message: DiagnosticStatus) -> None:
         said = values(message)
         practised = said.get("event") == "end" and said.get("mode") in (Mode.EXPLORE, Mode.PRACTICE)
-        if practised and said["id"] not in self._counted:
-            self._counted.add(said["id"])
+        if practised and said.get("id") not in self._counted and said.get("steps", "").isdecimal():
+            self._counted.add(said.get("id", ""))
             self._done += int(said["steps"])
 
     def _take_progress(self, message: DiagnosticStatus) -> None:
         said = values(message)
-        self._behind = said["phase"] != "waiting"
-        self._unseen = said["explore"] == "wanted"
-        steps = f" {said['step']} of {said['of']}" if said["of"] != "0" else ""
-        self._trainer = message.message if said["phase"] == "waiting" else f"{said['phase']}{steps}"
+        phase = said.get("phase", "")
+        self._behind = phase != "waiting"
+        self._unseen = said.get("explore") == "wanted"
+        steps = f" {said.get('step', '')} of {said['of']}" if said.get("of", "0") != "0" else ""
+        self._trainer = message.message if phase == "waiting" else f"{phase}{steps}"
 
 
 def progress_line(done: int, limit: int, seconds: float) -> str:
