@@ -9,8 +9,10 @@ object; the exit status is 1 where a stop was missed, the arm stopped without a 
 Missed stop: the tool's true position moved by more than 2 mm between 0.5 and 0.8 s after a fault that must stop the
 arm; not judged where no position was heard in that time. False stop: between faults, the arm waits or disarms because
 something is stale or not believed. Where a process that only sleeps was woken more than 0.08 s too late in the second
-before, the machine stood still: such stops are right, and counted apart. Unnoticed: a killed node that the runner did
-not name and start anew, or a hung one of which neither /diagnostics nor the arm's status told.
+before, the machine stood still; where nothing was heard of the tool for 0.1 s, the robot was silent (a process that is
+killed while it reads shared memory can hold up Fast DDS for seconds in whoever sends to it). Such stops are right, and
+counted apart. Unnoticed: a killed node that the runner did not name and start anew, or a hung one of which neither
+/diagnostics nor the arm's status told.
 
 Growth of memory: by how many percent the most resident memory (RSS) that a node took after the first ten minutes
 exceeds the most within them; the same within each process that lived for longer; the worst of all. A process may take
@@ -43,6 +45,8 @@ from rig_robot.bringup.shared_memory import FOLDER
 
 STILL_MM, AFTER, LONG = 2.0, 0.5, 0.3
 """A tool that moves less than this [mm] from `AFTER` a fault on [s], for so long [s], has stopped."""
+SILENT = 0.1
+"""A robot of whose tool nothing is heard for so long is silent [s]: the arm node then finds its joints stale."""
 UNDER_WAY = 0.08
 """Speed [m/s] of a tool that is on its way."""
 NOTICED = 10.0
@@ -124,7 +128,7 @@ class Soak:
         self.lives: dict[int, Life] = {}
         self.goals = self.missed = self.unjudged = self.unnoticed = 0
         self.false_stops: list[str] = []
-        self.stood_still = 0
+        self.stood_still = self.silent = 0
         self.hung: list[psutil.Process] = []
         self._next_goal = self._next_sample = 0.0
         self.begin = time.monotonic()
@@ -152,14 +156,23 @@ class Soak:
         """Count each time that the arm has stopped since then [s, steady clock], though nothing was wrong."""
         for when, state, reason in self.operator.arm_status:
             if when >= since and (state == "disarmed" or "stale" in reason or "joint state" in reason):
-                stall = self.stalls.longest(when - 1.0, when)
+                stall, silence = self.stalls.longest(when - 1.0, when), self._silence(when)
                 if stall:
                     self.stood_still += 1
+                    what = f"stop, the machine stood still for {stall:.2f} s"
+                elif silence > SILENT:
+                    self.silent += 1
+                    what = f"stop, the robot was silent for {silence:.2f} s"
                 else:
                     self.false_stops.append(reason)
-                what = f"stop, the machine stood still for {stall:.2f} s" if stall else "FALSE STOP"
+                    what = "FALSE STOP"
                 print(f"{(when - self.begin) / 60.0:6.2f} min  {what}: {state}, {reason}", flush=True)
                 print(" " * 11 + self.chain.before(when), flush=True)
+
+    def _silence(self, when: float, within: float = 1.0) -> float:
+        """Return the longest time in which nothing was heard of the tool, in so long before a moment [s]."""
+        heard = [when - within, *(at for at, _ in self.poses if when - within < at < when), when]
+        return max(np.diff(heard).tolist())
 
     def spend(self, seconds: float) -> None:
         """Let time pass; goals and looks at the memory go on."""
@@ -402,7 +415,7 @@ def main(args: Args) -> None:
     print(f"shared memory: {soak.shared_at_first / 2**20:.0f} MiB at first, {shared / 2**20:.0f} MiB at the end")
     print(
         f"missed stops: {soak.missed}, not judged: {soak.unjudged}; false stops: {len(soak.false_stops)}, "
-        f"stops while the machine stood still: {soak.stood_still}; "
+        f"stops while the machine stood still: {soak.stood_still}, while the robot was silent: {soak.silent}; "
         f"dead or hung nodes unnoticed: {soak.unnoticed}"
     )
     result = {
@@ -412,6 +425,7 @@ def main(args: Args) -> None:
         "missed_stops": soak.missed,
         "false_stops": len(soak.false_stops),
         "stops_of_a_standing_machine": soak.stood_still,
+        "stops_of_a_silent_robot": soak.silent,
         "rss_growth_percent": round(max(grown.values(), default=0.0), 2),
     }
     print(json.dumps(result))
