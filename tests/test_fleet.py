@@ -1,6 +1,9 @@
 """Several robots practise for one trainer: it learns from all and tells all, and one that dies holds nobody up."""
 
+import contextlib
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,7 @@ from rig_robot.bringup.systems import prepare_practice, simulation
 from rig_robot.checkpoint_delivery.announcer import Announcer
 from rig_robot.checkpoint_delivery.answers import AnswerState, Outcome, answer
 from rig_robot.checkpoints.checkpoint import CURRENT, activate, resolve
+from rig_robot.learning.checkpoint_io import untrained
 from rig_robot.ros.node import RigNode
 from rig_robot.ros.qos import EPISODES, LATCHED
 
@@ -34,6 +38,24 @@ def test_the_first_robot_has_the_trainer_and_the_others_record_beside_it(checkpo
     assert not {"trainer", "receiver"} & second.keys()
     assert second["recorder"].parameters["directory"] == str(tmp_path / "episodes-right")
     assert first["recorder"].parameters["directory"] == str(tmp_path / "episodes")
+
+
+def test_robots_may_begin_a_practice_from_nothing_in_the_same_moment(tmp_path: Path, monkeypatch) -> None:
+    """Each would write the untrained checkpoint, and the second one's attempt would end it."""
+    both, save = threading.Barrier(2), untrained.checkpoint.save
+
+    def save_together(*given: object) -> object:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(1.0)  # whoever would write beside another one waits for that here
+        return save(*given)
+
+    monkeypatch.setattr(untrained.checkpoint, "save", save_together)
+    with ThreadPoolExecutor(2) as pool:
+        options = SimOptions(practice=True, data=tmp_path)
+        began = [pool.submit(prepare_practice, options) for _ in range(2)]
+        for each in began:
+            each.result()
+    assert resolve(tmp_path / "checkpoints").name == "untrained"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,15 +52,21 @@ def prepare(directory: Path, checkpoint: str, task: Task | None, kind: TaskName 
         ValueError: If there is a practice in the directory and a checkpoint is named, or the latter is not usable.
     """
     data = of(directory)
+    for place in data:
+        place.mkdir(parents=True, exist_ok=True)
+    with _alone(data.checkpoints):  # two robots that share a directory may begin in the same moment
+        _begin(directory, data, checkpoint, task, kind)
+    return data
+
+
+def _begin(directory: Path, data: PracticeData, checkpoint: str, task: Task | None, kind: TaskName) -> None:
     if (data.checkpoints / CURRENT).exists():
         if checkpoint:
             raise ValueError(
                 f"{directory} holds a practice that goes on from its own checkpoint: leave the checkpoint "
                 f"{checkpoint} out, or name another directory for a new practice"
             )
-        return data
-    for place in data:
-        place.mkdir(parents=True, exist_ok=True)
+        return
     if checkpoint:
         first = _copy(resolve(locate(checkpoint)), data.checkpoints)
     elif task is not None:
@@ -74,7 +83,14 @@ def prepare(directory: Path, checkpoint: str, task: Task | None, kind: TaskName 
     else:
         raise ValueError(f"{directory} holds no practice yet: name a checkpoint to begin with, or a task")
     activate(first)
-    return data
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process is in here for this folder."""
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _copy(source: Path, root: Path) -> Path:
