@@ -51,7 +51,7 @@ lint: $(STAMP) ## Style, formatting and types
 	$(BIN)/mypy
 
 format: $(STAMP) ## Format the code
-	$(BIN)/ruff check --fix .
+	$(BIN)/ruff check --no-cache --fix .
 	$(BIN)/ruff format .
 
 docs: $(STAMP) ## Build the documentation as a site, in site/

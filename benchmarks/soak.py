@@ -4,7 +4,8 @@
 
 Shows a random goal picture every 5 s, and every 15 s or so makes a fault, most of them while the arm moves: nodes
 killed or stopped for a while, broken and hostile messages, an emergency stop, disarming. The last line is one JSON
-object; the exit status is 1 where a stop was missed, the arm stopped without a fault, or a node went unnoticed.
+object; the exit status is 1 where a stop was missed, the arm stopped without a fault, the robot was silent, or a node
+went unnoticed.
 
 Missed stop: the tool's true position moved by more than 2 mm between 0.5 and 0.8 s after a fault that must stop the
 arm; not judged where no position was heard in that time. False stop: between faults, the arm waits or disarms because
@@ -429,7 +430,7 @@ def main(args: Args) -> None:
         "rss_growth_percent": round(max(grown.values(), default=0.0), 2),
     }
     print(json.dumps(result))
-    sys.exit(bool(soak.missed or soak.false_stops or soak.unnoticed))
+    sys.exit(bool(soak.missed or soak.false_stops or soak.silent or soak.unnoticed))
 
 
 def _shared_memory() -> int:

@@ -60,6 +60,7 @@ def prepare(directory: Path, checkpoint: str, task: Task | None, kind: TaskName 
 
 
 def _begin(directory: Path, data: PracticeData, checkpoint: str, task: Task | None, kind: TaskName) -> None:
+    """Make the checkpoint that a new practice begins with, and make it current; see `prepare`."""
     if (data.checkpoints / CURRENT).exists():
         if checkpoint:
             raise ValueError(

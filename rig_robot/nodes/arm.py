@@ -102,7 +102,7 @@ class ArmNode(ManagedNode):
         self._status = self.publisher(DiagnosticStatus, "rig/arm/status", LATCHED)
         self._view = ArmView(self, self._base_frame, limits, own_description(self), self._sent_to)
         joint_states = self.declare("joint_states_topic", "joint_states", "Where the measured joints come from.")
-        # Polled at each tick: a process that each of them woke up would spend half of its time at rest on that.
+        # Polled at each tick: if each message woke the process up, that would be half of its work at rest.
         self._joint_states = PolledSubscription(self, JointState, joint_states, JOINT_STATES)
         self.subscribe(TwistStamped, "rig/policy/twist", self._take_twist, COMMAND)
         self.subscribe(Header, "rig/operator/heartbeat", self._take_heartbeat, COMMAND)

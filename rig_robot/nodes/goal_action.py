@@ -85,7 +85,7 @@ class GoalAction:
             pursuit.report(time.monotonic(), said.get("state", Phase.WAITING), goal, report.message)
             progress = goal_progress(report) if goal == pursuit.goal else None
         except (KeyError, ValueError) as error:  # anybody may publish there
-            self._warn(f"rig/goal/progress: a report is not as expected, and passed over: {error!r}")
+            self._warn(f"rig/goal/progress: a report is not as expected, and passed over: {error}")
             return
         if progress is not None:
             self._progress = progress

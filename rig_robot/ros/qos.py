@@ -16,7 +16,7 @@ STATE = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 """Measured state of the arm (sensor data)."""
 
 JOINT_STATES = QoSProfile(depth=20, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""The same for a reader who looks now and then: enough of them wait for it to learn how often they come."""
+"""The same for a reader that polls: so many messages wait for it, by which it learns how often they come."""
 
 COMMAND = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 """Twists, trajectories, heartbeat: each message must arrive, none may wait in a queue."""
