@@ -47,8 +47,10 @@ class SimulatedRobot:
     def advance(self, until: float) -> None:
         """Run the physics until a simulated time (s), to within a timestep."""
         while (self._ticks + 1) * self.world.timestep <= until + 1e-6:
+            halfway = self._trajectory.at(self.time + self.world.timestep / 2)
             self._ticks += 1
-            self.world.advance(*self._trajectory.at(self.time))
+            position, velocity, _ = self._trajectory.at(self.time)
+            self.world.advance(position, velocity, halfway.acceleration)  # on the average of the step
 
     @property
     def time(self) -> float:
@@ -58,7 +60,7 @@ class SimulatedRobot:
     @property
     def set_point(self) -> Vector:
         """Commanded joint position [7] (rad) of the servos."""
-        return self._trajectory.at(self.time)[0]
+        return self._trajectory.at(self.time).position
 
     def show(self, data: mujoco.MjData) -> None:
         """Copy the state that a camera renders into `data`, another state of the same model."""

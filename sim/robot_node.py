@@ -23,6 +23,7 @@ from rig_robot.messages.images import rgb_to_image
 from rig_robot.messages.transforms import CAMERA_FRAME, transform
 from rig_robot.ros.node import BadParameter, RigNode
 from rig_robot.ros.node_process import run
+from rig_robot.ros.polled_subscription import waited
 from rig_robot.ros.qos import COMMAND, OBSERVATION
 from rig_robot.ros.transforms import Transforms, available
 from rig_sim.push_world import PUCK_AREA, TOOL_HIGH, TOOL_LOW, PushWorld, beside
@@ -99,6 +100,7 @@ class RobotNode(RigNode):
         self._refused = self._put_back = 0
         self._left_at: float | None = None  # simulated time at which the puck left its area; None: it is there
         self._lost_time = 0.0
+        self._stepped = time.monotonic()  # when the simulated time was the robot's
         self._stopping = threading.Event()
         # Simulated time begins at the real time of the start, so that stamps in a recording are meaningful.
         self._origin = self.get_clock().now().nanoseconds
@@ -138,19 +140,31 @@ class RobotNode(RigNode):
         for thread in self._threads:
             thread.join(timeout=2.0)
 
-    def _follow(self, message: JointTrajectory) -> None:
+    def _follow(self, message: JointTrajectory, about: dict[str, int]) -> None:
         """Pass a trajectory to the robot, or log why it is rejected."""
         points = [
             Point(stamp_ns(point.time_from_start) / 1e9, point.positions, point.velocities) for point in message.points
         ]
         stamp = stamp_ns(message.header.stamp)
         with self._lock:
-            begin = self._robot.time + (stamp - stamp_ns(self._stamp())) / 1e9 if stamp else None
+            if not stamp:  # from when it arrived, whenever this thread has got to it
+                begin = self._time() - waited(about["received_timestamp"], time.time_ns()) * self._speed
+            else:
+                begin = self._robot.time if self._publishes_time else self._time()
+                begin += (stamp - stamp_ns(self._stamp())) / 1e9
             try:
                 self._robot.follow(message.joint_names, points, begin)
             except Refused as reason:
                 self._refused += 1
                 self.get_logger().warning(f"trajectory refused: {reason}", throttle_duration_sec=1.0)
+
+    def _time(self) -> float:
+        """Return the simulated time now [s], between two steps of the physics, too. Call with the lock held.
+
+        A trajectory that began at the last step instead would begin up to `STATE_PERIOD` early, each one by another
+        part of it, and the arm would go unevenly.
+        """
+        return self._robot.time + max(0.0, time.monotonic() - self._stepped) * self._speed
 
     def _stamp(self) -> Time:
         """Return the time now: simulated time if it is published. Call with the lock held."""
@@ -174,8 +188,10 @@ class RobotNode(RigNode):
             elif behind * self._speed > LONGEST_LEAP:
                 self._lost_time += behind
                 begin += behind
+                due = time.monotonic()
             with self._lock:
                 self._robot.advance(ticks * STATE_PERIOD)
+                self._stepped = due
                 stamp = self._stamp()
                 self._watch_puck()
                 world = self._robot.world

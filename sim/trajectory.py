@@ -2,15 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
 
 class Refused(ValueError):
     """The controller rejects a trajectory; the text says why."""
+
+
+class SetPoint(NamedTuple):
+    """What a controller asks of the servos: position [n] (rad), velocity [n] (rad/s), acceleration [n] (rad/s^2)."""
+
+    position: Array
+    velocity: Array
+    acceleration: Array
 
 
 @dataclass(frozen=True)
@@ -27,22 +36,24 @@ class Trajectory:
     positions: Array
     velocities: Array | None
 
-    def at(self, time: float) -> tuple[Array, Array]:
-        """Return position [n] (rad) and velocity [n] (rad/s) at a time (s). The last position is held."""
+    def at(self, time: float) -> SetPoint:
+        """Return where the arm is to be at a time (s). The last position is held."""
+        still = np.zeros(self.positions.shape[1])
         if time >= self.times[-1]:
-            return self.positions[-1], np.zeros_like(self.positions[-1])
-        if time <= self.times[0]:
-            return self.positions[0], np.zeros_like(self.positions[0])
+            return SetPoint(self.positions[-1], still, still)
+        if time < self.times[0]:
+            return SetPoint(self.positions[0], still, still)
         i = int(np.searchsorted(self.times, time, side="right")) - 1
         span = self.times[i + 1] - self.times[i]
         start, end = self.positions[i], self.positions[i + 1]
         if self.velocities is None:
-            return start + (end - start) * (time - self.times[i]) / span, (end - start) / span
+            return SetPoint(start + (end - start) * (time - self.times[i]) / span, (end - start) / span, still)
         s = (time - self.times[i]) / span
         v0, v1 = self.velocities[i] * span, self.velocities[i + 1] * span
         # Cubic Hermite: start + v0 s + b s^2 + c s^3.
         b, c = 3 * (end - start) - 2 * v0 - v1, 2 * (start - end) + v0 + v1
-        return start + s * (v0 + s * (b + s * c)), (v0 + s * (2 * b + 3 * s * c)) / span
+        position = start + s * (v0 + s * (b + s * c))
+        return SetPoint(position, (v0 + s * (2 * b + 3 * s * c)) / span, (2 * b + 6 * s * c) / span**2)
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,7 @@ def plan(
     points: Sequence[Point],
     begin: float,
     now: float,
-    state: tuple[ArrayLike, ArrayLike],
+    state: SetPoint,
     joints: Sequence[str],
     lower: Array,
     upper: Array,
@@ -71,7 +82,7 @@ def plan(
         points: where to be, and when.
         begin: the time (s) from which the points count.
         now: the time (s) of state.
-        state: set point that the arm has now: position [n] (rad) and velocity [n] (rad/s).
+        state: set point that the arm has now.
         joints, lower, upper: the arm's joints and their ranges [n] (rad).
 
     Raises:
@@ -105,7 +116,7 @@ def plan(
     left = times > now
     if not left.any():
         return Trajectory(np.array([now]), positions[-1:], None)
-    times, positions = np.concatenate([[now], times[left]]), np.concatenate([[state[0]], positions[left]])
+    times, positions = np.concatenate([[now], times[left]]), np.concatenate([[state.position], positions[left]])
     if velocities is not None:
-        velocities = np.concatenate([[state[1]], velocities[left]])
+        velocities = np.concatenate([[state.velocity], velocities[left]])
     return Trajectory(times, positions, velocities)

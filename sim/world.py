@@ -152,10 +152,11 @@ class World:
         self._shown = mujoco.MjData(self.model)
         self.timestep = float(self.model.opt.timestep)
         self._tool = self.model.site("tool").id
-        gain = self.model.actuator_gainprm[:, 0]
+        self._gain = self.model.actuator_gainprm[:, 0]
         # A servo brakes in proportion to the joint's speed. Shifting its set point by this factor times the commanded
         # speed compensates for that (velocity feed-forward); without it the arm would lag by 0.1 s.
-        self._lead = -self.model.actuator_biasprm[:, 2] / gain
+        self._lead = -self.model.actuator_biasprm[:, 2] / self._gain
+        self._acceleration, self._force = np.zeros((2, self.model.nv))
         self.place(HOME)
 
     def place(self, q: ArrayLike) -> None:
@@ -172,9 +173,18 @@ class World:
         mujoco.mj_camlight(self.model, self._shown)
         return self._shown
 
-    def advance(self, q: Vector, velocity: Vector) -> None:
-        """Do one step of physics with the servos at joint position q [7] (rad), moving at velocity [7] (rad/s)."""
+    def advance(self, q: Vector, velocity: Vector, acceleration: Vector | None = None) -> None:
+        """Do one step of physics with the servos at joint position q [7] (rad), moving at velocity [7] (rad/s).
+
+        With the set point's acceleration [7] (rad/s^2), what it takes of force is fed forward, by the arm's inertia, as
+        the default mode of Rethink's joint trajectory action server does; otherwise the arm answers it late, by its
+        springs alone, and rests some 0.25 s after its set point instead of 0.13.
+        """
         self.data.ctrl[:] = q + self._lead * velocity
+        if acceleration is not None:
+            self._acceleration[: len(JOINTS)] = acceleration
+            mujoco.mj_mulM(self.model, self.data, self._force, self._acceleration)
+            self.data.ctrl[:] += self._force[: len(JOINTS)] / self._gain
         # mj_step would leave the poses of tool and shapes one step behind the joints; in this order they agree.
         mujoco.mj_step2(self.model, self.data)
         mujoco.mj_step1(self.model, self.data)

@@ -125,9 +125,9 @@ def test_late_commands_do_not_make_the_arm_faster() -> None:
         # Most are in time, some are late by up to a fifth of a second.
         pause = 0.01 if number % 10 else random.uniform(0.01, 0.2)
         for _ in range(round(pause / 0.001)):
-            before = ARM.forward(path.at(now)[0])
+            before = ARM.forward(path.at(now).position)
             now += 0.001
-            speeds.append(np.linalg.norm(ARM.forward(path.at(now)[0]) - before) / 0.001)
+            speeds.append(np.linalg.norm(ARM.forward(path.at(now).position) - before) / 0.001)
         way = 0.3 if (number // 50) % 2 else -0.3
         command = safety.step([0.0, way, 0.0], 0.0, safety.catch_up(now - last))
         last = now

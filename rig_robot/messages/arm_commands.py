@@ -57,30 +57,33 @@ class Interface(ABC):
         return f"{cls.message.__module__.split('.')[0]}/msg/{cls.message.__name__}"
 
     @abstractmethod
-    def write(self, command: Command, stamp: Any) -> Any:
+    def write(self, command: Command, stamp: Any, late: float) -> Any:
         """Return a command as a message.
 
         Args:
             command: The command that the filter has let pass.
             stamp: `builtin_interfaces/Time` now.
+            late: For how long it has been computed [s].
         """
 
 
 class JointTrajectoryInterface(Interface):
     """Sends the position two periods ahead, the velocity there, and the way from there to rest.
 
-    Two periods bridge a command that comes late. Where no command comes any more, since the node is dead, the arm
-    brakes as its joints may; and controllers take only trajectories that end at rest.
+    Two periods bridge a command that comes late. They count from when the command was due, so that the arm goes evenly
+    though one command takes longer to compute than another. Where no command comes any more, since the node is dead,
+    the arm brakes as its joints may; and controllers take only trajectories that end at rest.
     """
 
     message, topic = JointTrajectory, "joint_trajectory_controller/joint_trajectory"
     controller, takes, brakes = "joint_trajectory_controller", JointCommand, True
     settings = ("interpolate_from_desired_state",)
 
-    def write(self, command: Command, stamp: Any) -> JointTrajectory:
+    def write(self, command: Command, stamp: Any, late: float) -> JointTrajectory:
         assert isinstance(command, JointCommand)
-        last = self._point(command.rest, np.zeros_like(command.rest), self._ahead + command.braking)
-        points = [self._point(command.position, command.velocity, self._ahead), last] if command.braking else [last]
+        ahead = self._ahead - min(max(late, 0.0), self._ahead / AHEAD)
+        last = self._point(command.rest, np.zeros_like(command.rest), ahead + command.braking)
+        points = [self._point(command.position, command.velocity, ahead), last] if command.braking else [last]
         # Stamp 0: now. Clocks of two machines need not agree for an arm to move in time.
         return JointTrajectory(joint_names=self._joints, points=points)
 
@@ -97,7 +100,7 @@ class JointPositionInterface(Interface):
     message, topic = Float64MultiArray, "forward_position_controller/commands"
     controller, takes = "forward_command_controller", JointCommand
 
-    def write(self, command: Command, stamp: Any) -> Float64MultiArray:
+    def write(self, command: Command, stamp: Any, late: float) -> Float64MultiArray:
         assert isinstance(command, JointCommand)
         return Float64MultiArray(data=command.position.tolist())
 
@@ -108,7 +111,7 @@ class TwistInterface(Interface):
     message, topic = TwistStamped, "servo_node/delta_twist_cmds"
     controller, takes, lowest_rate = "MoveIt Servo", TwistCommand, 50.0
 
-    def write(self, command: Command, stamp: Any) -> TwistStamped:
+    def write(self, command: Command, stamp: Any, late: float) -> TwistStamped:
         assert isinstance(command, TwistCommand)
         message = TwistStamped()
         message.header.stamp, message.header.frame_id = stamp, self._base_frame

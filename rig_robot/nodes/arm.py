@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
 from rig_robot.arm.arm_state import ArmState
-from rig_robot.arm.commands import Command, Vector
+from rig_robot.arm.commands import Vector
 from rig_robot.arm.kinematics import TOOL_DOWN
 from rig_robot.arm.supervisor import ArmSupervisor, Refused
 from rig_robot.checkpoints.checkpoint import read_config
@@ -238,15 +238,15 @@ class ArmNode(ManagedNode):
     def _come_to_rest(self) -> None:
         """Send commands until an arm that must stop is at rest; that takes 0.1 to 0.2 s."""
         end = time.monotonic() + LONGEST_BRAKING
-        self._send(self._supervisor.tick(self.now(), time.monotonic()))
+        self._command()
         while self._supervisor.braking and time.monotonic() < end:
             time.sleep(self._period)
-            self._send(self._supervisor.tick(self.now(), time.monotonic()))
+            self._command()
         self._publish_status()
 
     def _tick(self) -> None:
         self._take_joint_states()
-        self._send(self._supervisor.tick(self.now(), time.monotonic()))
+        self._command()
         state = (self._supervisor.state, self._supervisor.reason)
         if self._published_stamp != self._frame_stamp or state != self._published:
             self._publish_status()
@@ -262,9 +262,12 @@ class ArmNode(ManagedNode):
             self._timer.timer_period_ns = round(1e9 * period)
             self._timer.reset()  # or the tick that is due would still come after the old period
 
-    def _send(self, command: Command | None) -> None:
-        if command is not None:
-            self._controller.publish(self._interface.write(command, self.get_clock().now().to_msg()))
+    def _command(self) -> None:
+        """Send the command that is due now, if any."""
+        due = time.monotonic()
+        if (command := self._supervisor.tick(self.now(), due)) is not None:
+            late = time.monotonic() - due
+            self._controller.publish(self._interface.write(command, self.get_clock().now().to_msg(), late))
 
     def _publish_pose(self, position: np.ndarray, stamp: object) -> None:
         place, turn = self._kinematics.pose(position)

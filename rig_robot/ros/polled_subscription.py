@@ -74,14 +74,14 @@ class PolledSubscription:
             while (found := handle.take_message(self._kind, False)) is not None:
                 taken.append(found)
         now = time.time_ns()
-        return [(message, _waited(info["received_timestamp"], now)) for message, info in taken]
+        return [(message, waited(info["received_timestamp"], now)) for message, info in taken]
 
     def close(self) -> None:
         """End the subscription."""
         self._node.destroy_subscription(self._subscription)
 
 
-def _waited(received: int, now: int) -> float:
+def waited(received: int, now: int) -> float:
     """Return how long a message has waited [s], from the system clock when it was received and now [ns].
 
     A clock that was set in between says nothing, so a wait is neither negative nor longer than `LONGEST_WAIT`.
