@@ -147,8 +147,9 @@ class RobotNode(RigNode):
         ]
         stamp = stamp_ns(message.header.stamp)
         with self._lock:
-            if not stamp:  # from when it arrived, whenever this thread has got to it
-                begin = self._time() - waited(about["received_timestamp"], time.time_ns()) * self._speed
+            if not stamp:  # from when it arrived, whenever this thread has got to it, but not in the past
+                arrived = self._time() - waited(about["received_timestamp"], time.time_ns()) * self._speed
+                begin = max(arrived, self._robot.time)
             else:
                 begin = self._robot.time if self._publishes_time else self._time()
                 begin += (stamp - stamp_ns(self._stamp())) / 1e9
