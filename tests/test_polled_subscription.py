@@ -9,7 +9,7 @@ from ros_harness import Listener
 from std_msgs.msg import UInt8
 
 from rig_robot.ros.node import RigNode
-from rig_robot.ros.polled_subscription import LONGEST_WAIT, PolledSubscription, _waited
+from rig_robot.ros.polled_subscription import LONGEST_WAIT, PolledSubscription, waited
 from rig_robot.ros.qos import JOINT_STATES
 
 
@@ -55,7 +55,7 @@ def test_messages_wait_oldest_first_and_say_for_how_long(listener: Listener) -> 
 
 def test_a_clock_that_is_set_makes_no_wait_negative_or_long() -> None:
     now = time.time_ns()
-    assert _waited(now - 20_000_000, now) == pytest.approx(0.02)
-    assert _waited(now + 3_600_000_000_000, now) == 0.0
-    assert _waited(now - 3_600_000_000_000, now) == LONGEST_WAIT
-    assert _waited(0, now) == 0.0, "a middleware that does not say when it received a message"
+    assert waited(now - 20_000_000, now) == pytest.approx(0.02)
+    assert waited(now + 3_600_000_000_000, now) == 0.0
+    assert waited(now - 3_600_000_000_000, now) == LONGEST_WAIT
+    assert waited(0, now) == 0.0, "a middleware that does not say when it received a message"
