@@ -19,7 +19,7 @@ def test_a_state_of_an_earlier_version_is_read_and_written_back_with_what_came_s
     saved = json.loads(SAVED)
     notes = Notes.from_json(saved)
     assert (notes.phase, notes.after, notes.knows) == (Phase.ENCODE, Phase.REFIT, ViewKnowledge.KNOWN)
-    assert json.loads(json.dumps(notes.to_json())) == saved | {"seen": 0}
+    assert json.loads(json.dumps(notes.to_json())) == saved | {"seen": 0, "tune_at": 0}
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,16 @@ def test_a_view_is_explored_after_one_unfamiliar_episode_after_two_or_never() ->
 def test_notes_that_cannot_be_meant_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises((TypeError, ValueError)):
         Notes.from_json(json.loads(SAVED) | changes)
+
+
+def test_a_fine_tuning_waits_until_what_was_recorded_before_it_is_learned() -> None:
+    notes = Notes.from_json(json.loads(SAVED) | {"owed": 0, "updates": 10, "since_tuned": 0})
+    for _ in range(3):
+        notes.owed += 5
+        notes.count_practised(3)
+    assert not notes.tuning_due(3)
+    notes.owed += 5
+    notes.count_practised(3)
+    notes.updates, notes.owed = 10 + 15, 5
+    assert notes.tuning_due(3), "what came later is for the next one"
+    assert not notes.tuning_due(0) and not notes.tuning_due(5)

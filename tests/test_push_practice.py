@@ -185,6 +185,27 @@ def test_a_practice_explores_seeks_contact_and_pushes_and_each_checkpoint_says_w
     practice.close()
 
 
+def test_a_robot_that_is_faster_than_its_trainer_does_not_keep_it_from_learning(
+    tmp_path: Path, finds_an_object: None
+) -> None:
+    practice, _ = begin(tmp_path)
+    record(practice, 4, explored=True)
+    work(practice)
+    record(practice, 2, explored=True)
+    work(practice)
+    learned = []
+    for _ in range(3):
+        record(practice, SETTINGS.fine_tune_every + 1, explored=False)  # while the policy before it is judged
+        work(practice, lambda: practice.notes.phase is Phase.PRACTISE)
+        work(practice, lambda: practice.notes.phase is Phase.JUDGE)
+        learned.append(practice.notes.updates)
+    assert (np.diff([0, *learned]) >= SETTINGS.fine_tune_every * (EPISODE - 1)).all(), learned
+    practice.give_up()
+    record(practice, SETTINGS.fine_tune_every, explored=False)
+    practice.give_up()
+    assert practice.judgement_due(), "what was given up need not be learned first"
+
+
 def test_a_killed_practice_goes_on_with_the_same_unit_and_does_it_the_same_way(
     tmp_path: Path, finds_an_object: None
 ) -> None:

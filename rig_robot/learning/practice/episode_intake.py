@@ -52,7 +52,7 @@ class EpisodeIntake:
         notes.explored += frames if explored else 0
         if not explored:
             rig.episodes += 1
-            notes.since_tuned += 1
+            notes.count_practised(session.settings.fine_tune_every)
         session.state.save()
 
     def recall(self, name: str, segments: Sequence[Segment]) -> None:

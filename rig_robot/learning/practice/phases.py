@@ -98,7 +98,9 @@ class Notes:
     updates: int = 0
     """updates of policy and critics so far"""
     since_tuned: int = 0
-    """episodes since the last fine-tuning"""
+    """episodes since the last fine-tuning; pushing: since the last judgement"""
+    tune_at: int = 0
+    """the number of updates from which on a fine-tuning may begin"""
     tunings: int = 0
     """fine-tunings begun"""
     seen: int = 0
@@ -122,6 +124,20 @@ class Notes:
     def enter(self, phase: Phase, after: Phase | None = None) -> None:
         """Begin a phase; after: the phase that follows an encoding."""
         self.phase, self.step, self.after = phase, 0, after
+
+    def count_practised(self, every: int) -> None:
+        """Count an episode of practice, of which a fine-tuning is to follow so many."""
+        self.since_tuned += 1
+        if self.since_tuned == every:
+            self.tune_at = self.updates + self.owed
+
+    def tuning_due(self, every: int) -> bool:
+        """Return whether so many episodes were recorded since the last fine-tuning (0: never), and learned from.
+
+        On a slow computer as many are recorded during a fine-tuning, or a judgement: without the latter, the next one
+        would begin at once, and nothing would be learned in between.
+        """
+        return 0 < every <= self.since_tuned and (self.owed == 0 or self.updates >= self.tune_at)
 
     def to_json(self) -> dict[str, Any]:
         """Return the notes as JSON holds them."""

@@ -79,11 +79,11 @@ class PushPractice(Practice):
         notes.used += bool(frames)
         notes.steps += frames  # each of them was acted on
         notes.explored += frames if explored else 0
-        if not explored:
-            learner.episodes += 1
-            notes.since_tuned += 1
         if notes.phase in (Phase.PRACTISE, Phase.JUDGE, Phase.ANNOUNCE) and notes.seen > FIRST:
             notes.owed += frames - len(segments)
+        if not explored:
+            learner.episodes += 1
+            notes.count_practised(self.settings.fine_tune_every)
         if learner.replay.size != before + frames:
             self.tell(f"{before + frames - learner.replay.size} of the oldest frames are forgotten")
         self.state.save()
@@ -202,9 +202,8 @@ class PushPractice(Practice):
         return len(self.state.learner.replay) >= self.state.args.batch
 
     def judgement_due(self) -> bool:
-        """Return whether enough episodes of practice were recorded since the last judgement."""
-        every = self.settings.fine_tune_every
-        return bool(every) and self.notes.since_tuned >= every
+        """Return whether enough episodes of practice were recorded since the last judgement, and learned from."""
+        return self.notes.tuning_due(self.settings.fine_tune_every)
 
     def _judge(self) -> None:
         """Write the policy as a checkpoint to announce, if it pushes about as well as the best so far."""

@@ -60,9 +60,8 @@ class Session(Practice):
         return len(self.state.rig.replay) >= self.state.args.batch
 
     def tuning_due(self) -> bool:
-        """Return whether enough episodes were recorded since the last fine-tuning."""
-        every = self.settings.fine_tune_every
-        return bool(every) and self.notes.since_tuned >= every
+        """Return whether enough episodes were recorded since the last fine-tuning, and learned from."""
+        return self.notes.tuning_due(self.settings.fine_tune_every)
 
     def total(self) -> int:
         """Return the number of steps of the present phase; 0 where it has no steps."""
