@@ -23,17 +23,26 @@ class Table:
         self.watch, self.now = ObjectWatch(Places(LOW, HIGH, 1.8, 2)), 1000.0
 
     def show(
-        self, seconds: float, place: tuple[float, float] | None, tool: tuple[float, float] = FAR, frame: float = FRAME_S
+        self,
+        seconds: float,
+        place: tuple[float, float] | None,
+        tool: tuple[float, float] | None = None,
+        frame: float = FRAME_S,
+        moves: tuple[float, float] = (4.0, 4.0),
     ) -> str:
-        """Show the object at a place for so long, or None: not clearly, and read anywhere; return why it is gone."""
+        """Show the object at a place for so long, or None: not clearly, and read anywhere; return why it is gone.
+
+        The tool stays at a place, or goes about in a corner, so far along each axis.
+        """
         rng = np.random.default_rng(0)
-        for _ in range(round(seconds / frame)):
+        for number in range(round(seconds / frame)):
             self.now += frame
+            x, y = tool or (FAR[0] + moves[0] * (number % 2), FAR[1] + moves[1] * (number // 2 % 2))
             seen = rng.uniform(-9, 9, 2) if place is None else place
             log_variance = np.full(4, -8.0, np.float32)
             if place is None:
                 log_variance[2:] = UNSURE
-            self.watch.see(self.now, np.array([*tool, *seen], np.float32), log_variance)
+            self.watch.see(self.now, np.array([x, y, *seen], np.float32), log_variance)
         return self.watch.gone
 
 
@@ -73,6 +82,14 @@ def test_an_object_that_the_arm_hides_is_not_gone_and_one_that_nothing_hides_is(
     assert "does not see" in table.show(0.4 * UNSEEN_S, None)
     assert table.show(30.0, None)
     assert not table.show(1.2 * BACK_S, (-3.0, 4.0))
+
+
+@pytest.mark.parametrize("moves", [(0.0, 0.0), (18.0, 0.0), (0.0, 24.0), (0.6 * 4.0, 4.0)])
+def test_an_object_behind_a_tool_that_stands_or_moves_along_the_line_of_sight_is_not_gone(
+    table: Table, moves: tuple[float, float]
+) -> None:
+    assert not table.show(60.0, None, moves=moves)
+    assert "does not see" in table.show(1.2 * UNSEEN_S, None)
 
 
 def test_seeing_it_now_and_then_is_enough(table: Table) -> None:
