@@ -40,7 +40,8 @@ class ObjectWatch:
         self._low, self._high = places.low[at] - MARGIN, places.high[at] + MARGIN
         ways = np.array([way for way in product((-2, -1, 0, 1, 2), repeat=places.axes) if any(way)], np.float64)
         self._ways = ways / np.linalg.norm(ways, axis=1, keepdims=True)
-        self._forget()
+        self._nowhere = np.full(len(ways), -np.inf)
+        self._unseen, self._farthest = 0.0, self._nowhere  # farthest: of the tool's places, each way, while unseen
         self._last: np.ndarray | None = None
         self._stamp: float | None = None
         self._outside = self._inside = 0.0
@@ -55,8 +56,7 @@ class ObjectWatch:
         sure = is_sure(log_variance, self._axes)
         inside = sure and bool((place >= self._low).all() and (place <= self._high).all())
         if sure:
-            self._last = place.copy()
-            self._forget()
+            self._last, self._unseen, self._farthest = place.copy(), 0.0, self._nowhere
             self._outside = 0.0 if inside else self._outside + passed
         elif self._last is None or np.linalg.norm(tool - self._last) > CLEAR:
             self._unseen += passed
@@ -68,11 +68,6 @@ class ObjectWatch:
             self.gone = "the camera does not see it"
         elif self.gone and self._inside >= BACK_S:
             self.gone = ""
-
-    def _forget(self) -> None:
-        """Forget from where the object was not seen."""
-        self._unseen = 0.0
-        self._farthest = np.full(len(self._ways), -np.inf)  # of the tool's places, each way
 
     def _from_around(self) -> bool:
         """Return whether the tool was at places that lie apart whichever way one looks."""
