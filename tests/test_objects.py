@@ -35,7 +35,9 @@ from rig_robot.learning.representations.object_choice import (
     INDIFFERENT,
     RADIUS,
     Motion,
+    between,
     explain,
+    shown,
     smooth,
     table_maps,
 )
@@ -110,7 +112,7 @@ def test_the_arm_s_own_points_tell_where_things_on_the_table_are() -> None:
     assert np.median(errors) < 0.5  # of 18 by 24 actions
 
 
-@pytest.mark.parametrize(("shift", "scale"), [((0.0, 0.0), 1.0), ((9.0, -4.0), 0.85)])
+@pytest.mark.parametrize(("shift", "scale"), [((0.0, 0.0), 1.0), ((9.0, -4.0), 0.85), ((18.0, -3.0), 0.85)])
 def test_contact_tells_where_a_thing_is_though_the_arm_s_points_are_above_the_table(
     shift: tuple[float, float], scale: float
 ) -> None:
@@ -126,6 +128,20 @@ def test_contact_tells_where_a_thing_is_though_the_arm_s_points_are_above_the_ta
     wanders = in_picture(6 * np.sin(np.cumsum(rng.normal(0, 0.03, (replay.size, 2)), axis=0)))
     itself = explain(wanders, maps, tool, replay)
     assert itself is None or itself[0] > INDIFFERENT
+
+
+def test_contact_tells_the_pushed_thing_though_another_one_hides_it_now_and_then() -> None:
+    replay, disc = pushed()
+    tool, rng = replay.latents[: replay.size], np.random.default_rng(1)
+    maps = table_maps((in_picture(tool) + rng.normal(0, 0.003, tool.shape))[:, None], tool)
+    seen, clear = in_picture(disc) + rng.normal(0, 0.003, disc.shape), np.ones(replay.size, bool)
+    for start in rng.integers(replay.size - 8, size=replay.size // 40):  # a fifth of the pictures, eight at a time
+        clear[start : start + 8] = False
+    seen[~clear] = rng.uniform(-0.6, 0.6, (int((~clear).sum()), 2))
+    found, misread = explain(shown(seen, clear, replay), maps, tool, replay), explain(seen, maps, tool, replay)
+    assert found is not None and found[0] < 0.6
+    assert misread is None or misread[0] > found[0] + 0.05, (found[0], misread[0])
+    assert (between(seen[:10], np.zeros(10, bool)) == seen[:10]).all(), "it was never seen"
 
 
 def test_a_thing_that_is_hidden_for_a_moment_has_not_moved() -> None:

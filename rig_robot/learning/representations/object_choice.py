@@ -30,12 +30,15 @@ RADIUS = 3.25
 """Distance of the middles of tool and object when they touch [actions], about: 6.5 cm. It only serves to tell objects
 from other things; the model of the dynamics learns what it really is."""
 INDIFFERENT = 0.8
-"""Share of unexplained motion from which on a thing does not care for the tool: pucks were seen at 0.4 to 0.64, other
-things at 0.86 and more"""
+"""Share of unexplained motion from which on a thing does not care for the tool: pucks were seen at 0.4 to 0.7, other
+things at 0.85 and more"""
+HOPELESS = 0.9
+"""The same before the map is refined: by that, shares fall by up to 0.15"""
 WORSE = 3.0
 """Keypoints that tell the tool's place so many times worse than the best one do not serve as rulers"""
 RULERS, SHIFTS = 3, 14.0
-"""Maps that are tried to explain a thing's motion, and the largest shift of each [actions]"""
+"""Maps that are tried to explain a thing's motion, and how far from the middle of its box the middle of the places
+that a thing was at may be [actions]"""
 SCALED, HALVINGS = 0.4, 4
 """Largest change of a map's scale, and how often the steps of its search are halved"""
 ELSEWHERE = 3.0
@@ -66,32 +69,37 @@ def explain(
 ) -> tuple[float, NDArray[np.float32]] | None:
     """Return how badly contact explains the motion of a thing at best, and the map to its places that it does so with.
 
-    A keypoint high above the table puts a thing far beside its place, and distances between things are larger than they
-    are: contact tells where it is. None: the motion cannot be told.
+    A keypoint high above the table puts a thing far beside its place, by 40 cm where all are on the hand, and distances
+    between things are larger than they are: contact tells where it is. None: the motion cannot be told.
 
     Args:
-        points: Of the thing in each picture, float32 [N, 2].
+        points: Of the thing in each picture, float32 [N, 2], without those that do not show it (`shown`).
         maps: Of `table_maps`; the first few are tried.
         tool: Of the tool, float32 [N, A].
         replay: Gives the episodes.
     """
     along = np.arange(-SHIFTS, SHIFTS + 1)
     shifts = np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
-    found: list[tuple[float, int, int]] = []
-    motions = [Motion.of(quadratic(points) @ matrix, tool, replay) for matrix in maps[:RULERS]]
-    for number, motion in enumerate(motions):
-        if motion is not None:
-            found += [(motion.unexplained(shift), number, each) for each, shift in enumerate(shifts)]
-    if not found:
-        return None
-    share, number, each = min(found)
-    return share, _refined(quadratic(points) @ maps[number], maps[number], shifts[each], tool, replay)
+    found: list[tuple[float, int, NDArray[np.float32]]] = []
+    for number, matrix in enumerate(maps[:RULERS]):
+        places = quadratic(points) @ matrix
+        motion = Motion.of(places, tool, replay)
+        if motion is None:
+            continue
+        tried = np.round(np.median(places, axis=0)) + shifts
+        shares = [motion.unexplained(shift) for shift in tried]
+        best = int(np.argmin(shares))
+        refine = shares[best] < HOPELESS
+        refined = _refined(places, matrix, tried[best], tool, replay) if refine else (shares[best], matrix)
+        found.append((refined[0], number, refined[1]))
+    return min(found)[::2] if found else None
 
 
 def _refined(
     places: np.ndarray, matrix: NDArray[np.float32], shift: np.ndarray, tool: np.ndarray, replay: ReplayBuffer
-) -> NDArray[np.float32]:
-    """Return a map with the shift and the scale, along each axis, that contact explains a thing's motion with best.
+) -> tuple[float, NDArray[np.float32]]:
+    """Return how badly contact explains a thing's motion, and the map with the shift and the scale, along each axis,
+    that it does so best with.
 
     A pattern search (Hooke and Jeeves 1961) from a shift; what is read is scaled about its median.
     """
@@ -120,7 +128,7 @@ def _refined(
     factor, addend = changed(best)
     refined = matrix * factor.astype(np.float32)
     refined[0] += addend.astype(np.float32)
-    return refined
+    return least, refined
 
 
 class Motion(NamedTuple):
@@ -164,6 +172,28 @@ class Motion(NamedTuple):
             np.linalg.norm(part, axis=1).sum() for part in (self.seen - expected, self.seen, expected)
         )
         return float(wrong / (moved + should + 1e-9))
+
+
+def shown(points: np.ndarray, clear: np.ndarray, replay: ReplayBuffer) -> np.ndarray:
+    """Return where a thing was: `between` for each episode of a buffer.
+
+    A thing in front of it hides it for a while, and its map is anywhere: that is no motion.
+    """
+    episodes = (np.split(part, replay.first[1:]) for part in (points, clear))
+    return np.concatenate([between(*episode) for episode in zip(*episodes, strict=True)])
+
+
+def between(points: np.ndarray, clear: np.ndarray) -> np.ndarray:
+    """Return points of an episode, those of pictures that do not show the thing on the straight way between the others.
+
+    Args:
+        points: Where it was found in each picture [T, D].
+        clear: Whether it was clearly seen there, bool [T]; where it never was, the points stay as they are.
+    """
+    if not clear.any():
+        return points
+    frames = np.arange(len(points))
+    return np.stack([np.interp(frames, frames[clear], each[clear]) for each in points.T], axis=1)
 
 
 def smooth(points: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from rig_robot.checkpoints.config import VaeEntry
 from rig_robot.inference.keypoint_architecture import KERNELS, quadratic
-from rig_robot.inference.object_network import PREFIX, clearness, is_clear
+from rig_robot.inference.object_network import PREFIX, SURE, clearness, is_clear
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.arguments import preset
 from rig_robot.learning.push_arguments import PushArgs
@@ -19,7 +19,9 @@ from rig_robot.learning.representations.controllable import ControllableLatent
 from rig_robot.learning.representations.latent import UNIT
 from rig_robot.learning.representations.object_choice import (
     INDIFFERENT,
+    between,
     explain,
+    shown,
     smooth,
     table_maps,
 )
@@ -108,10 +110,17 @@ class ObjectLatent(nn.Module):
         there is no object.
         """
         self.controllable.finish(replay)
-        seen_all = [self._seen(images) for images in self._chunks(replay)]
-        tool, points, arm = (np.concatenate([part[number] for part in seen_all]) for number in (0, 1, 3))
+        parts = []
+        for images in self._chunks(replay):
+            tool, points, heights, arm = self._seen(images)
+            parts.append((tool, points, heights.max(axis=2) - np.median(heights, axis=2), arm))
+        tool, points, above, arm = (np.concatenate(part) for part in zip(*parts, strict=True))
+        clear = above >= SURE * np.percentile(above, LESS, axis=0)
         maps = table_maps(arm, tool)
-        explained = {slot: explain(points[:, slot], maps, tool, replay) for slot in range(self.slots.slots)}
+        explained = {
+            slot: explain(shown(points[:, slot], clear[:, slot], replay), maps, tool, replay)
+            for slot in range(self.slots.slots)
+        }
         found = {slot: entry for slot, entry in explained.items() if entry is not None and entry[0] < INDIFFERENT}
         self.chosen.fill_(-1)
         if not found:
@@ -178,10 +187,7 @@ class ObjectLatent(nn.Module):
         That is for the model, which would take the trembling of what stands still for its motion. While the object is
         not clearly seen, bool [T], it is where the frames before and after have it, and in between on the straight way.
         """
-        places = latents[:, self.axes :].astype(np.float64)
-        if sure.any():
-            frames = np.arange(len(latents))
-            places = np.stack([np.interp(frames, frames[sure], each[sure]) for each in places.T], axis=1)
+        places = between(latents[:, self.axes :].astype(np.float64), sure)
         return np.concatenate((latents[:, : self.axes], smooth(places).astype(np.float32)), axis=1)
 
     def _look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
