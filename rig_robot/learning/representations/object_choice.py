@@ -30,10 +30,8 @@ RADIUS = 3.25
 """Distance of the middles of tool and object when they touch [actions], about: 6.5 cm. It only serves to tell objects
 from other things; the model of the dynamics learns what it really is."""
 INDIFFERENT = 0.8
-"""Share of unexplained motion from which on a thing does not care for the tool: pucks were seen at 0.4 to 0.7, other
-things at 0.85 and more"""
-HOPELESS = 0.9
-"""The same before the map is refined: by that, shares fall by up to 0.15"""
+"""Share of unexplained motion from which on a thing does not care for the tool: pucks were seen at 0.4 to 0.75, other
+things at 0.86 and more"""
 WORSE = 3.0
 """Keypoints that tell the tool's place so many times worse than the best one do not serve as rulers"""
 RULERS, SHIFTS = 3, 14.0
@@ -70,7 +68,8 @@ def explain(
     """Return how badly contact explains the motion of a thing at best, and the map to its places that it does so with.
 
     A keypoint high above the table puts a thing far beside its place, by 40 cm where all are on the hand, and distances
-    between things are larger than they are: contact tells where it is. None: the motion cannot be told.
+    between things are larger than they are: contact tells where it is. The share is from before the map is refined: of
+    few pictures a refined one explains almost anything. None: the motion cannot be told.
 
     Args:
         points: Of the thing in each picture, float32 [N, 2], without those that do not show it (`shown`).
@@ -80,7 +79,7 @@ def explain(
     """
     along = np.arange(-SHIFTS, SHIFTS + 1)
     shifts = np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
-    found: list[tuple[float, int, NDArray[np.float32]]] = []
+    least, found = np.inf, list[tuple[float, int, NDArray[np.float32]]]()
     for number, matrix in enumerate(maps[:RULERS]):
         places = quadratic(points) @ matrix
         motion = Motion.of(places, tool, replay)
@@ -89,10 +88,11 @@ def explain(
         tried = np.round(np.median(places, axis=0)) + shifts
         shares = [motion.unexplained(shift) for shift in tried]
         best = int(np.argmin(shares))
-        refine = shares[best] < HOPELESS
-        refined = _refined(places, matrix, tried[best], tool, replay) if refine else (shares[best], matrix)
+        least = min(least, shares[best])
+        cares = shares[best] < INDIFFERENT
+        refined = _refined(places, matrix, tried[best], tool, replay) if cares else (shares[best], matrix)
         found.append((refined[0], number, refined[1]))
-    return min(found)[::2] if found else None
+    return (least, min(found)[2]) if found else None
 
 
 def _refined(
