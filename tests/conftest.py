@@ -4,6 +4,7 @@ Tests run in parallel (pytest-xdist, `make test`); tests of a file that share it
 """
 
 import os
+import signal
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -77,6 +78,14 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("checkpoints") / "tiny"
     write(directory)
     return directory
+
+
+@pytest.fixture
+def heeds_hangup() -> Iterator[None]:
+    """Let processes of a test end by SIGHUP, though the tests run under nohup, which has them ignore it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

@@ -193,6 +193,7 @@ def stuck() -> Iterator[int]:
     os.close(written)
 
 
+@pytest.mark.usefixtures("heeds_hangup")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_runner_whose_output_nobody_reads_ends_when_it_is_asked_to(start, stuck: int, how: signal.Signals) -> None:
     runner = start(stdout=stuck)

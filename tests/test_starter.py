@@ -109,6 +109,7 @@ def simulated_arm() -> Iterator[None]:
         yield
 
 
+@pytest.mark.usefixtures("heeds_hangup")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL, signal.SIGHUP, signal.SIGSEGV])
 def test_when_the_launcher_dies_the_arm_brakes_disarms_and_ends(
     how: signal.Signals, simulated_arm, listener: Listener, tmp_path: Path
@@ -170,6 +171,7 @@ def test_a_number_of_another_container_is_not_taken_for_a_starter(waiting_node: 
     assert node.wait(5) == 0
 
 
+@pytest.mark.usefixtures("heeds_hangup")
 @pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGQUIT])
 def test_a_terminal_that_closes_or_quits_ends_a_node_in_order(waiting_node: WaitingNode, how: signal.Signals) -> None:
     node = waiting_node.start()
