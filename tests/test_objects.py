@@ -112,9 +112,11 @@ def test_the_arm_s_own_points_tell_where_things_on_the_table_are() -> None:
     assert np.median(errors) < 0.5  # of 18 by 24 actions
 
 
-@pytest.mark.parametrize(("shift", "scale"), [((0.0, 0.0), 1.0), ((9.0, -4.0), 0.85), ((18.0, -3.0), 0.85)])
+@pytest.mark.parametrize(
+    ("shift", "scale", "unexplained"), [((0.0, 0.0), 1.0, 0.6), ((9.0, -4.0), 0.85, 0.6), ((18.0, -3.0), 0.85, 0.7)]
+)
 def test_contact_tells_where_a_thing_is_though_the_arm_s_points_are_above_the_table(
-    shift: tuple[float, float], scale: float
+    shift: tuple[float, float], scale: float, unexplained: float
 ) -> None:
     replay, disc = pushed()
     tool, rng = replay.latents[: replay.size], np.random.default_rng(1)
@@ -122,7 +124,7 @@ def test_contact_tells_where_a_thing_is_though_the_arm_s_points_are_above_the_ta
     maps = table_maps(point[:, None], tool)
     seen = in_picture(disc) + rng.normal(0, 0.003, disc.shape)
     found = explain(seen, maps, tool, replay)
-    assert found is not None and found[0] < 0.7
+    assert found is not None and found[0] < unexplained
     errors = np.linalg.norm(quadratic(seen) @ found[1] - disc, axis=1)
     assert np.median(errors) < 0.6  # of 18 by 24 actions
     wanders = in_picture(6 * np.sin(np.cumsum(rng.normal(0, 0.03, (replay.size, 2)), axis=0)))

@@ -132,6 +132,15 @@ def work(practice: PushPractice, until: Callable[[], bool] = lambda: False) -> l
     return phases
 
 
+def begin_seeing(tmp_path: Path) -> PushPractice:
+    """A practice that has found an object, and whose motions aimed at it are recorded."""
+    practice, _ = begin(tmp_path)
+    record(practice, 4, explored=True)
+    work(practice)
+    record(practice, 2, explored=True)
+    return practice
+
+
 def test_an_untrained_checkpoint_that_pushes_runs_and_says_that_it_knows_nothing(tmp_path: Path) -> None:
     directory = untrained(tmp_path)
     config = read_config(directory)
@@ -188,10 +197,7 @@ def test_a_practice_explores_seeks_contact_and_pushes_and_each_checkpoint_says_w
 def test_a_robot_that_is_faster_than_its_trainer_does_not_keep_it_from_learning(
     tmp_path: Path, finds_an_object: None
 ) -> None:
-    practice, _ = begin(tmp_path)
-    record(practice, 4, explored=True)
-    work(practice)
-    record(practice, 2, explored=True)
+    practice = begin_seeing(tmp_path)
     work(practice)
     learned = []
     for _ in range(3):
@@ -209,10 +215,7 @@ def test_a_robot_that_is_faster_than_its_trainer_does_not_keep_it_from_learning(
 def test_a_killed_practice_goes_on_with_the_same_unit_and_does_it_the_same_way(
     tmp_path: Path, finds_an_object: None
 ) -> None:
-    practice, _ = begin(tmp_path)
-    record(practice, 4, explored=True)
-    work(practice)
-    record(practice, 2, explored=True)
+    practice = begin_seeing(tmp_path)
     work(practice, lambda: practice.notes.phase is Phase.REHEARSE)
     shutil.copytree(tmp_path, tmp_path.with_name("copy"))
     practice.work_once()

@@ -19,7 +19,7 @@ UNSEEN_S = 3.0
 """Time for which an object must not be seen, though the arm is not before it, until it counts as gone [s]"""
 AROUND = 4.0
 """It must not be seen from tool places that lie so far apart whichever way one looks [actions]: a tool that stands
-between camera and object hides it from afar, and its width is half of that"""
+between camera and object hides it from afar, and is narrower than that"""
 BACK_S = 1.0
 """Time for which it must be seen inside until it counts as back [s]"""
 LONGEST_STEP_S = 0.5
