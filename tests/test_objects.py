@@ -44,9 +44,8 @@ from rig_robot.learning.representations.object_choice import (
 from rig_robot.learning.representations.objects import ObjectLatent
 from rig_robot.learning.rl.replay_buffer import Frames, ReplayBuffer
 from rig_robot.learning.training.evaluate import evaluate
-from rig_robot.learning.training.push import train_push
 from rig_robot.learning.training.train import robot_entries
-from rig_robot.learning.vae.object_slots import ObjectSlots, SlotTrainer, k_means
+from rig_robot.learning.vae.object_slots import ObjectSlots, SlotTrainer, ahead, k_means
 from rig_robot.learning.vae.split_vae import SplitVae
 from rig_robot.learning.vae.vae import to_pixels
 from rig_sim.push_world import TOOL_HIGH, TOOL_LOW
@@ -165,42 +164,79 @@ def test_k_means_finds_colours() -> None:
 
 
 def discs(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures of a magenta disc before a grey room that is darker or lighter, and where the disc is."""
+    """Pictures of a small disc on a table and of a larger box that often stands before it, and where the disc is.
+
+    The light changes after every ten of them.
+    """
     rng = np.random.default_rng(0)
-    points = rng.uniform(-0.7, 0.7, (count, 2))
-    rows, columns = np.mgrid[:SIDE, :SIDE] / (SIDE - 1) * 2 - 1
-    inside = np.hypot(columns - points[:, 0, None, None], rows - points[:, 1, None, None]) < 0.2
-    room = rng.uniform(0.4, 0.7, (count, 1, 1, 1)) * np.ones((1, SIDE, SIDE, 3))
-    pictures = np.where(inside[..., None], np.array([0.9, 0.1, 0.8]), room)
-    return (255 * pictures).astype(np.uint8), points
+    points, boxes = rng.uniform(-0.7, 0.7, (2, count, 1, 1, 2))
+    away = np.stack(np.meshgrid(*2 * [np.linspace(-1, 1, SIDE)]), axis=-1)
+    inside = np.linalg.norm(away - points, axis=-1) < 0.15
+    before = np.abs(away - boxes).max(axis=-1) < 0.25
+    pictures = np.where(inside[..., None], [0.8, 0.1, 0.5], np.full(3, 0.7))
+    pictures = np.where(before[..., None], [0.1, 0.2, 0.8], pictures)
+    light = rng.uniform(0.6, 1.1, (count // 10, 1, 1, 3)).repeat(10, axis=0)
+    return (255 * (pictures * light).clip(0, 1)).astype(np.uint8), points[:, 0, 0]
 
 
 @pytest.mark.slow
-def test_a_slot_finds_a_thing_that_nobody_has_named() -> None:
-    torch.manual_seed(0)
-    rng = np.random.default_rng(0)
+def test_a_slot_finds_a_small_thing_that_nobody_has_named_beside_a_larger_one() -> None:
+    torch.manual_seed(1)
+    rng, updates = np.random.default_rng(1), 250
     images, points = discs(400)
     vae = SplitVae(SIDE, REACH.tolist(), 4)
-    slots = ObjectSlots(SIDE, 2, 4)
+    slots = ObjectSlots(SIDE, 5, 4)
     trainer = SlotTrainer(slots, vae)
     trainer.begin(images, images, rng)
-    for number in range(250):
-        chosen = rng.integers(len(images), size=32)
-        trainer.update(images[chosen], images[rng.permutation(chosen)], 2e-3, 0.0, 0.1 * (number > 150), rng)
+    for number in range(updates):
+        chosen = rng.integers(len(images), size=16)
+        others, half = chosen - chosen % 10 + rng.integers(10, size=16), 2 * number / updates - 1
+        trainer.update(images[chosen], images[others], 2e-3, 0.0, max(0.0, half), max(0.0, -half), rng)
     with torch.no_grad():
         found = slots(to_pixels(images)).numpy()
-    errors = [float(np.median(np.linalg.norm(found[:, slot] - points, axis=1))) for slot in range(2)]
-    assert min(errors) < 0.1, errors  # of a picture from -1 to 1; at random: about 0.5
+    errors = [float(np.median(np.linalg.norm(found[:, slot] - points, axis=1))) for slot in range(5)]
+    assert min(errors) < 0.1, errors  # of a picture from -1 to 1; at random, and without guidance: about 0.7
+
+
+@pytest.mark.parametrize("size", [SIDE, 29])
+def test_what_a_template_gains_is_what_drawing_it_gains(size: int) -> None:
+    torch.manual_seed(0)
+    slots = ObjectSlots(size, 3, 4)
+    pixels, background, scene = torch.rand(2, 3, size, size), torch.rand(2, 3, size, size), torch.randn(2, 4)
+    with torch.no_grad():
+        slots.colour.normal_()
+        slots.light.weight.normal_(0, 0.1)
+        gains = slots.gains(pixels, background, scene)
+        for row, column in ((0, 0), (3, 5), (-1, -1)):
+            maps = torch.zeros_like(gains)
+            maps[:, 1, row, column] = 1
+            drawn = slots.draw(background, maps, scene)
+            before, after = ((picture - pixels).square().sum(dim=(1, 2, 3)) for picture in (background, drawn))
+            torch.testing.assert_close(gains[:, 1, row, column], before - after, rtol=1e-3, atol=1e-3)
+
+
+def test_a_slot_is_ahead_by_how_much_more_it_gains_than_the_best_other_one_or_none() -> None:
+    gains = torch.tensor([[[[3.0, -1.0]], [[1.0, -2.0]], [[-4.0, -3.0]]]])
+    assert ahead(gains).tolist() == [[[[2.0, -1.0]], [[-2.0, -2.0]], [[-7.0, -3.0]]]]
+    assert ahead(gains[:, :1]).tolist() == [[[[3.0, -1.0]]]]
 
 
 @pytest.mark.slow
-def test_where_nothing_can_be_pushed_the_run_ends_with_a_sentence(
+def test_where_nothing_is_found_it_explores_more_instead_of_practising_and_ends_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rig_robot.learning.representations.objects.BATCH", 8)
-    tiny = {"exploration_steps": 100, "seeking_steps": 100, "online_steps": 100, "vae_updates": 25, "slot_updates": 25}
-    with pytest.raises(ValueError, match="nothing in 202 pictures moves where the tool pushes it: give more explo"):
-        train_push(PushArgs(out=tmp_path / "run", slots=2, **tiny), gymnasium.make)
+    env = gymnasium.make("RigSawyerPushXY-v0")
+    tiny = {"seeking_steps": 0, "vae_updates": 25, "slot_updates": 25, "slots": 2}
+    args = PushArgs(out=tmp_path, exploration_steps=200, online_steps=300, **tiny)
+    box = ActionBox.of_environment(env.unwrapped)
+    learner = PushLearner(args, box, 1, 100, np.zeros((frames(args, 100), 48, 48, 3), np.uint8))
+    counts = []
+    with pytest.raises(ValueError, match="nothing in 303 pictures moves where the tool pushes it: give more explo"):
+        learner.run(env, lambda log: counts.append((learner.explored, learner.seen, learner.missed)))
+    env.close()
+    assert counts == [(1, 0, 0), (2, 0, 0), (2, 1, 0), (2, 2, 0), (3, 2, 1), (3, 3, 1), (3, 4, 1)]
+    assert {name: total for name, _, total, _ in learner.stages}["practise"] == 2  # half of it at least
 
 
 def test_a_slot_that_was_chosen_gives_the_object_s_place(tmp_path: Path) -> None:

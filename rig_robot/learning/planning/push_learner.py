@@ -48,13 +48,14 @@ class PushLearner:
 
     explored: int
     seen: int
+    missed: int
     sought: int
     seen_again: int
     modelled: int
     rehearsed: int
     episodes: int
     finished: int
-    progress = ("explored", "seen", "sought", "seen_again", "modelled", "rehearsed", "episodes", "finished")
+    progress = ("explored", "seen", "missed", "sought", "seen_again", "modelled", "rehearsed", "episodes", "finished")
     """Units done so far"""
 
     def __init__(
@@ -119,32 +120,28 @@ class PushLearner:
     @property
     def stages(self) -> list[tuple[str, int, int, str]]:
         """The stages in their order: name, units done, units in all, what a unit is."""
-        args, units = self.args, self.representation.units
+        args, units, more = self.args, self.representation.units, self.missed * self._half
         return [
-            ("explore", self.explored, args.exploration_steps // self.horizon, "episode"),
-            ("learn to see", self.seen, units, "unit"),
+            ("explore", self.explored, args.exploration_steps // self.horizon + more, "episode"),
+            ("learn to see", self.seen, units * (1 + self.missed), "unit"),
             ("seek contact", self.sought, args.seeking_steps // self.horizon if units else 0, "episode"),
             ("learn to see again", self.seen_again, units if args.seeking_steps else 0, "unit"),
             ("model", self.modelled, args.model_updates // UNIT, "unit"),
             ("rehearse", self.rehearsed, args.rehearsal_updates // UNIT, "unit"),
-            ("practise", self.episodes, args.online_steps // self.horizon, "episode"),
+            ("practise", self.episodes, args.online_steps // self.horizon - more, "episode"),
             ("finish", self.finished, args.finishing_updates // UNIT, "unit"),
         ]
 
+    @property
+    def _half(self) -> int:
+        """Half of the episodes of exploration."""
+        return self.args.exploration_steps // self.horizon // 2
+
     def run(self, env: gymnasium.Env, report: Callable[[Log], None]) -> None:
         """Do all that is left; call `report` with the losses after every unit of work, when the state is whole."""
-        explored, seen, sought, seen_again, modelled, rehearsed, episodes, finished = (
-            total for _, _, total, _ in self.stages
-        )
-        while self.explored < explored:  # line 1
-            aimed = self.args.aimed if self.args.representation == "positions" else 0.0
-            self.explore(env, self.rng(EXPLORE, self.explored), aimed)
-            self.explored += 1
-            report({})
-        while self.seen < seen:  # line 2
-            log = self.see(self.seen, self.rng(SEE, self.seen))
-            self.seen += 1
-            report(log)
+        while not self._look(env, report):
+            self.missed += 1
+        _, _, sought, seen_again, modelled, rehearsed, episodes, finished = (total for _, _, total, _ in self.stages)
         while self.sought < sought:
             self.explore(env, self.rng(SEEK, self.sought), self.args.aimed if self.representation.found else 0.0)
             self.sought += 1
@@ -179,6 +176,24 @@ class PushLearner:
             log = self.improve(self.rng(FINISH, self.finished), UNIT, share)
             self.finished += 1
             report(log)
+
+    def _look(self, env: gymnasium.Env, report: Callable[[Log], None]) -> bool:
+        """Explore (line 1) and learn to see (line 2); return False if that is to be done with half as much again.
+
+        It is, where nothing was found that the tool pushes, as long as this leaves half of the practice.
+        """
+        (_, _, explored, _), (_, _, seen, _) = self.stages[:2]
+        while self.explored < explored:
+            aimed = self.args.aimed if self.args.representation == "positions" else 0.0
+            self.explore(env, self.rng(EXPLORE, self.explored), aimed)
+            self.explored += 1
+            report({})
+        while self.seen < seen:
+            log = self.see(self.seen % self.representation.units, self.rng(SEE, self.seen))
+            self.seen += 1
+            report(log)
+        more = (self.missed + 1) * self._half * self.horizon
+        return self.representation.found or self.sought > 0 or not 0 < more <= self.args.online_steps // 2
 
     def see(self, unit: int, rng: np.random.Generator) -> Log:
         """Do a unit of learning to see (line 2); after the last one, encode all that was recorded."""

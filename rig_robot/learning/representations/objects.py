@@ -97,8 +97,8 @@ class ObjectLatent(nn.Module):
             progress = (unit + number / UNIT) / self._slot_units
             rate = LEARNING_RATE * max(min(1.0, 10 * progress) * (1 - progress), 0.005)
             pictures = self._pictures(replay, BATCH, rng)
-            entropy = max(0.0, 2 * progress - 1)
-            log = self.trainer.update(*pictures, rate, strength(progress), entropy, rng)
+            entropy, guidance = max(0.0, 2 * progress - 1), max(0.0, 1 - 2 * progress)
+            log = self.trainer.update(*pictures, rate, strength(progress), entropy, guidance, rng)
         if unit + 1 == self._slot_units:
             self.choose(replay)
         return {name: float(value) for name, value in log.items()}

@@ -80,7 +80,7 @@ def load_state(directory: Path, learner: Learner) -> dict[str, np.ndarray]:
         progress = json.loads(file.metadata()["progress"])
         saved = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     for name in learner.progress:
-        setattr(learner, name, progress[name])
+        setattr(learner, name, progress.get(name, 0))  # a run of an earlier version may not count it
     fill_replay(learner.replay, "replay", saved)
     _fill_learnt(learner, saved)
     return saved

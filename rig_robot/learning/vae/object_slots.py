@@ -4,7 +4,8 @@ A slot is a map of where its thing is, and a small template of how it looks, whi
 of arm and room wherever the map says; map and template learn by redrawing pictures. It is convolutional sparse coding
 (Zeiler et al. 2010, doi 10.1109/CVPR.2010.5539957) with one place for each thing; drawn at the mean of the map instead
 of all over it, as keypoints are (Jakab et al. 2018, arXiv 1806.07823), templates found nothing: far from the thing, no
-gradient leads to it.
+gradient leads to it. In the first half of training, the maps are also taught where their templates explain the picture
+best.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ ROUND = 4.0
 """How sharply a template's opacity, a disc at first, falls at its edge"""
 PRECISION = 4.0
 """Weight of a pixel's squared error against the KL term of u and the maps' entropy"""
+GUIDANCE = 3.0
+"""Greatest weight of the maps' cross-entropy to the places where their templates explain pictures best, per nat"""
 ARM = 0.15
 """A pixel that differs by so much from the room, values in [0, 1], is the arm's"""
 COLOUR_ROUNDS, COLOUR_STARTS, COLOUR_PIXELS = 50, 5, 4_000
@@ -98,6 +101,35 @@ class ObjectSlots(nn.Module):
         light = self.light(scene).exp()[:, :, None, None]
         return background * (1 - drawn[:, 3:] / covered) + drawn[:, :3] / covered * light
 
+    def gains(self, pixels: Tensor, background: Tensor, scene: Tensor) -> Tensor:
+        """Return by how much the squared error falls where a template alone is drawn: float32 [B, K, side, side].
+
+        That is |x - b|^2 - |x - b - o (l c - b)|^2, summed over a template of opacity o and colour c in the light l,
+        multiplied out into correlations with the template.
+
+        Args:
+            pixels: What is to be drawn, x [B, 3, S, S].
+            background: See `draw`.
+            scene: See `draw`.
+        """
+        opacity, light = torch.sigmoid(self.opacity), self.light(scene).exp()[:, :, None, None]
+        colour, squared, missed = torch.sigmoid(self.colour), opacity.square(), pixels - background
+        beyond = 2 * self.smoothing.shape[0] - self.image_size
+
+        def over(picture: Tensor, template: Tensor) -> Tensor:
+            """Correlate with templates, the transpose of drawing them; of one channel: summed over the picture's."""
+            summed = picture if template.shape[1] == 3 else picture.sum(dim=1, keepdim=True)
+            padded = functional.pad(summed, (0, beyond, 0, beyond))
+            return functional.conv2d(padded, template, stride=2, padding=template.shape[-1] // 2 - 1)
+
+        return (
+            over(2 * missed * light, opacity * colour)
+            - over(2 * missed * background, opacity)
+            - over(light.square().expand_as(pixels), squared * colour.square())
+            + over(2 * background * light, squared * colour)
+            - over(background.square(), squared)
+        )
+
 
 class SlotTrainer:
     """Trains slots, and the split VAE's picture of the room behind them; its controllable latent stays as it is."""
@@ -130,6 +162,7 @@ class SlotTrainer:
         rate: float,
         strength: float,
         entropy_weight: float,
+        guidance: float,
         rng: np.random.Generator,
     ) -> dict[str, Tensor]:
         """Take one gradient step, and return what to log.
@@ -140,6 +173,9 @@ class SlotTrainer:
             rate: Learning rate.
             strength: Of the augmentation, 0 to 1.
             entropy_weight: Of the maps' entropy: things are at one place, but not before they are found.
+            guidance: 0 to 1, how much the maps are taught the places where their templates explain the picture best, as
+                the E step of expectation maximisation has them. By redrawing alone, a small thing beside larger ones
+                that move is seldom found.
             rng: Of augmentation and samples.
         """
         for group, factor in zip(self.optimiser.param_groups, (1.0, 0.5), strict=True):
@@ -163,6 +199,11 @@ class SlotTrainer:
         entropy = -(maps * (maps + 1e-8).log()).sum(dim=(2, 3)).mean()
         divergence = kl_divergence(mean, log_variance).mean()
         loss = PRECISION * squared_error + divergence + entropy_weight * entropy
+        if guidance:
+            with torch.no_grad():
+                gains = ahead(self.slots.gains(pixels, background, scene))
+                likely = (PRECISION * gains).flatten(2).softmax(dim=2).unflatten(2, gains.shape[2:])
+            loss = loss - GUIDANCE * guidance * (likely * (maps + 1e-8).log()).sum(dim=(1, 2, 3)).mean()
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
@@ -181,6 +222,12 @@ class SlotTrainer:
         elsewhere = [self.vae.decode_in(controllable.roll(number, dims=0), scene) for number in range(1, 4)]
         room = torch.stack(elsewhere).median(dim=0).values
         return ((drawn - room).abs().amax(dim=1, keepdim=True) / ARM).clamp(0, 1)
+
+
+def ahead(gains: Tensor) -> Tensor:
+    """Return how far each slot's gain is ahead of the greatest of the others', or of 0: [B, K, side, side]."""
+    first, second = functional.pad(gains, (0, 0, 0, 0, 0, 2)).topk(2, dim=1).values.split(1, dim=1)
+    return gains - torch.where(gains == first, second, first).clamp(min=0)
 
 
 def k_means(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
