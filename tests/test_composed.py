@@ -1,6 +1,7 @@
 """The composed process, as a process: what it does is what its nodes do as processes of their own."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -95,10 +96,13 @@ def test_the_graph_and_the_diagnostics_know_four_nodes(bench: Bench, composed: N
     assert said == ("config/dds/small.xml" in Path(f"/proc/{composed.process.pid}/environ").read_text())
 
 
-def test_it_ends_in_order_at_ctrl_c(checkpoint: Path, listener: Listener) -> None:
-    with node_process(COMPOSED, {"checkpoint": str(checkpoint)}, {"__ns": "/end"}) as process:
-        listener.until_heard("end/rig/policy/twist")
-        assert process.interrupt() == 0 and "Traceback" not in process.output()
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_in_order_at_a_signal(how: signal.Signals, checkpoint: Path, listener: Listener) -> None:
+    namespace = f"end_{how.name}"
+    with node_process(COMPOSED, {"checkpoint": str(checkpoint)}, {"__ns": f"/{namespace}"}) as process:
+        listener.until_heard(f"{namespace}/rig/policy/twist")
+        process.process.send_signal(how)
+        assert process.wait(10) == 0 and "Traceback" not in process.output()
 
 
 @pytest.mark.parametrize(

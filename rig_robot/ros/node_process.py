@@ -16,11 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NoReturn
 
 import rclpy
+from rclpy.executors import Executor
 from rclpy.signals import SignalHandlerOptions
 
 from rig_robot.common import starter
 from rig_robot.common.output_paths import os_error_text
-from rig_robot.ros.executor import NodeExecutor
+from rig_robot.ros.executor import make_executor
 from rig_robot.ros.in_process import InProcess, InProcessNode
 from rig_robot.ros.node import RigNode
 from rig_robot.ros.startup_errors import startup_errors
@@ -59,10 +60,8 @@ def run(
     _never_wait_for_a_reader()
     _end_at_once_when_asked(True)
     nodes, outlive, starters = _build(node_types)
-    _end_at_once_when_asked(False)
-    executor = NodeExecutor()
-    for node in nodes:
-        executor.add_node(node)
+    executor, turn = make_executor(nodes)
+    _end_at_once_when_asked(False)  # after the executor, which may have handlers of its own
 
     def wait_for_the_end() -> None:
         if starters is not None and _wait(heard, starters, outlive) == "signal":
@@ -76,7 +75,7 @@ def run(
 
     threading.Thread(target=wait_for_the_end, daemon=True).start()
     try:
-        status = _spin(executor, nodes, in_process)
+        status = _spin(executor, turn, nodes, in_process)
         for node in nodes:
             node.stop()
     finally:
@@ -109,14 +108,14 @@ def _build(node_types: Sequence[Callable[[], RigNode]]) -> tuple[list[RigNode], 
         sys.exit(2)
 
 
-def _spin(executor: NodeExecutor, nodes: Sequence[RigNode], in_process: InProcess | None) -> int:
+def _spin(executor: Executor, turn: Callable[[], None], nodes: Sequence[RigNode], in_process: InProcess | None) -> int:
     """Run callbacks until one of the nodes has ended; return its exit status."""
     if in_process is not None:
         deliver = in_process.deliver
         in_process.wake = lambda: executor.create_task(deliver)
         deliver()  # what was published while the nodes were made
     while not any(node.ended.done() for node in nodes):
-        executor.spin_once()
+        turn()
         if in_process is not None:
             in_process.deliver()
     return next(node.ended.result() for node in nodes if node.ended.done()) or 0
