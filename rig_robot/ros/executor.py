@@ -59,12 +59,13 @@ def make_executor(nodes: Sequence[Node]) -> tuple[Executor, Callable[[], None]]:
     """Return an executor with nodes added, and what runs one callback that is ready, or waits for one.
 
     A turn of rclpy's wait set costs by how much all nodes together wait for: of four nodes it is as much as all that
-    they do. `EventsExecutor` is told by the middleware what is ready instead. It knows no callback groups, and calls
-    itself experimental, so that a process of one node, such as the arm's, goes without it.
+    they do. `EventsExecutor` is told by the middleware what is ready instead. It knows no callback groups, gives no
+    callback a message with its time of arrival, and works through messages in the order in which they come: a flood of
+    them would delay the arm's stop, so a process of one node goes without it.
     """
     events = None
     if len(nodes) > 1:
-        with contextlib.suppress(ImportError):  # of rclpy before 7.1.4, and 9.0 of the later ones
+        with contextlib.suppress(ImportError):  # an older rclpy has none
             from rclpy.experimental import EventsExecutor
 
             events = EventsExecutor()
