@@ -9,6 +9,8 @@ WORKERS ?= 4
 CHECKERS ?= 2
 # Exit status of pytest where there was nothing to run.
 NO_TESTS := 5
+# Images of Python set this: several hundred processes of the tests would each compile the package anew.
+export PYTHONDONTWRITEBYTECODE :=
 PYTHON ?= python3
 VENV := .venv$(if $(filter-out kilted,$(ROS)),-$(ROS))$(if $(OLDEST),-oldest)
 BIN := $(VENV)/bin
