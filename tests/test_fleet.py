@@ -182,7 +182,7 @@ def test_one_trainer_learns_from_two_robots_and_tells_both(tmp_path: Path, liste
     with node_process("rig_robot.nodes.trainer", given):
         system.until("the episodes of both are taken", 120, episodes=8, explore="enough")
         assert system.now()["steps"] == str(8 * STEPS)
-        listener.until(lambda: announced and system.announced, "both hear of a checkpoint", 90)
+        listener.until(lambda: announced and system.announced, "both hear of a checkpoint", 240)
         assert announced[-1].data == system.announced[-1].data == resolve(tmp_path / "checkpoints").name
         assert said and said[-1].name == "trainer"
 

@@ -226,6 +226,7 @@ def test_where_nothing_is_found_it_explores_more_instead_of_practising_and_ends_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rig_robot.learning.representations.objects.BATCH", 8)
+    monkeypatch.setattr("rig_robot.learning.representations.objects.INDIFFERENT", 0.0)  # nothing cares for the tool
     env = gymnasium.make("RigSawyerPushXY-v0")
     tiny = {"seeking_steps": 0, "vae_updates": 25, "slot_updates": 25, "slots": 2}
     args = PushArgs(out=tmp_path, exploration_steps=200, online_steps=300, **tiny)

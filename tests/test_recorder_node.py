@@ -126,6 +126,7 @@ def whole(robot: Robot, root: Path, count: int = 1) -> list[Any]:
     return good
 
 
+@pytest.mark.alone
 def test_an_episode_has_what_was_seen_asked_and_done_from_the_first_twists_frame_on(recorder, robot, tmp_path):
     robot.until_heard()
     robot.show(1)
@@ -155,6 +156,7 @@ def test_an_episode_has_what_was_seen_asked_and_done_from_the_first_twists_frame
         assert json.loads(custom["stack"]) == {"arm": {"rate": 100}}
 
 
+@pytest.mark.alone
 def test_killed_in_an_episode_it_recovers_it_when_it_starts_again_and_goes_on_in_a_second_part(
     robot, tmp_path, checkpoint
 ):

@@ -79,6 +79,7 @@ def test_a_disarmed_arm_is_looked_at_seldom_and_an_armed_one_at_the_command_rate
     assert bench.rate(bench.poses, 2.0) < 2.0 / RESTING and len(bench.commands) <= sent + 1
 
 
+@pytest.mark.alone
 def test_it_wakes_within_a_few_command_periods_of_being_armed(bench: Bench) -> None:
     bench.listener.spin(1.0)
     armed = bench.arm()

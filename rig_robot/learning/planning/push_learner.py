@@ -19,7 +19,7 @@ from rig_robot.inference.contact_seeking import ContactSeeking
 from rig_robot.inference.places import Places
 from rig_robot.learning.action_box import ActionBox
 from rig_robot.learning.planning.dynamics import Dynamics, DynamicsTrainer
-from rig_robot.learning.planning.rollouts import WANDERING, Rollouts, imagine, moments
+from rig_robot.learning.planning.rollouts import WANDERING, imagine, moments
 from rig_robot.learning.planning.tracking import Tracker
 from rig_robot.learning.planning.value_gradients import Moment, ValueGradients
 from rig_robot.learning.push_arguments import PushArgs
@@ -46,15 +46,7 @@ class PushLearner:
     on ends as it would have ended otherwise.
     """
 
-    explored: int
-    seen: int
-    missed: int
-    sought: int
-    seen_again: int
-    modelled: int
-    rehearsed: int
-    episodes: int
-    finished: int
+    explored = seen = missed = sought = seen_again = modelled = rehearsed = episodes = finished = 0
     progress = ("explored", "seen", "missed", "sought", "seen_again", "modelled", "rehearsed", "episodes", "finished")
     """Units done so far"""
 
@@ -103,8 +95,6 @@ class PushLearner:
         self.prior = Prior(np.zeros(size), np.eye(size))
         self.replay = ReplayBuffer(len(images), size, box.size, images, state_size=state_size or size)
         self.tracker = Tracker(self.representation)
-        for name in self.progress:
-            setattr(self, name, 0)
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -120,9 +110,11 @@ class PushLearner:
     @property
     def stages(self) -> list[tuple[str, int, int, str]]:
         """The stages in their order: name, units done, units in all, what a unit is."""
-        args, units, more = self.args, self.representation.units, self.missed * self._half
+        args, units = self.args, self.representation.units
+        exploration = args.exploration_steps // self.horizon
+        more = self.missed * (exploration // 2)
         return [
-            ("explore", self.explored, args.exploration_steps // self.horizon + more, "episode"),
+            ("explore", self.explored, exploration + more, "episode"),
             ("learn to see", self.seen, units * (1 + self.missed), "unit"),
             ("seek contact", self.sought, args.seeking_steps // self.horizon if units else 0, "episode"),
             ("learn to see again", self.seen_again, units if args.seeking_steps else 0, "unit"),
@@ -131,11 +123,6 @@ class PushLearner:
             ("practise", self.episodes, args.online_steps // self.horizon - more, "episode"),
             ("finish", self.finished, args.finishing_updates // UNIT, "unit"),
         ]
-
-    @property
-    def _half(self) -> int:
-        """Half of the episodes of exploration."""
-        return self.args.exploration_steps // self.horizon // 2
 
     def run(self, env: gymnasium.Env, report: Callable[[Log], None]) -> None:
         """Do all that is left; call `report` with the losses after every unit of work, when the state is whole."""
@@ -192,7 +179,7 @@ class PushLearner:
             log = self.see(self.seen % self.representation.units, self.rng(SEE, self.seen))
             self.seen += 1
             report(log)
-        more = (self.missed + 1) * self._half * self.horizon
+        more = (self.missed + 1) * (self.args.exploration_steps // self.horizon // 2) * self.horizon
         return self.representation.found or self.sought > 0 or not 0 < more <= self.args.online_steps // 2
 
     def see(self, unit: int, rng: np.random.Generator) -> Log:
@@ -246,7 +233,8 @@ class PushLearner:
         args, places = self.args, self.places()
         self.agent.set_rate(rate * args.learning_rate)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        sets = self._imagine(places, rng, anything)
+        given = (self.agent, self.dynamics, self.replay, places, EPISODES, rng, 1.0 if anything else WANDERING)
+        sets = [imagine(*given) for _ in range(SETS)]
         log: dict[str, torch.Tensor] = {}
         for _ in range(updates):
             drawn = [moments(rollouts, args.batch // SETS, args.hindsight, rng) for rollouts in sets]
@@ -254,11 +242,6 @@ class PushLearner:
             member = int(rng.integers(self.dynamics.members))
             log = self.agent.update(self.dynamics, start, member, generator)
         return {f"agent/{name}": float(value) for name, value in log.items()}
-
-    def _imagine(self, places: Places, rng: np.random.Generator, anything: bool) -> list[Rollouts]:
-        wandering = 1.0 if anything else WANDERING
-        given = (self.agent, self.dynamics, self.replay, places, EPISODES, rng, wandering)
-        return [imagine(*given) for _ in range(SETS)]
 
     def places(self) -> Places:
         """Return where tool and objects were seen so far."""
