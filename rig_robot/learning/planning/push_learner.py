@@ -48,7 +48,7 @@ class PushLearner:
 
     explored = seen = missed = sought = seen_again = modelled = rehearsed = episodes = finished = 0
     progress = ("explored", "seen", "missed", "sought", "seen_again", "modelled", "rehearsed", "episodes", "finished")
-    """Units done so far"""
+    """Units done so far; missed: first looks that found nothing"""
 
     def __init__(
         self,
@@ -111,10 +111,9 @@ class PushLearner:
     def stages(self) -> list[tuple[str, int, int, str]]:
         """The stages in their order: name, units done, units in all, what a unit is."""
         args, units = self.args, self.representation.units
-        exploration = args.exploration_steps // self.horizon
-        more = self.missed * (exploration // 2)
+        more = explored_again(args, self.horizon, self.missed)
         return [
-            ("explore", self.explored, exploration + more, "episode"),
+            ("explore", self.explored, args.exploration_steps // self.horizon + more, "episode"),
             ("learn to see", self.seen, units * (1 + self.missed), "unit"),
             ("seek contact", self.sought, args.seeking_steps // self.horizon if units else 0, "episode"),
             ("learn to see again", self.seen_again, units if args.seeking_steps else 0, "unit"),
@@ -165,9 +164,9 @@ class PushLearner:
             report(log)
 
     def _look(self, env: gymnasium.Env, report: Callable[[Log], None]) -> bool:
-        """Explore (line 1) and learn to see (line 2); return False if that is to be done with half as much again.
+        """Explore (line 1) and learn to see (line 2); return False if both are to go on with half as much again.
 
-        It is, where nothing was found that the tool pushes, as long as this leaves half of the practice.
+        They are where nothing was found that the tool pushes, as long as this leaves half of the practice.
         """
         (_, _, explored, _), (_, _, seen, _) = self.stages[:2]
         while self.explored < explored:
@@ -179,8 +178,9 @@ class PushLearner:
             log = self.see(self.seen % self.representation.units, self.rng(SEE, self.seen))
             self.seen += 1
             report(log)
-        more = (self.missed + 1) * (self.args.exploration_steps // self.horizon // 2) * self.horizon
-        return self.representation.found or self.sought > 0 or not 0 < more <= self.args.online_steps // 2
+        steps = explored_again(self.args, self.horizon, self.missed + 1) * self.horizon
+        # Once contact was sought (a run that goes on), the first look is past, whatever the second one found.
+        return self.representation.found or self.sought > 0 or not 0 < steps <= self.args.online_steps // 2
 
     def see(self, unit: int, rng: np.random.Generator) -> Log:
         """Do a unit of learning to see (line 2); after the last one, encode all that was recorded."""
@@ -286,6 +286,11 @@ class PushLearner:
         latent = self.tracker.track(observation)
         self.replay.append(action, latent, observation["image"], observation["observation"])
         return observation, latent
+
+
+def explored_again(args: PushArgs, horizon: int, missed: int) -> int:
+    """Return the episodes of exploration that were added, instead of practice, after so many looks found nothing."""
+    return missed * (args.exploration_steps // horizon // 2)
 
 
 def frames(args: PushArgs, horizon: int) -> int:

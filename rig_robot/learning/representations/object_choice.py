@@ -79,7 +79,8 @@ def explain(
     """
     along = np.arange(-SHIFTS, SHIFTS + 1)
     shifts = np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
-    least, found = np.inf, list[tuple[float, int, NDArray[np.float32]]]()
+    least = np.inf
+    found: list[tuple[float, int, NDArray[np.float32]]] = []
     for number, matrix in enumerate(maps[:RULERS]):
         places = quadratic(points) @ matrix
         motion = Motion.of(places, tool, replay)
