@@ -14,49 +14,32 @@ namespaces, and the clock is that of libfaketime.
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
-import random
 import re
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import psutil
 import tyro
-from standin.ground_truth import Lie, Motion
-from standin.system import LAUNCHER, Process
-from trajectory_msgs.msg import JointTrajectory
+from fault_bed import Bed
+from fault_list import FAULTS, Fault
+from fault_places import WORKSTATION, missing_requirements, namespaces
+from standin.ground_truth import Motion
 
 from rig_robot.bringup.environment import DDS_VARIABLES
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
-from rig_robot.ros.qos import COMMAND
-from rig_sim.world import SPEED_LIMITS
 
-ARM_PERIOD = 0.01
-"""Of the arm node's commands [s]."""
 TOLD = 0.01
 """Joint speed [rad/s] that counts as being told to move."""
 AT_REST, REST = 0.005, 0.3
 """Speed [m/s] below which a tool rests, and for how long it must [s]."""
-FAST, TRAVELLED = 0.12, 0.02
-"""Speed [m/s] of a tool that is under way, and how far [m] it must have come."""
-CORNERS = (0.12, 0.88)
-"""Where the two goals lie between the corners of the workspace."""
-LIBFAKETIME = "libfaketime.so.1"
-ROBOT, WORKSTATION = "rig_robot_side", "rig_work_side"
-"""Network namespaces: arm and controller in one, everything else in the other."""
 CHILD = "FAULTS_OUTPUT"
 """Variable that the program sets for itself: make the faults here, and write what was measured into this file."""
 DOMAIN = "96"
@@ -73,30 +56,6 @@ class Args:
     """Seed of the moments."""
     checkpoint: str = SHIPPED_CHECKPOINT
     """Checkpoint: a directory, a root with a link `current`, or package://NAME/PATH."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One way to break the system.
-
-    Attributes:
-        what: For the table.
-        strike: Breaks it.
-        repair: Ends the fault; what is left for a person to do is found out.
-        watch: How long the arm is watched after the fault [s].
-        restart: The system ends by it, and is started again.
-        stops: Whether the arm must stop; else it goes on.
-        place: "here", "launcher" (the nodes' starter is a stand-in for `ros2 launch`), "network" (two namespaces) or
-            "clock" (libfaketime).
-    """
-
-    what: str
-    strike: Callable[[Bed], None]
-    repair: Callable[[Bed], None] = lambda bed: None
-    watch: float = 1.5
-    restart: bool = False
-    stops: bool = True
-    place: str = "here"
 
 
 @dataclass
@@ -122,129 +81,6 @@ class Seen:
     arm_says: str
     others_say: list[str]
     done: list[str]
-
-
-class Bed:
-    """A system that runs, an operator, and what is needed to break things."""
-
-    def __init__(self, args: Args, place: str, folder: Path) -> None:
-        from standin.operator import Operator
-        from standin.system import Bench
-
-        self.random = random.Random(args.seed)
-        self._clock = folder / "clock"
-        self.set_clock(0)
-        environment: dict[str, str] = {}
-        parts = None
-        if place == "clock":
-            environment = {
-                "LD_PRELOAD": libfaketime(),
-                "FAKETIME_TIMESTAMP_FILE": str(self._clock),
-                "FAKETIME_NO_CACHE": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                "DONT_FAKE_MONOTONIC": "1",
-            }
-        elif place == "launcher":
-            environment = {LAUNCHER: "1"}
-        elif place == "network":
-            parts = {ROBOT: ("robot", "arm"), WORKSTATION: ("camera", "encoder", "goal", "policy")}
-        self.operator = Operator(args.checkpoint)
-        self.bench = Bench(args.checkpoint, environment, parts)
-        self.truth = self.bench.truth
-        self.others: list[Process] = []
-        self._running: list[psutil.Process] = []
-        self._commands: list[tuple[float, list[float]]] = []
-        self.operator.node.create_subscription(
-            JointTrajectory,
-            "joint_trajectory_controller/joint_trajectory",
-            lambda message: self._commands.append((time.monotonic(), list(message.points[0].positions))),
-            COMMAND,
-        )
-        low, high = (np.array(corner) for corner in (self.operator.workspace.low, self.operator.workspace.high))
-        self._pictures = [self.operator.draw(low + share * (high - low)) for share in CORNERS]
-        self._next = 0
-        self._hogs = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
-        for hog in self._hogs:
-            hog.send_signal(signal.SIGSTOP)
-
-    def close(self) -> None:
-        for hog in self._hogs:
-            hog.kill()
-        self.bench.close()
-        self.operator.close()
-
-    def set_clock(self, hours: int) -> None:
-        """Make all clocks of the system show so many hours more than they do; in one instant."""
-        new = self._clock.with_suffix(".new")
-        new.write_text(f"{hours:+d}h\n")
-        new.replace(self._clock)
-
-    def note_nodes(self) -> None:
-        """Note which nodes run, for `nodes_end`."""
-        self._running = list(self.bench.nodes().values())
-
-    def nodes_end(self) -> None:
-        """Wait until the nodes that were noted are gone: others of their names are refused until then."""
-        psutil.wait_procs(self._running, timeout=20.0)
-
-    def second_system(self) -> None:
-        """Start the same nodes a second time, as a person in another terminal."""
-        self.others.append(Process(["-m", "standin.system"], self.bench.environment))
-
-    def second_system_says(self) -> list[str]:
-        """Return how the second systems ended and their last words; end those that have not."""
-        said = []
-        for other in self.others:
-            status = other.process.poll()
-            other.stop()
-            lines = [line.split("] ", 1)[-1] for line in other.output().splitlines()]
-            last = next((line for line in lines if "another node" in line), lines[-1] if lines else "")
-            said.append(f"the second system runs: {last}" if status is None else f"the second: status {status}, {last}")
-        self.others = []
-        return said
-
-    def kill(self, name: str) -> None:
-        self.bench.nodes()[name].kill()
-
-    def fastest(self, since: float) -> float:
-        """Return the largest joint speed that was commanded since a time [s], in shares of what the joint may have.
-
-        From one command to the next, in no less time than there is between two: the arm node's period.
-        """
-        commands = [command for command in self._commands if command[0] > since - 0.05]
-        largest = 0.0
-        for (before, start), (now, end) in itertools.pairwise(commands):
-            speed = np.abs(np.subtract(end, start)) / max(now - before, ARM_PERIOD)
-            largest = max(largest, float((speed / SPEED_LIMITS).max()))
-        return largest
-
-    def lie(self, lie: Lie, seconds: float | None = None) -> None:
-        """Make joint states say something else than the truth, for so long [s] or for good."""
-        self.truth.lie = lie
-        if seconds is not None:
-            threading.Timer(seconds, lambda: setattr(self.truth, "lie", Lie.NONE)).start()
-
-    def hog(self, on: bool) -> None:
-        for hog in self._hogs:
-            hog.send_signal(signal.SIGCONT if on else signal.SIGSTOP)
-
-    def go(self) -> None:
-        """Show the goal in the corner where the arm is not."""
-        self.operator.show(self._pictures[self._next])
-        self._next = 1 - self._next
-
-    def moves(self, within: float, fast: float = FAST) -> bool:
-        """Wait until the tool is on its way; return whether it is."""
-        begin = time.monotonic()
-        while time.monotonic() - begin < within:
-            self.operator.spin(0.01)
-            motion = self.truth.last(1.0).since(begin)
-            if len(motion.time) < 20:
-                continue
-            away = np.linalg.norm(motion.tool[-1] - motion.tool[0])
-            if away > TRAVELLED and motion.tool_speed()[-1] > fast:
-                return True
-        return False
 
 
 def strike(bed: Bed, fault: Fault) -> Seen:
@@ -341,86 +177,12 @@ def go_on(bed: Bed, fault: Fault) -> list[str]:
     return done or ["a new goal"]
 
 
-def _switch(name: str, value: float | bool) -> Callable[[Bed], None]:
-    return lambda bed: setattr(bed.truth, name, value)
-
-
-def _lie(lie: Lie, seconds: float | None = None) -> Callable[[Bed], None]:
-    return lambda bed: bed.lie(lie, seconds)
-
-
-def _signal_launcher(number: signal.Signals) -> Callable[[Bed], None]:
-    return lambda bed: bed.bench.systems[0].process.send_signal(number)
-
-
-def _cut(bed: Bed) -> None:
-    _run("ip", "netns", "exec", WORKSTATION, "ip", "link", "set", "veth", "down")
-
-
-def _join(bed: Bed) -> None:
-    _run("ip", "netns", "exec", WORKSTATION, "ip", "link", "set", "veth", "up")
-
-
-def _hog_and_kill(bed: Bed) -> None:
-    bed.hog(True)
-    bed.kill("policy")
-
-
-FAULTS = {
-    "camera_frozen": Fault(
-        "camera frozen: no more frames", _switch("sends_frames", False), _switch("sends_frames", True)
-    ),
-    "camera_slow": Fault(
-        "camera slow: every frame 0.5 s late", _switch("frame_delay", 0.5), _switch("frame_delay", 0.0), watch=2.5
-    ),
-    "encoder_killed": Fault("encoder killed", lambda bed: bed.kill("encoder"), watch=0.9),
-    "policy_killed": Fault("policy killed", lambda bed: bed.kill("policy")),
-    "joint_states_stopped": Fault(
-        "joint states stopped", _switch("sends_joint_states", False), _switch("sends_joint_states", True)
-    ),
-    **{
-        f"joint_states_{name}": Fault(f"joint states false for 40 ms: {what}", _lie(lie, 0.04))
-        for name, what, lie in (
-            ("zeros", "all zero", Lie.ZEROS),
-            ("nine", "all 9 rad", Lie.NINE),
-            ("off", "one joint 0.3 rad off", Lie.OFF),
-        )
-    },
-    # Nothing tells it from the truth of an arm that lags; it moves nothing.
-    "joint_states_near": Fault(
-        "joint states false for 40 ms: one joint off by the tracking error, 0.2 rad", _lie(Lie.NEAR, 0.04), stops=False
-    ),
-    "joint_states_frozen": Fault(
-        "joint states frozen: the same again and again, with fresh stamps", _lie(Lie.FROZEN), _lie(Lie.NONE)
-    ),
-    "clock_forward": Fault(
-        "clock jumps an hour ahead", lambda bed: bed.set_clock(1), lambda bed: bed.set_clock(0), place="clock"
-    ),
-    "clock_back": Fault(
-        "clock jumps an hour back", lambda bed: bed.set_clock(-1), lambda bed: bed.set_clock(0), place="clock"
-    ),
-    "network_cut": Fault("network cut for 1 s", _cut, _join, watch=0.95, place="network"),
-    "busy": Fault("both cores busy, and the policy killed", _hog_and_kill, lambda bed: bed.hog(False)),
-    "arm_killed": Fault("arm node killed", lambda bed: bed.kill("arm"), restart=True),
-    "runner_killed": Fault("runner killed", lambda bed: bed.bench.systems[0].process.kill(), restart=True),
-    **{
-        f"launcher_{number.name.lower()}": Fault(
-            f"launcher killed by {number.name}", _signal_launcher(number), restart=True, place="launcher"
-        )
-        for number in (signal.SIGTERM, signal.SIGKILL, signal.SIGHUP)
-    },
-    "second_system": Fault(
-        "a second system of the same names is started", lambda bed: bed.second_system(), watch=8.0, stops=False
-    ),
-}
-
-
 def measure(args: Args) -> dict[str, list[Seen]]:
     """Make the faults of one place, here; the arm and its controller live through all of them."""
     found: dict[str, list[Seen]] = {}
     (place,) = {FAULTS[name].place for name in args.only}
     with tempfile.TemporaryDirectory(prefix="rig_faults_") as folder:
-        bed = Bed(args, place, Path(folder))
+        bed = Bed(args.checkpoint, args.seed, place, Path(folder))
         try:
             for name in args.only:
                 found[name] = []
@@ -440,57 +202,6 @@ def measure(args: Args) -> dict[str, list[Seen]]:
         finally:
             bed.close()
     return found
-
-
-@contextmanager
-def namespaces() -> Iterator[None]:
-    """Two network namespaces with a cable between them, as a workstation and a robot's computer."""
-    remove_namespaces()
-    try:
-        for name in (ROBOT, WORKSTATION):
-            _run("ip", "netns", "add", name)
-            _run("ip", "netns", "exec", name, "ip", "link", "set", "lo", "up")
-        _run("ip", "link", "add", "veth", "netns", ROBOT, "type", "veth", "peer", "name", "veth", "netns", WORKSTATION)
-        for number, name in enumerate((ROBOT, WORKSTATION), 1):
-            _run("ip", "netns", "exec", name, "ip", "address", "add", f"10.83.0.{number}/24", "dev", "veth")
-            _run("ip", "netns", "exec", name, "ip", "link", "set", "veth", "up")
-        time.sleep(3.0)  # a new interface drops multicast at first, and discovery would miss its beginning
-        yield
-    finally:
-        remove_namespaces()
-
-
-def missing_requirements() -> dict[str, str]:
-    """Return why no faults can be made in a place on this machine, for each place where that is so."""
-    missing = {}
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        missing["network"] = "a cut needs root and the program ip: sudo apt-get install iproute2, and run with sudo"
-    try:
-        libfaketime()
-    except FileNotFoundError as error:
-        missing["clock"] = str(error)
-    return missing
-
-
-def remove_namespaces() -> None:
-    for name in (ROBOT, WORKSTATION):
-        with suppress(subprocess.CalledProcessError):
-            _run("ip", "netns", "delete", name)
-
-
-def libfaketime() -> str:
-    """Return the library's path."""
-    for folder in Path("/usr/lib").glob("*/faketime"):
-        if (file := folder / LIBFAKETIME).exists():
-            sleep = [sys.executable, "-c", "import time; time.sleep(0.01)"]
-            if subprocess.run(sleep, env={**os.environ, "LD_PRELOAD": str(file)}, capture_output=True).returncode:
-                raise FileNotFoundError(f"this Python cannot sleep under {file}: a clock cannot be set here")
-            return str(file)
-    raise FileNotFoundError("a clock is set by libfaketime: sudo apt-get install faketime")
-
-
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True)
 
 
 def run_place(args: Args, place: str, names: list[str]) -> dict[str, list[Seen]]:
