@@ -19,7 +19,10 @@ from pathlib import Path
 import tyro
 
 ROOT = Path(__file__).parents[1]
-TESTS = ("test_safety.py", "test_supervisor.py", "test_freshness.py", "test_kinematics.py")
+TESTS = (
+    *("test_safety.py", "test_supervisor.py", "test_measured_joints.py", "test_supervisor_laws.py"),
+    *("test_freshness.py", "test_kinematics.py"),
+)
 SOURCES = (*sorted(ROOT.glob("rig_robot/arm/*.py")), ROOT / "rig_robot" / "common" / "message_age.py")
 """Where the checks stand; each piece of code below occurs once in them."""
 SOONEST = {"kinematics.py": "test_kinematics.py", "message_age.py": "test_freshness.py"} | dict.fromkeys(

@@ -12,7 +12,7 @@ import rclpy
 from ros_harness import Listener, node_process
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from software_realsense import Feeding, SoftwareRealSense
-from test_cameras import folder
+from test_recorded_cameras import folder
 
 from rig_robot.common.message_fields import stamp_s
 from rig_robot.messages.diagnostics import ERROR, WARN

@@ -7,9 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +18,17 @@ from hypothesis import strategies as st
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
-from small_disk import small_disk
 
 from rig_robot.checkpoints.checkpoint import read_config
 from rig_robot.commands.bags import run
 from rig_robot.commands.options import BagsOptions
-from rig_robot.recording import recovery, topics
 from rig_robot.recording import rosbag2_format as bag
+from rig_robot.recording import topics
 from rig_robot.recording.bag_images import BagError, read_pictures
 from rig_robot.recording.episode_reader import EpisodeError, find, latent_distances, read_info, require_robot, settled
 from rig_robot.recording.episode_writer import EpisodeWriter, open_name
 from rig_robot.recording.jpeg import compress
 from rig_robot.recording.transitions import read_segments
-from rig_robot.recording.write_queue import WriteQueue
 from rig_robot.vision.image_decoding import from_compressed
 from rig_robot.vision.observation import Crop, prepare
 
@@ -49,9 +45,6 @@ from standin.episodes import (
     about,
     image,
     latent,
-    picture,
-    status,
-    twist,
     write,
 )
 
@@ -167,145 +160,6 @@ def test_it_is_on_the_disk_before_it_appears_under_its_name(tmp_path, monkeypatc
         f"renamed {directory}",
         f"synced {tmp_path}",
     ]
-
-
-# ---- recovery
-
-
-def cut(path: Path, folder: Path, content: bytes) -> Path:
-    """An episode that a recorder left open, its file as given."""
-    shutil.rmtree(folder, ignore_errors=True)
-    directory = folder / open_name("E")
-    directory.mkdir(parents=True)
-    (directory / "E_0.mcap").write_bytes(content)
-    return directory
-
-
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory) -> tuple[bytes, list[int]]:
-    """A recording's file, synced every 3 steps, and after how many bytes each sync was done."""
-    root = tmp_path_factory.mktemp("killed")
-    recording = Recording(root)
-    file = root / open_name("E") / "E_0.mcap"
-    sizes = []
-    for number in range(9):
-        recording.step(number)
-        if number % 3 == 2:
-            recording.writer.sync()
-            sizes.append(file.stat().st_size)
-    return file.read_bytes(), sizes
-
-
-@pytest.mark.slow
-def test_wherever_a_recording_is_cut_all_synced_seconds_are_recovered_and_nothing_else(killed, tmp_path):
-    content, synced = killed
-    rng = random.Random(0)
-    for length in [0, 5, 8, *synced, *(size - 1 for size in synced), *(rng.randrange(len(content)) for _ in range(25))]:
-        directory = cut(tmp_path, tmp_path / "cut", content[:length])
-        became = recovery.recover(directory)
-        seconds = sum(length >= size for size in synced)
-        assert became.whole == (seconds > 0)
-        if not became.whole:
-            assert became.directory.name == "E.broken" and "E" in became.text
-            assert (became.directory / "E_0.mcap").read_bytes() == content[:length], "nothing recorded is deleted"
-            continue
-        info = read_info(became.directory)
-        assert info.recovered and info.messages[topics.TWIST] == 3 * seconds
-        assert [len(segment.actions) for segment in read_segments(info)] == [3 * seconds - 1]
-        with AnyReader([became.directory]) as reader:
-            assert len(list(reader.messages())) == reader.message_count
-        with (became.directory / "E_0.mcap").open("rb") as file:
-            assert make_reader(file).get_summary().statistics.message_count == sum(info.messages.values())
-
-
-@pytest.mark.slow
-def test_garbage_after_the_last_sync_or_inside_a_chunk_ends_what_is_recovered(killed, tmp_path):
-    content, synced = killed
-    rng = random.Random(1)
-    tails = [bytes(5000), rng.randbytes(5000), b"\x06" + (2**40).to_bytes(8, "little") + bytes(50)]
-    for tail in tails:
-        became = recovery.recover(cut(tmp_path, tmp_path / "cut", content[: synced[1]] + tail))
-        assert read_info(became.directory).messages[topics.TWIST] == 6
-    for _ in range(20):
-        flipped = bytearray(content)
-        place = rng.randrange(synced[0], synced[1])
-        flipped[place] ^= 1 << rng.randrange(8)
-        became = recovery.recover(cut(tmp_path, tmp_path / "cut", bytes(flipped)))
-        assert became.whole and 3 <= read_info(became.directory).messages[topics.TWIST] <= 9
-        read_segments(read_info(became.directory))  # whatever was flipped, what is offered can be read
-
-
-@pytest.mark.slow
-def test_a_recovery_that_is_killed_is_done_again(killed, tmp_path):
-    content, synced = killed
-    whole = recovery.recover(cut(tmp_path, tmp_path / "once", content[: synced[1] + 100]))
-    completed = (whole.directory / "E_0.mcap").read_bytes()
-    for length in range(synced[1], len(completed), 500):
-        became = recovery.recover(cut(tmp_path, tmp_path / "cut", completed[:length]))
-        assert read_info(became.directory).messages == read_info(whole.directory).messages
-
-
-def test_killed_between_the_last_byte_and_the_renaming_an_episode_has_lost_nothing(tmp_path):
-    path = write(tmp_path, steps=4, drops='{"camera": 3}')
-    content = (path / "E_0.mcap").read_bytes()
-    info = read_info(recovery.recover(cut(tmp_path, tmp_path / "cut", content)).directory)
-    assert not info.recovered and info.drops == {"camera": 3} and info.messages == read_info(path).messages
-
-
-def test_what_was_set_aside_is_named_and_an_episode_that_is_there_is_not_replaced(killed, tmp_path):
-    write(tmp_path)
-    directory = tmp_path / open_name("E")
-    directory.mkdir()
-    (directory / "E_0.mcap").write_bytes(killed[0])
-    became = recovery.recover(directory)
-    assert not became.whole and "is there already" in became.text
-    (good,), ((refused, why),) = find(tmp_path)
-    assert good.id == "E" and not good.recovered and refused.name == "E.broken" and "set aside" in why
-
-
-def test_yaml_that_cannot_be_understood_costs_a_recovery_nothing(tmp_path, monkeypatch):
-    recording = Recording(tmp_path / "whole")
-    for number in range(4):
-        recording.step(number)
-    content = next(recording.close().glob("*.mcap")).read_bytes()
-    text = b"rosbag2_bagfile_information:"
-    assert text not in content and content.count(b"version: 9") == 1
-    for wrong in (b"version: [", b"version: *", b"version:\0 "):
-        broken = content.replace(b"version: 9", wrong)
-        became = recovery.recover(cut(tmp_path, tmp_path / "cut", broken))
-        assert became.whole and read_info(became.directory).messages[topics.TWIST] == 4
-    monkeypatch.setattr(bag, "dump", lambda content: "a: [")
-    recording = Recording(tmp_path / "odd")
-    monkeypatch.undo()
-    recording.step(0)
-    recording.writer.sync()
-    recording.writer.abandon()
-    became = recovery.recover(tmp_path / "odd" / open_name("E"))
-    assert became.whole and read_info(became.directory).recovered
-
-
-def test_a_disk_that_is_full_while_an_episode_is_recovered_loses_nothing_of_it(killed, tmp_path):
-    content, _ = killed
-    with small_disk(tmp_path / "disk", 1) as disk:
-        directory = cut(disk, disk / "cut", content)
-        filling = disk / "full"
-        with pytest.raises(OSError, match="No space left"), filling.open("wb") as file:
-            while True:
-                file.write(bytes(4096))
-                file.flush()
-        with pytest.raises(OSError, match="No space left"):
-            recovery.recover(directory)
-        filling.unlink()
-        became = recovery.recover(directory)
-        assert became.whole and read_info(became.directory).messages[topics.TWIST] == 9
-
-
-def test_a_folder_has_one_recorder(tmp_path):
-    lock = recovery.Lock(tmp_path)
-    with pytest.raises(recovery.InUse, match="another recorder"):
-        recovery.Lock(tmp_path)
-    lock.release()
-    recovery.Lock(tmp_path).release()
 
 
 # ---- refusals
@@ -470,119 +324,6 @@ def test_another_robots_episode_is_refused_with_every_difference(tmp_path, check
         require_robot(info, like)
 
 
-# ---- transitions
-
-
-def segments(recording: Recording) -> list[int]:
-    """How many transitions each segment has."""
-    return [len(segment.actions) for segment in read_segments(read_info(recording.close()))]
-
-
-def test_a_transition_is_a_twist_its_frame_and_the_next_twists_frame(tmp_path):
-    (segment,) = read_segments(read_info(write(tmp_path, steps=4)))
-    np.testing.assert_array_equal(segment.images, [picture(number) for number in range(4)])
-    np.testing.assert_allclose(segment.actions, [[0.5, -1.0]] * 3)  # 0.1 and -0.2 m/s, of 0.2
-    np.testing.assert_allclose(segment.positions, [[0.5, 0.01 * number, 0.15] for number in range(4)], rtol=1e-6)
-    assert segment.stamps.tolist() == [BEGIN + number * PERIOD for number in range(4)]
-    assert segment.images.dtype == np.uint8 and segment.actions.dtype == segment.positions.dtype == np.float32
-
-
-def test_no_transition_spans_a_gap_of_more_than_one_and_a_half_periods(tmp_path):
-    recording = Recording(tmp_path)
-    for number in (0, 1, 2.45, 3.96, 5, 6):
-        recording.step(number)
-    assert segments(recording) == [2, 2]
-
-
-def test_no_transition_spans_a_stop_and_none_begins_while_the_arm_waits(tmp_path):
-    recording = Recording(tmp_path)
-    for number in range(10):
-        stamp = recording.step(number)
-        if number in (4, 5):  # stopped for a moment in the 5th step; disarmed from the 6th until the 7th
-            recording.say(topics.STATUS, status(state="waiting" if number == 4 else "disarmed"), stamp + PERIOD // 2)
-        if number in (4, 7):
-            recording.say(topics.STATUS, status(state="moving"), stamp + PERIOD * 3 // 4)
-    assert segments(recording) == [4, 2]
-
-
-def test_an_arm_of_which_nothing_is_known_has_no_transitions(tmp_path):
-    recording = Recording(tmp_path)
-    recording.say(topics.STATUS, status(state="disarmed"), BEGIN - 1)
-    for number in range(3):
-        recording.step(number)
-    assert segments(recording) == []
-
-
-def test_no_transition_spans_a_change_of_the_vae(tmp_path):
-    recording = Recording(tmp_path)
-    for number in range(6):
-        stamp = recording.step(number)
-        if number > 2:
-            recording.say(topics.LATENT, latent(stamp, [0.0, 0.0], "00c0ffee"), stamp + 10**7)
-    assert segments(recording) == [2, 2]
-
-
-def test_twists_of_other_episodes_are_left_out(tmp_path):
-    recording = Recording(tmp_path)
-    recording.step(0)
-    recording.say(topics.EPISODE, status(id="E", event="start"), BEGIN + PERIOD // 2)
-    for number in (1, 2, 3):
-        recording.step(number)
-    recording.say(topics.EPISODE, status(id="E", event="end"), BEGIN + 3 * PERIOD + PERIOD // 2)
-    recording.say(topics.EPISODE, status(id="F", event="start"), BEGIN + 3 * PERIOD + PERIOD // 2 + 1)
-    recording.step(4)
-    assert segments(recording) == [2]
-
-
-def test_a_lost_frame_or_a_twist_that_is_not_finite_costs_the_steps_beside_it_only(tmp_path):
-    recording = Recording(tmp_path)
-    for number in range(9):
-        if number == 2:
-            recording.say(topics.TWIST, twist(BEGIN + 2 * PERIOD, 0.1, 0.0), BEGIN + 2 * PERIOD)  # no frame
-        else:
-            recording.step(number, x=float("nan") if number == 5 else 0.1)
-    assert segments(recording) == [1, 1, 2]
-
-
-def test_twists_nearer_than_half_a_period_are_no_steps_of_a_whole_one(tmp_path):
-    recording = Recording(tmp_path)
-    for number in range(6):
-        recording.step(number)
-        if number in (1, 4):  # as a policy sends that acts on frames out of order; of the second, the frame is lost
-            stamp = BEGIN + number * PERIOD + PERIOD // 3
-            if number == 1:
-                recording.say(topics.OBSERVATION, image(stamp, picture(9)), stamp)
-            recording.say(topics.TWIST, twist(stamp, 0.1, 0.0), stamp)
-    assert segments(recording) == [1, 3]
-
-
-def test_positions_that_were_not_measured_are_nan_not_old_ones(tmp_path):
-    recording = Recording(tmp_path)
-    recording.step(0)
-    for number in (1, 2):
-        stamp = BEGIN + number * PERIOD
-        recording.say(topics.OBSERVATION, image(stamp, picture(number)), stamp)
-        recording.say(topics.TWIST, twist(stamp, 0.1, 0.0), stamp)
-    (segment,) = read_segments(read_info(recording.close()))
-    assert np.isfinite(segment.positions[0]).all() and np.isnan(segment.positions[1:]).all()
-
-
-@pytest.mark.parametrize("imagined", [False, True])
-def test_the_goals_picture_is_the_one_shown_or_what_the_vae_made_of_an_imagined_one(tmp_path, imagined):
-    recording = Recording(tmp_path)
-    recording.say(topics.GOAL, image(BEGIN - 1 - imagined, picture(77)), BEGIN - 1)  # imagined: an older goal's
-    recording.say(topics.RECONSTRUCTION, image(BEGIN - 1, picture(78)), BEGIN - 1)
-    for number in range(3):
-        recording.step(number)
-    (segment,) = read_segments(read_info(recording.close()))
-    np.testing.assert_array_equal(segment.goal, picture(78 if imagined else 77))
-
-
-def test_without_a_goal_there_is_no_picture_of_one(tmp_path):
-    (segment,) = read_segments(read_info(write(tmp_path, goal="0", goal_kind="none")))
-    assert segment.goal is None
-
-
 # ---- rig bags
 
 
@@ -603,113 +344,6 @@ def test_rig_bags_lists_length_goal_distance_drops_and_checkpoint(tmp_path, caps
     (tmp_path / "empty").mkdir()
     assert run(BagsOptions(tmp_path)) == 1
     assert f"cannot be used: {tmp_path / 'empty'} is empty" in capsys.readouterr().out
-
-
-# ---- the spool
-
-
-def spool(root: Path, capacity: int = 2**20, min_free: int = 0, **other: object) -> tuple[WriteQueue, list[str]]:
-    said: list[str] = []
-    made = WriteQueue(root, capacity, min_free, other.get("convert"), lambda text, bad: said.append(text))  # type: ignore[arg-type]
-    return made, said
-
-
-def test_what_does_not_fit_into_the_queue_is_counted_camera_pictures_first(tmp_path, monkeypatch):
-    waits, disk = threading.Event(), threading.Event()
-
-    def slow(writer: EpisodeWriter) -> None:
-        waits.set()
-        disk.wait(10)
-
-    monkeypatch.setattr(EpisodeWriter, "sync", slow)
-    made, _ = spool(tmp_path, capacity=100_000)
-    made.begin("E", TOPICS, about())
-    made.take(topics.STATUS, status(state="moving"), BEGIN, BEGIN)
-    assert waits.wait(10)
-    frame = bytes(20_000)
-    taken = [made.take(topics.CAMERA, frame, BEGIN + number, BEGIN) for number in range(10)]
-    small = [made.take(topics.LATENT, latent(BEGIN, [0.0] * 16), BEGIN + number, BEGIN) for number in range(100)]
-    assert taken == [True] * 3 + [False] * 7 and all(small)
-    assert not made.take(topics.LATENT, bytes(50_000), BEGIN, BEGIN), "in the end there is no room for anything"
-    disk.set()
-    made.end("done")
-    assert made.stop(10)
-    info = read_info(tmp_path / "E")
-    assert info.drops == {"camera": 7, "rig/latent": 1} and made.missing == 8
-    assert info.messages["camera"] == 3 and info.messages["rig/latent"] == 100
-
-
-def test_messages_that_dds_lost_are_counted_with_the_episode_that_lacks_them(tmp_path):
-    made, _ = spool(tmp_path)
-    made.begin("E", TOPICS, about())
-    made.take(topics.LATENT, latent(BEGIN, [0.0]), BEGIN, BEGIN)
-    made.lost(topics.LATENT, 4)
-    made.end("done")
-    made.begin("F", TOPICS, about("F"))
-    made.take(topics.LATENT, latent(BEGIN, [0.0]), BEGIN, BEGIN)
-    made.end("done")
-    assert made.stop(10)
-    assert [info.drops for info in find(tmp_path)[0]] == [{"rig/latent": 4}, {}]
-
-
-def test_a_picture_that_cannot_be_compressed_is_counted_and_the_rest_goes_on(tmp_path):
-    made, said = spool(tmp_path, convert=compress)
-    made.begin("E", TOPICS, about())
-    good = image(BEGIN, np.full((48, 64, 3), 200, np.uint8))
-    made.take(topics.CAMERA, good, BEGIN, BEGIN)
-    made.take(topics.CAMERA, good.replace(b"rgb8", b"yuv9"), BEGIN, BEGIN)
-    made.take(topics.CAMERA, b"\x00\x01\x00\x00", BEGIN, BEGIN)
-    made.take(topics.LATENT, latent(BEGIN, [0.0]), BEGIN, BEGIN)
-    made.end("done")
-    assert made.stop(10)
-    info = read_info(tmp_path / "E")
-    assert info.drops == {"camera": 2} and info.messages["camera"] == info.messages["rig/latent"] == 1
-    assert any("yuv9" in text for text in said)
-
-
-@pytest.fixture
-def full_soon(tmp_path) -> Iterator[Path]:
-    """A disk of 24 MiB."""
-    with small_disk(tmp_path / "disk", 24) as folder:
-        yield folder
-
-
-def test_a_disk_that_is_nearly_full_ends_the_recording_before_it_is_full(full_soon):
-    made, said = spool(full_soon, capacity=64 * 2**20, min_free=8 * 2**20)
-    made.begin("E", TOPICS, about())
-    for number in range(40):
-        made.take(topics.CAMERA, bytes(2**20), BEGIN + number, BEGIN)
-        time.sleep(0.01)
-    made.end("done")
-    made.begin("F", TOPICS, about("F"))
-    made.take(topics.LATENT, latent(BEGIN, [0.0]), BEGIN, BEGIN)
-    made.end("done")
-    assert made.stop(10)
-    ((info,), refused) = find(full_soon)
-    assert info.id == "E" and not refused and info.ended == "the disk is nearly full"
-    assert 13 <= info.messages["camera"] <= 19 and shutil.disk_usage(full_soon).free > 3 * 2**20
-    assert "GiB left" in made.trouble and any("nothing is recorded" in text for text in said)
-    with Reader(info.file) as reader:
-        assert len(list(reader.messages())) == info.messages["camera"]
-    (full_soon / "E" / "E_0.mcap").unlink()  # somebody makes room
-    again, _ = spool(full_soon, min_free=8 * 2**20)
-    again.begin("G", TOPICS, about("G"))
-    again.take(topics.LATENT, latent(BEGIN, [0.0]), BEGIN, BEGIN)
-    again.end("done")
-    assert again.stop(10) and not again.trouble and read_info(full_soon / "G").messages["rig/latent"] == 1
-
-
-def test_a_disk_that_is_full_all_the_same_loses_one_episode_at_most_and_says_so(full_soon):
-    made, said = spool(full_soon, capacity=64 * 2**20)  # min_free 0: as if somebody else had filled it
-    made.begin("E", TOPICS, about())
-    for number in range(40):
-        made.take(topics.CAMERA, bytes(2**20), BEGIN + number, BEGIN)
-    made.end("done")
-    assert made.stop(10)
-    assert "No space left" in made.trouble and made.trouble in said and find(full_soon) == ([], [])
-    (left,) = recovery.left_open(full_soon)
-    became = recovery.recover(left)
-    assert became.whole and read_info(became.directory).messages["camera"] >= 8
 
 
 # ---- bags of others
