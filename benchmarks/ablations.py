@@ -16,8 +16,8 @@ from typing import Any
 import gymnasium
 import tyro
 
-from rig_robot.learning.arguments import preset
 from rig_robot.learning.experiments.parallel_runs import sweep
+from rig_robot.learning.methods import preset
 
 WITHOUT: dict[str, dict[str, Any]] = {
     "nothing": {},

@@ -24,8 +24,9 @@ from tool_pictures import Line, Pictures, encoder_of, learn, make_env
 
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.common.scene_names import SceneName
-from rig_robot.learning.arguments import PLAIN_VAE, EvalArgs, TrainArgs, preset
+from rig_robot.learning.arguments import EvalArgs, TrainArgs
 from rig_robot.learning.experiments.parallel_runs import Ended, sweep
+from rig_robot.learning.methods import PLAIN_VAE, preset
 from rig_robot.learning.training.evaluate import evaluate
 
 XYZ = "RigSawyerReachXYZ-v0"

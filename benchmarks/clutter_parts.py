@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from rig_robot.inference import keypoint_architecture
 from rig_robot.inference.keypoint_architecture import HIDDEN, MAPS
-from rig_robot.learning.arguments import PLAIN_VAE
+from rig_robot.learning.methods import PLAIN_VAE
 from rig_robot.learning.representations.controllable import ControllableLatent
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.vae import augmentation, keypoints, split_vae

@@ -37,8 +37,8 @@ from torch import nn
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.common.output_paths import check_folder
 from rig_robot.learning.action_box import ActionBox
-from rig_robot.learning.arguments import preset
 from rig_robot.learning.baselines.k_best import Generator, KBestTrainer
+from rig_robot.learning.methods import preset
 from rig_robot.learning.representations import make
 from rig_robot.learning.representations.latent import Latent
 from rig_robot.learning.rig import HELD_OUT_SEEDS, explore

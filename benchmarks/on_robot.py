@@ -27,8 +27,8 @@ from rig_robot.checkpoints.config import ActionEntry, CameraEntry, WorkspaceEntr
 from rig_robot.common.scene_names import SceneName
 from rig_robot.inference.exploration import Explorer
 from rig_robot.inference.numpy_networks import Encoder, Policy
-from rig_robot.learning.arguments import MORE_UPDATES, preset
 from rig_robot.learning.checkpoint_io import untrained as blank
+from rig_robot.learning.methods import MORE_UPDATES, preset
 from rig_robot.learning.practice.learner import Learner
 from rig_robot.learning.practice.settings import Settings
 from rig_robot.learning.training.evaluate import figures, roll_out

@@ -13,7 +13,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from rig_robot.learning.arguments import Method, TrainArgs, preset
+from rig_robot.learning.arguments import Method, TrainArgs
+from rig_robot.learning.methods import preset
 
 ENVIRONMENT = "RigSawyerPushXY-v0"
 WRAPPED = "PushingAsReaching-v0"

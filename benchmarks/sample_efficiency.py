@@ -23,8 +23,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from rig_robot.learning.arguments import ExploreArgs, TrainArgs, preset
+from rig_robot.learning.arguments import ExploreArgs, TrainArgs
 from rig_robot.learning.experiments.parallel_runs import Ended, sweep
+from rig_robot.learning.methods import preset
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import tyro
 from stable_baselines3 import TD3, HerReplayBuffer
 from stable_baselines3.common.noise import NormalActionNoise
 
-from rig_robot.learning.arguments import preset
+from rig_robot.learning.methods import preset
 from rig_robot.learning.training.evaluate import figures, roll_out
 from rig_robot.learning.training.metrics import sentence
 from rig_robot.learning.training.train import EVALUATION_SEED, train

@@ -10,7 +10,7 @@ import numpy as np
 
 from rig_robot.common.scene_names import SceneName
 from rig_robot.learning.action_box import ActionBox
-from rig_robot.learning.arguments import preset
+from rig_robot.learning.methods import preset
 from rig_robot.learning.rig import HELD_OUT_SEEDS, Rig, explore
 from rig_robot.learning.rl.replay_buffer import Frames
 

@@ -31,7 +31,8 @@ from torch import Tensor, nn
 
 from rig_robot.common.malloc_tuning import keep_large_blocks
 from rig_robot.learning.action_box import ActionBox
-from rig_robot.learning.arguments import TrainArgs, preset
+from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.methods import preset
 from rig_robot.learning.rig import Rig
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.vae.vae import Vae

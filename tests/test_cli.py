@@ -21,7 +21,8 @@ from rig_robot.commands.options import EXAMPLES, GoalOptions
 from rig_robot.common.grouped_options import Groups
 from rig_robot.learning import arguments as reach_arguments
 from rig_robot.learning import push_arguments
-from rig_robot.learning.arguments import TrainArgs, preset
+from rig_robot.learning.arguments import TrainArgs
+from rig_robot.learning.methods import preset
 from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.messages.diagnostics import OK, diagnostic
 from rig_robot.ros.qos import COMMAND, LATCHED

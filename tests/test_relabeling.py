@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_replay import filled
 
-from rig_robot.learning.arguments import preset
+from rig_robot.learning.methods import preset
 from rig_robot.learning.rl.goal_prior import Prior
 from rig_robot.learning.rl.relabeling import Shares, relabel
 

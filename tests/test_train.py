@@ -19,10 +19,11 @@ from training_process import start_training
 
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.checkpoints.checkpoint import read_config, resolve
-from rig_robot.cli import _environment as environment
+from rig_robot.command_table import _environment as environment
 from rig_robot.inference.numpy_networks import Encoder, Policy
 from rig_robot.learning.action_box import ActionBox
-from rig_robot.learning.arguments import METHODS, EvalArgs, ExploreArgs, Implementation, Method, TrainArgs, preset
+from rig_robot.learning.arguments import EvalArgs, ExploreArgs, Implementation, Method, TrainArgs
+from rig_robot.learning.methods import METHODS, preset
 from rig_robot.learning.rig import Rig, frames
 from rig_robot.learning.training.evaluate import evaluate
 from rig_robot.learning.training.train import record, train

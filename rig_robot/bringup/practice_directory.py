@@ -71,8 +71,8 @@ def _begin(directory: Path, data: PracticeData, checkpoint: str, task: Task | No
     if checkpoint:
         first = _copy(resolve(locate(checkpoint)), data.checkpoints)
     elif task is not None:
-        from rig_robot.learning.arguments import MORE_UPDATES, preset
         from rig_robot.learning.checkpoint_io.untrained import create, create_to_push  # imports torch
+        from rig_robot.learning.methods import MORE_UPDATES, preset
         from rig_robot.learning.push_arguments import PushArgs
 
         first, size = data.checkpoints / "untrained", task.camera.image_size

@@ -10,9 +10,10 @@ from pathlib import Path
 from rig_robot.common.interrupts import INTERRUPTED
 from rig_robot.common.output_paths import check_file, check_folder
 from rig_robot.common.scene_names import SceneName
-from rig_robot.learning.arguments import Method, TrainArgs, preset
+from rig_robot.learning.arguments import Method, TrainArgs
 from rig_robot.learning.experiments.comparison_results import METHODS, Key, table, write_csv
 from rig_robot.learning.experiments.parallel_runs import MakeEnv, sweep
+from rig_robot.learning.methods import preset
 
 EPISODE, EXPLORATION = 50, 5
 """Steps of an episode of the environments; of all steps of a run, the first in so many are random ones."""

@@ -12,7 +12,7 @@ from rig_robot.checkpoints.config import VaeEntry
 from rig_robot.inference.keypoint_architecture import KERNELS, quadratic
 from rig_robot.inference.object_network import PREFIX, SURE, clearness, is_clear
 from rig_robot.learning.action_box import ActionBox
-from rig_robot.learning.arguments import preset
+from rig_robot.learning.methods import preset
 from rig_robot.learning.push_arguments import PushArgs
 from rig_robot.learning.representations.base import Log
 from rig_robot.learning.representations.controllable import ControllableLatent
