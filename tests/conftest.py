@@ -3,10 +3,11 @@
 Tests run in parallel (pytest-xdist, `make test`); tests of a file that share its fixtures run in one worker.
 """
 
+import contextlib
 import os
 import signal
+import socket
 import tempfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import hypothesis
 import pytest
 
 from rig_robot.bringup.environment import SIMULATION_DOMAIN, dds_profile
+from rig_robot.common.node_name_claim import NameTaken, claim
 
 PROCESSES = ("subprocess", "Listener", "node_process", "NodeProcess", "start_training", "assert_survives", "fuzz")
 """Names that a test module has imported if it starts processes."""
@@ -21,23 +23,31 @@ WORKERS = 5
 """Largest number of workers of one run."""
 SPAN = 2 * WORKERS
 """Domains of one run: two for each worker, since tests of two systems use the next one, too"""
+FIRST_DOMAIN = "RIG_TEST_FIRST_DOMAIN"
+"""Variable by which a run tells its workers the first of its domains"""
 
 
-def domain() -> int:
-    """Return the ROS domain of this process: every worker of a run has its own, and other runs have other ones.
+def claimed_domains() -> tuple[int, socket.socket]:
+    """Return the first ROS domain of this run of the tests, and the claim by which another run takes other ones.
 
     Ports of domains above 101 would collide with those that Linux assigns by itself. The domain of `rig sim` is left
     out: a simulation that runs beside the tests must not be met.
     """
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    firsts = [first for first in range(1, 102 - SPAN, SPAN) if int(SIMULATION_DOMAIN) not in range(first, first + SPAN)]
-    return firsts[zlib.crc32(run.encode()) % len(firsts)] + 2 * (worker % WORKERS)
+    for first in range(1, 102 - SPAN, SPAN):
+        if int(SIMULATION_DOMAIN) not in range(first, first + SPAN):
+            with contextlib.suppress(NameTaken):
+                return first, claim("tests", {"ROS_DOMAIN_ID": str(first)})
+    raise pytest.UsageError("too many runs of the tests at once on this machine: wait until one has ended")
 
+
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    FIRST, CLAIM = claimed_domains()
+    os.environ[FIRST_DOMAIN] = str(FIRST)
 
 # Before anything imports rclpy.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["ROS_DOMAIN_ID"] = str(domain())
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+os.environ["ROS_DOMAIN_ID"] = str(int(os.environ[FIRST_DOMAIN]) + 2 * (WORKER % WORKERS))
 os.environ["ROS_LOG_DIR"] = str(Path(tempfile.gettempdir()) / f"rig_robot_test_logs_{os.getuid()}")
 # The test process acts as the camera driver and publishes 640x480 frames.
 os.environ.update(dds_profile("camera", {}))

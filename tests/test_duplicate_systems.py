@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from conftest import FIRST_DOMAIN, SPAN, claimed_domains
 from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
 from ros_harness import NO_CAMERA, Listener, node_process
@@ -18,6 +19,12 @@ from rig_robot.bringup.second_system import refuse_company
 from rig_robot.ros.graph import TwoSources
 from rig_robot.ros.node import NEWCOMER
 from rig_robot.ros.qos import COMMAND
+
+
+def test_two_runs_of_these_tests_have_domains_apart() -> None:
+    other, claim = claimed_domains()
+    claim.close()
+    assert abs(other - int(os.environ[FIRST_DOMAIN])) >= SPAN
 
 
 @pytest.fixture(scope="module")

@@ -50,10 +50,22 @@ class EstopListener:
         self.listener.until(lambda: len(self.stops) >= stops, f"{stops} stops, of {self.stops}", 30.0)
         assert len(self.at_once) == len(self.stops), "the stop does not wait for the name"
 
+    def let_catching_up_end(self) -> None:
+        """Let the time be over in which latched publishers are asked for their earlier messages."""
+        self.topic._until = 0.0
+        self.listener.until(lambda: self.topic._catching_up is None, "the latched ones have said all")
+
 
 @pytest.fixture
 def button() -> Iterator[Listener]:
     node = Listener("button")
+    yield node
+    node.close()
+
+
+@pytest.fixture
+def other_button() -> Iterator[Listener]:
+    node = Listener("other_button")
     yield node
     node.close()
 
@@ -92,28 +104,24 @@ def test_a_stop_of_any_publisher_that_comes_late_is_heard_once(
 
 
 def test_a_latched_stop_of_a_second_button_is_heard_and_the_first_ones_not_again(
-    listener: Listener, button: Listener, monkeypatch
+    listener: Listener, button: Listener, other_button: Listener
 ) -> None:
-    monkeypatch.setattr(estop, "CATCH_UP", 0.3)
     ears = EstopListener(listener)
     published(button.node, LATCHED)
     ears.until(1)
-    listener.until(lambda: ears.topic._catching_up is None, "the first one has said all")
-    other = Listener("other_button")
-    published(other.node, LATCHED)
+    ears.let_catching_up_end()
+    published(other_button.node, LATCHED)
     ears.until(2)
     listener.spin(0.5)
-    other.close()
     assert ears.stops == ["rig/estop from /button", "rig/estop from /other_button"]
 
 
-def test_no_publisher_is_told_that_it_is_not_heard(listener: Listener, button: Listener, monkeypatch) -> None:
+def test_no_publisher_is_told_that_it_is_not_heard(listener: Listener, button: Listener) -> None:
     """Beside a latched button as well, once that has said what it had to say."""
-    monkeypatch.setattr(estop, "CATCH_UP", 0.3)
     ears = EstopListener(listener)
     published(button.node, LATCHED)
     ears.until(1)
-    listener.until(lambda: ears.topic._catching_up is None, "the latched one has said all")
+    ears.let_catching_up_end()
     warned: list[object] = []
     events = PublisherEventCallbacks(incompatible_qos=warned.append)
     ordinary = button.node.create_publisher(Bool, "rig/estop", COMMAND, event_callbacks=events)
