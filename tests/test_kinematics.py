@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, NotReached
+from rig_robot.arm.kinematics import RECENT, TOOL_DOWN, Kinematics, Margin, NotReached
 from rig_sim.world import HOME, JOINTS, ROBOT, WORKSPACE_HIGH, WORKSPACE_LOW, kinematics
 
 SAWYER = kinematics()
@@ -119,3 +119,19 @@ def test_a_description_without_the_joint_or_the_file_is_refused_by_name(tmp_path
         Kinematics(tmp_path / "none.xml", JOINTS, "tool")
     with pytest.raises(ValueError, match="no site or body 'claw'"):
         Kinematics(ROBOT, JOINTS, "claw")
+
+
+def test_what_is_remembered_of_a_joint_position_is_what_is_found_anew():
+    margin = Margin(distance=0.02, table=-0.01, approach_rate=6.0)
+    used, places = Kinematics(ROBOT, JOINTS, "tool", rest=HOME, margin=margin), [HOME]
+    for number in range(RECENT + 3):
+        places.append(used.step(places[-1], WORKSPACE_HIGH if number % 2 else WORKSPACE_LOW, TOOL_DOWN, 0.1))
+    for q in [*places, *places[-3:]]:
+        fresh = Kinematics(ROBOT, JOINTS, "tool", rest=HOME, margin=margin)
+        for said, found in zip(used.pose(q), fresh.pose(q), strict=True):
+            np.testing.assert_array_equal(said, found)
+            said[:] = 0.0  # what a caller does with it is its own affair
+        assert (used.condition(q), used.clearance(q)) == (fresh.condition(q), fresh.clearance(q))
+        np.testing.assert_array_equal(
+            used.step(q, WORKSPACE_LOW, TOOL_DOWN, 0.1), fresh.step(q, WORKSPACE_LOW, TOOL_DOWN, 0.1)
+        )

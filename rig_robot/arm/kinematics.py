@@ -6,6 +6,7 @@ description (on a stand, on a mobile base, in a scene) makes no difference.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,6 +36,11 @@ SLACK = 1e-3
 """How far before a margin links are stopped [m]: the steps of a moving arm are not endlessly small."""
 
 
+RECENT = 8
+"""Joint positions whose pose, condition number and distances are remembered: the safety filter asks for those of a few
+places in turn, several times each."""
+
+
 class NotReached(Exception):
     """No joint position puts the tool at the pose asked for."""
 
@@ -52,6 +58,10 @@ class Margin:
     distance: float
     table: float
     approach_rate: float
+
+    def part(self, dt: float) -> float:
+        """Return the part of what is left before the margin that two may close in by in a step of dt [s]."""
+        return min(self.approach_rate * dt, 1.0)
 
 
 class Kinematics:
@@ -131,12 +141,19 @@ class Kinematics:
                 collision_detection_distance=margin.distance + HORIZON,
             )
             self._limits.append(self._apart)
+        remember = functools.lru_cache(RECENT)
+        self._pose_at, self._condition_at = remember(self._find_pose), remember(self._find_condition)
+        self._distances_at = remember(self._find_distances)
 
     def pose(self, q: ArrayLike) -> tuple[Vector, Vector]:
         """Return tool pose at joint position q [n] (rad) in the base frame: position [3] m, quaternion [4] w x y z."""
-        self._configuration.update(self._full(q))
+        place, turn = self._pose_at(_key(q))
+        return place.copy(), turn.copy()
+
+    def _find_pose(self, q: bytes) -> tuple[Vector, Vector]:
+        self._be_at(q)
         transform = self._to_base @ self._configuration.get_transform_frame_to_world(self._frame, self._kind)
-        return transform.translation().copy(), transform.rotation().wxyz.copy()
+        return transform.translation(), transform.rotation().wxyz
 
     def forward(self, q: ArrayLike) -> Vector:
         """Return the tool position [3] (m) in the base frame at joint position q [n] (rad)."""
@@ -150,7 +167,10 @@ class Kinematics:
     def condition(self, q: ArrayLike) -> float:
         """Return condition number of the tool's Jacobian (m and rad, as MoveIt Servo's) at q [n] (rad): large near a
         singularity, where some tool motion takes boundless joint motion."""
-        self._configuration.update(self._full(q))
+        return self._condition_at(_key(q))
+
+    def _find_condition(self, q: bytes) -> float:
+        self._be_at(q)
         jacobian = self._configuration.get_frame_jacobian(self._frame, self._kind)
         singular = np.linalg.svd(jacobian, compute_uv=False)
         return float(singular[0] / max(singular[min(len(self.joints), 6) - 1], 1e-12))
@@ -162,24 +182,22 @@ class Kinematics:
         """
         if self.margin is None:
             return np.inf
-        return float(self._distances(q, self.margin).min(initial=self.margin.distance + HORIZON))
+        return float(self._distances_at(_key(q)).min(initial=self.margin.distance + HORIZON))
 
-    def _distances(self, q: ArrayLike, margin: Margin) -> Vector:
+    def _find_distances(self, q: bytes) -> Vector:
         """Return the distance (m) of each pair of shapes that must stay apart; what is far is as far as one looks."""
-        self._configuration.update(self._full(q))
-        data, far = self._configuration.data, margin.distance + HORIZON
+        assert self.margin is not None
+        self._be_at(q)
+        data, far = self._configuration.data, self.margin.distance + HORIZON
         return np.array([mujoco.mj_geomDistance(self._model, data, *pair, far, None) for pair in self._pairs])
 
     def _share(self, start: Vector, end: Vector, dt: float) -> float:
         """Return share (0 to 1) of a move from start to end (rad) in dt (s) that brings no shapes together too fast."""
         if self.margin is None:
             return 1.0
-        closing = -self._distances(end, self.margin)
-        before = self._distances(start, self.margin)  # last, so that the model is left where the move begins
-        closing += before
-        part = min(self.margin.approach_rate * dt, 1.0)
-        # mink's bound is a speed where its unknown is a displacement (as that of `ConfigurationLimit`): hence times dt.
-        self._apart.gain = part * dt
+        before = self._distances_at(_key(start))
+        closing = before - self._distances_at(_key(end))
+        part = self.margin.part(dt)
         allowed = part * np.maximum(before - self.margin.distance - SLACK, 0.0) + 1e-9
         return float((allowed / np.maximum(closing, allowed)).min(initial=1.0))
 
@@ -214,6 +232,10 @@ class Kinematics:
         # Away from limits this is the answer. Near them, other joints must make up for what may not move.
         limited = (move > LIMIT_GAIN * (self.upper - start)).any() or (move < LIMIT_GAIN * (self.lower - start)).any()
         if limited or self._share(start, start + move, dt) < 1.0:
+            self._be_at(_key(start))
+            if self.margin is not None:
+                # mink's bound is a speed where its unknown is a displacement (as `ConfigurationLimit`'s): times dt.
+                self._apart.gain = self.margin.part(dt) * dt
             try:
                 velocity = mink.solve_ik(
                     self._configuration, tasks, dt, solver="daqp", damping=1e-8, limits=self._limits
@@ -269,6 +291,10 @@ class Kinematics:
             f"{1000 * distance:.2f} mm ({1000 * tolerance:g} allowed) and {angle:.4f} rad ({angle_tolerance:g}) short"
         )
 
+    def _be_at(self, q: bytes) -> None:
+        """Bring the model to an arm's joint position."""
+        self._configuration.update(self._full(np.frombuffer(q)))
+
     def _full(self, q: ArrayLike) -> Vector:
         """Return the model's own joint vector of an arm's joint vector."""
         full = np.zeros(len(self.joints))
@@ -320,6 +346,11 @@ def _pairs(model: mujoco.MjModel, data: mujoco.MjData, distance: float) -> list[
         if is_table or mujoco.mj_geomDistance(model, data, one, other, 2 * distance, None) > distance:
             chosen.append((one, other))
     return chosen
+
+
+def _key(q: ArrayLike) -> bytes:
+    """Return a joint position as what is remembered is looked up by."""
+    return np.asarray(q, dtype=np.float64).tobytes()
 
 
 def _text(vector: Vector) -> str:
