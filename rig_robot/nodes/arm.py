@@ -158,6 +158,7 @@ class ArmNode(ManagedNode):
         self._frame_stamp = stamp_ns(message.header.stamp)
         # The command goes out at once, not at the timer's next turn: the frame that it rests on is still fresh.
         self._tick()
+        self._timer.reset()  # the next is due a period after this one
 
     def _take_heartbeat(self, _: Header) -> None:
         self._supervisor.heartbeat_arrived(time.monotonic())
