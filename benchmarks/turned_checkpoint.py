@@ -12,9 +12,20 @@ from rig_robot.checkpoints.config import PriorEntry
 
 
 def turn(source: Path, target: Path, seed: int) -> None:
-    """Save a checkpoint with other latents, z' = A z + b, that acts as another one does: A is turned and stretched."""
+    """Save a checkpoint with other latents, z' = A z + b, that acts as another one does: A is turned and stretched.
+
+    Args:
+        source: A checkpoint with a split VAE and without objects.
+        target: Where the other one goes.
+        seed: Seed of A and b.
+
+    Raises:
+        ValueError: If the checkpoint is of another kind.
+    """
     rng = np.random.default_rng(seed)
     config = read_config(source)
+    if not config.vae.scene_size or config.vae.objects:
+        raise ValueError(f"{source}: expected a checkpoint with a split VAE and without objects")
     size = config.vae.latent_size
     orthogonal, _ = np.linalg.qr(rng.normal(size=(size, size)))
     a = orthogonal @ np.diag(rng.uniform(0.7, 1.4, size))
@@ -22,11 +33,13 @@ def turn(source: Path, target: Path, seed: int) -> None:
     back = np.linalg.inv(a)
 
     vae = {name: value.astype(np.float64) for name, value in read_tensors(source, config.vae).items()}
-    head = max((name for name in vae if name.startswith("encoder.") and name.endswith(".weight")), key=_layer)
-    bias = head.replace("weight", "bias")
-    vae[head][:size], vae[bias][:size] = a @ vae[head][:size], a @ vae[bias][:size] + b  # the rest: log-variance
-    vae["decoder.0.bias"] -= vae["decoder.0.weight"] @ back @ b
-    vae["decoder.0.weight"] = vae["decoder.0.weight"] @ back
+    # z = spread (W h + w), of the hidden layer h; decoded from z / reach, beside the scene's numbers.
+    head, bias, spread = (vae[f"controllable.{name}"] for name in ("head.2.weight", "head.2.bias", "spread"))
+    vae["controllable.head.2.weight"] = a @ (spread[:, None] * head) / spread[:, None]
+    vae["controllable.head.2.bias"] = (a @ (spread * bias) + b) / spread
+    first, reach = vae["decoder.0.weight"], vae["reach"]
+    vae["decoder.0.bias"] -= first[:, :size] / reach @ back @ b
+    first[:, :size] = first[:, :size] / reach @ back * reach
 
     policy = {
         name: value.astype(np.float64)
@@ -46,7 +59,3 @@ def turn(source: Path, target: Path, seed: int) -> None:
         *({name: value.astype(np.float32) for name, value in tensors.items()} for tensors in (vae, policy)),
         scene,
     )
-
-
-def _layer(name: str) -> int:
-    return int(name.split(".")[1])
