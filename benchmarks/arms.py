@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import rig_sim  # noqa: F401  chooses how MuJoCo draws, before that is imported
+
+# isort: split
 import matplotlib.pyplot as plt
 import mujoco
 import numpy as np

@@ -169,6 +169,8 @@ def main(args: Args) -> None:
             )
     learner.close()
     print("longest unit of work [s]: " + ", ".join(f"{name} {seconds:.1f}" for name, seconds in longest.items()))
+    if not curve:
+        raise SystemExit(f"in {args.steps} steps, no checkpoint was published: take more")
     print(json.dumps({"robot_steps": args.steps, **curve[-1], "curve": curve}))
 
 
