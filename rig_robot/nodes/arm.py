@@ -210,9 +210,8 @@ class ArmNode(ManagedNode):
 
     def _serve_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         service = self.resolve_service_name("~/estop")
-        # The arm is stopped first, and the caller is looked up afterwards.
+        # First the arm is stopped. A service does not know its caller, but that still waits, with a client, for an answer.
         answer = self._answer(response, lambda: self._supervisor.estop(f"service {service}"))
-        # A service does not know its caller. It still waits for the answer, so it is among the nodes with a client.
         self._log_stop(f"service {service}, called by {callers(self, service)}", again=True)
         return answer
 
