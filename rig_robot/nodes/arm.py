@@ -210,7 +210,7 @@ class ArmNode(ManagedNode):
 
     def _serve_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         service = self.resolve_service_name("~/estop")
-        # First the arm is stopped. A service does not know its caller, but that still waits, with a client, for an answer.
+        # First the arm is stopped. A service does not know its caller; but that waits for the answer, with a client.
         answer = self._answer(response, lambda: self._supervisor.estop(f"service {service}"))
         self._log_stop(f"service {service}, called by {callers(self, service)}", again=True)
         return answer
