@@ -78,6 +78,8 @@ def test_an_answer_before_many_others_is_not_lost_by_a_command_that_was_held_up(
     command = [sys.executable, "-m", "rig_robot.cli", "goal", str(picture), "--timeout", "30"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         listener.until(lambda: pictures, "the picture that `rig goal` sends")
+        # The goal node has met the command by then: its former answer is latched, and the command waits for that.
+        listener.until(statuses.get_subscription_count, "`rig goal` listens to the answer")
         running.send_signal(signal.SIGSTOP)
         values = {"source": "image_in/compressed", "bytes": str(len(pictures[0].data))}
         statuses.publish(diagnostic("goal", OK, "new goal from image_in/compressed", values))
