@@ -53,7 +53,7 @@ class Args:
     turns: int = 40
     """Times that each is measured, after two turns that do not count."""
     updates: int = 8
-    """Updates of TD3 in a turn; of the VAE, a quarter of that."""
+    """Updates of TD3 in a turn; of the VAE, a quarter of that, and at least one."""
     keep: bool = True
     """Let malloc keep what is freed, as `rig train` does."""
 
@@ -212,8 +212,8 @@ def main(args: Args) -> None:
         parts = {
             "TD3": (td3_updates(settings), args.updates),
             "TD3, bare products": (bare_td3(settings), args.updates),
-            "VAE": (vae_updates(settings), args.updates // 4),
-            "VAE, bare convolutions": (bare_vae(settings), args.updates // 4),
+            "VAE": (vae_updates(settings), max(1, args.updates // 4)),
+            "VAE, bare convolutions": (bare_vae(settings), max(1, args.updates // 4)),
         }
         typical = race(parts, args.turns)
         batch, images = settings.batch, settings.vae_batch

@@ -1,6 +1,8 @@
 """How sensitive is the check that the camera has not moved? In simulation: camera turned, light dimmed, table painted.
 
-    python benchmarks/view_check.py [--poses 100] [--pictures DIR]
+    python benchmarks/view_check.py --checkpoint tests/data/plain_vae [--poses 100] [--pictures DIR]
+
+The checkpoint must have a reference of its scene: views of its training, beside which others are held.
 
 Each row is one change, seen with the arm at random places of its box. "alone": share of single views that gave a
 warning; "together": share of six views, as the camera node keeps, judged together. The first rows must be 0. Ends with
