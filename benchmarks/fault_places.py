@@ -1,4 +1,4 @@
-"""Of `faults.py`: the places where faults are made, beside this machine as it is: a network to cut, a clock to set."""
+"""Where `faults.py` makes some of its faults: two network namespaces whose cable it cuts, and a clock that it sets."""
 
 from __future__ import annotations
 

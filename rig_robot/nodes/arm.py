@@ -158,7 +158,6 @@ class ArmNode(ManagedNode):
         self._frame_stamp = stamp_ns(message.header.stamp)
         # The command goes out at once, not at the timer's next turn: the frame that it rests on is still fresh.
         self._tick()
-        self._timer.reset()  # the next is due a period after this one
 
     def _take_heartbeat(self, _: Header) -> None:
         self._supervisor.heartbeat_arrived(time.monotonic())
@@ -210,8 +209,9 @@ class ArmNode(ManagedNode):
 
     def _serve_estop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         service = self.resolve_service_name("~/estop")
-        # First the arm is stopped. A service does not know its caller; but that waits for the answer, with a client.
+        # The arm is stopped first, and the caller is looked up afterwards.
         answer = self._answer(response, lambda: self._supervisor.estop(f"service {service}"))
+        # A service does not know its caller. It still waits for the answer, so it is among the nodes with a client.
         self._log_stop(f"service {service}, called by {callers(self, service)}", again=True)
         return answer
 
