@@ -20,14 +20,16 @@ import tyro
 
 ROOT = Path(__file__).parents[1]
 TESTS = (
-    *("test_safety.py", "test_supervisor.py", "test_measured_joints.py", "test_supervisor_laws.py"),
-    *("test_freshness.py", "test_kinematics.py"),
+    *("test_safety.py", "test_twist_filter.py", "test_supervisor.py", "test_measured_joints.py"),
+    *("test_supervisor_laws.py", "test_freshness.py", "test_kinematics.py"),
 )
 SOURCES = (*sorted(ROOT.glob("rig_robot/arm/*.py")), ROOT / "rig_robot" / "common" / "message_age.py")
 """Where the checks stand; each piece of code below occurs once in them."""
-SOONEST = {"kinematics.py": "test_kinematics.py", "message_age.py": "test_freshness.py"} | dict.fromkeys(
-    ("safety.py", "limits.py", "tool_ramp.py", "twist_filter.py"), "test_safety.py"
-)
+SOONEST = {
+    "kinematics.py": "test_kinematics.py",
+    "message_age.py": "test_freshness.py",
+    "twist_filter.py": "test_twist_filter.py",
+} | dict.fromkeys(("safety.py", "limits.py", "tool_ramp.py"), "test_safety.py")
 """The tests that find most mutants of a file run first; of all others, those of the supervisor."""
 
 MUTANTS = (

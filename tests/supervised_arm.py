@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from test_safety import CENTRE, started
+from bounded_arm import CENTRE, started
 
 from rig_robot.arm.arm_state import ArmState
 from rig_robot.arm.commands import JointCommand

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from examined_robot import well
 from hypothesis import given
 from hypothesis import strategies as st
 from ros_harness import Listener, node_process
-from test_doctor import well
 
 from rig_robot.bringup.environment import DDS_VARIABLES
 from rig_robot.doctor import system_listener as listening

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+from bounded_arm import CENTRE, FREE
 from supervised_arm import FALSE, PERIOD, Arm, gives_up, under_way
-from test_safety import CENTRE, FREE
 
 from rig_robot.arm.arm_state import ArmState
 from rig_robot.arm.liveness import Timing

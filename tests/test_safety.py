@@ -1,10 +1,24 @@
 """Laws of the safety filter: whatever comes in, what goes out is finite, in the box, slow enough, and stops."""
 
 import dataclasses
-import os
 
 import numpy as np
 import pytest
+from bounded_arm import (
+    ARM,
+    CENTRE,
+    DT,
+    FREE,
+    LIMITS,
+    MARGIN,
+    SEQUENCES,
+    WIDE,
+    check,
+    follow,
+    started,
+    steps,
+    velocities,
+)
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -12,81 +26,8 @@ from rig_robot.arm.commands import JointCommand
 from rig_robot.arm.kinematics import SLACK, TOOL_DOWN, Kinematics, Margin
 from rig_robot.arm.limits import FACE_MARGIN, REST_MARGIN, BoundsMissing, Limits
 from rig_robot.arm.safety import SafetyFilter
-from rig_robot.arm.twist_filter import TwistFilter
 from rig_sim.trajectory import Point, Trajectory, plan
-from rig_sim.world import HOME, JOINTS, ROBOT, SPEED_LIMITS, WORKSPACE_HIGH, WORKSPACE_LOW, kinematics
-
-SEQUENCES = int(os.environ.get("RIG_SEQUENCES", "60"))
-"""Random sequences through the filter; `RIG_SEQUENCES=10000 pytest tests/test_safety.py -k sequence` for many."""
-
-FREE = kinematics()
-"""The arm without margins: for setting tests up."""
-MARGIN = Margin(distance=0.02, table=-0.01, approach_rate=6.0)
-ARM = Kinematics(ROBOT, JOINTS, "tool", rest=HOME, posture_speed=0.5, margin=MARGIN)
-LIMITS = Limits(
-    low=WORKSPACE_LOW,
-    high=WORKSPACE_HIGH,
-    tool_speed=0.3,
-    tool_acceleration=4.0,
-    turn_speed=1.0,
-    approach_rate=6.0,
-    joint_speed=SPEED_LIMITS,
-    braking_time=0.1,
-    joint_acceleration=np.full(7, 15.0),
-    singularity_slow=17.0,
-    singularity_stop=30.0,
-    max_age=0.25,
-    tracking_error=0.2,
-)
-WIDE = dataclasses.replace(LIMITS, low=np.array([-0.3, -1.3, -0.5]), high=np.array([1.3, 1.3, 1.3]))
-"""A box in which the arm can reach its table, itself and its singularities."""
-CENTRE = FREE.solve(HOME, (WORKSPACE_LOW + WORKSPACE_HIGH) / 2, TOOL_DOWN)
-DT = 0.02
-
-anything = st.floats(allow_nan=True, allow_infinity=True, width=64)
-hostile = st.one_of(st.floats(-0.5, 0.5), st.sampled_from([10.0, -10.0, 1e300, -1e300, 5e-324]), anything)
-velocities = st.tuples(hostile, hostile, hostile)
-ages = st.one_of(st.floats(0.0, 0.2), st.sampled_from([0.3, 1e9, -1.0, float("nan"), float("inf")]))
-steps = st.lists(st.tuples(velocities, ages, st.floats(0.001, 0.1)), min_size=1, max_size=25)
-
-
-def started(limits: Limits = LIMITS, ramp: float = 0.0, at: np.ndarray = CENTRE) -> SafetyFilter:
-    safety = SafetyFilter(ARM, limits, TOOL_DOWN, ramp=ramp)
-    safety.start(at)
-    return safety
-
-
-def check(
-    limits: Limits, began: np.ndarray, before: np.ndarray, moving: np.ndarray, command: JointCommand, dt: float
-) -> None:
-    """The laws of one command, given the one before it and where the arm began."""
-    after = command.position
-    assert np.isfinite(command.velocity).all()
-    check_place(limits, before, after, command)
-    assert (np.abs(after - before) <= limits.commanded_speed * dt + 1e-9).all()
-    np.testing.assert_allclose(command.velocity, (after - before) / dt, atol=1e-6)
-    sudden = np.abs(command.velocity - moving) > limits.joint_acceleration * dt + 1e-6
-    check_place(limits, began, command.rest, command)
-    if command.braking:
-        assert (np.abs(command.velocity) <= limits.joint_acceleration * command.braking + 1e-9).all()
-    # Only what is forbidden may cost a harder stop than the joints' accelerations allow.
-    assert not sudden.any() or not command.velocity.any()
-
-
-def check_place(limits: Limits, before: np.ndarray, after: np.ndarray, command: JointCommand) -> None:
-    """The arm may be there, or is at least no worse off than before."""
-    assert np.isfinite(after).all()
-    assert limits.outside(ARM.forward(after)) <= limits.outside(ARM.forward(before)) + 1e-9, command
-    assert ARM.clearance(after) >= min(MARGIN.distance, ARM.clearance(before)) - 1e-9, command
-    assert ARM.condition(after) <= max(limits.singularity_stop, ARM.condition(before)) + 1e-6, command
-    assert (after >= ARM.lower).all() and (after <= ARM.upper).all()
-
-
-def follow(safety: SafetyFilter, sequence: list) -> None:
-    began = safety.position
-    for velocity, age, dt in sequence:
-        before, moving = safety.position, safety.velocity
-        check(safety.limits, began, before, moving, safety.step(velocity, age, dt), dt)
+from rig_sim.world import HOME, JOINTS, ROBOT, WORKSPACE_HIGH, WORKSPACE_LOW
 
 
 @settings(max_examples=SEQUENCES)
@@ -453,83 +394,6 @@ def test_a_bound_for_another_number_of_joints_is_refused() -> None:
 def test_an_arm_outside_its_joint_limits_does_not_start() -> None:
     with pytest.raises(ValueError, match="joint limits"):
         started(at=ARM.upper + 1.0)
-
-
-def servo(limits: Limits = LIMITS, ramp: float = 0.0) -> TwistFilter:
-    safety = TwistFilter(FREE, limits, TOOL_DOWN, ramp=ramp, timeout=0.1)
-    safety.start(CENTRE)
-    return safety
-
-
-@settings(max_examples=SEQUENCES)
-@given(steps)
-def test_no_sequence_of_twists_for_servo_leaves_the_bounds(sequence: list) -> None:
-    """Servo is an arm here that does at once as it is told."""
-    safety, place, before = servo(), FREE.forward(CENTRE), np.zeros(3)
-    for velocity, age, dt in sequence:
-        command = safety.step(velocity, age, dt)
-        assert np.isfinite(command.linear).all() and np.isfinite(command.angular).all()
-        assert np.linalg.norm(command.linear) <= LIMITS.tool_speed + 1e-9
-        assert np.linalg.norm(command.angular) <= LIMITS.turn_speed + 1e-9
-        # Even where this is the last command and Servo goes on with it until it gives up.
-        assert LIMITS.outside(safety.target + 0.1 * command.linear) == 0.0
-        faster = np.linalg.norm(command.linear) > np.linalg.norm(before) + LIMITS.tool_acceleration * dt + 1e-9
-        assert not faster
-        before, place = command.linear, place + command.linear * min(dt, 0.1)
-        safety.observe(FREE.solve(CENTRE, place, TOOL_DOWN))
-
-
-def test_servo_is_kept_inside_the_box_at_full_speed_and_while_it_brakes() -> None:
-    safety, place = servo(), FREE.forward(CENTRE)
-    braked = 0
-    for number in range(120):
-        # Late in the motion commands fail now and then: what brakes must keep to the box, too.
-        command = safety.step([10.0, 0.0, 0.0], 1.0 if number > 30 and number % 3 == 0 else 0.0, DT)
-        braked += "old" in command.note
-        assert LIMITS.outside(safety.target + 0.1 * command.linear) == 0.0
-        place = place + command.linear * DT
-        safety.observe(FREE.solve(CENTRE, place, TOOL_DOWN))
-    assert braked > 10 and place[0] > WORKSPACE_HIGH[0] - 0.02
-
-    safety = servo()
-    for _ in range(20):
-        safety.step([0.3, 0.0, 0.0], 0.0, DT)
-    near = FREE.solve(CENTRE, [WORKSPACE_HIGH[0] - 0.004, 0.0, 0.2], TOOL_DOWN)
-    safety.observe(near)
-    assert safety.target[0] + 0.1 * safety.brake(DT, "a test").linear[0] <= WORKSPACE_HIGH[0]
-
-
-def test_servo_is_asked_to_turn_no_faster_than_it_may() -> None:
-    safety = servo(dataclasses.replace(LIMITS, turn_speed=0.1))
-    tilted = CENTRE.copy()
-    tilted[5] += 0.5
-    safety.observe(tilted)
-    command = safety.step([0.0, 0.0, 0.0], 0.0, DT)
-    assert np.linalg.norm(command.angular) == pytest.approx(0.1)
-
-
-def test_a_stop_is_a_zero_twist() -> None:
-    safety = servo()
-    for _ in range(20):
-        safety.step([0.2, 0.0, 0.0], 0.0, DT)
-    assert safety.moving
-    for _ in range(5):
-        command = safety.step([0.2, 0.0, 0.0], 1.0, DT)
-    assert not command.linear.any() and not command.angular.any() and not safety.moving
-    assert "old" in command.note
-
-
-def test_servo_is_asked_to_turn_the_tool_back() -> None:
-    tilted = CENTRE.copy()
-    tilted[5] += 0.2
-    safety = servo()
-    safety.observe(tilted)
-    command = safety.step([0.0, 0.0, 0.0], 0.0, DT)
-    before = FREE.pose(tilted)[1]
-    turn = np.concatenate([[1.0], 0.5 * DT * command.angular])  # a small rotation as a quaternion
-    w, v = turn[0], turn[1:]
-    after = np.concatenate([[w * before[0] - v @ before[1:]], w * before[1:] + before[0] * v + np.cross(v, before[1:])])
-    assert abs(after @ TOOL_DOWN) / np.linalg.norm(after) > abs(before @ TOOL_DOWN)
 
 
 class Thorough(SafetyFilter):

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
+from bounded_arm import started
 from supervised_arm import PARK, PERIOD, Arm
-from test_safety import started
 
 from rig_robot.arm.arm_state import ArmState
 from rig_robot.arm.limits import BoundsMissing

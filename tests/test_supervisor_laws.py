@@ -3,10 +3,11 @@
 import contextlib
 
 import numpy as np
+from bounded_arm import ARM, CENTRE, FREE, LIMITS, SEQUENCES, WIDE, check_place, started, velocities
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from supervised_arm import FALSE, PARK, PERIOD
-from test_safety import ARM, CENTRE, FREE, LIMITS, SEQUENCES, WIDE, check_place, servo, started, velocities
+from test_twist_filter import servo
 
 from rig_robot.arm.commands import JointCommand
 from rig_robot.arm.kinematics import TOOL_DOWN
