@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
+from untrained_to_push import learn_in_small_batches
 
 import rig_sim  # noqa: F401  (registers the environments)
 from rig_robot.inference.keypoint_architecture import quadratic
@@ -204,7 +205,7 @@ def test_a_slot_is_ahead_by_how_much_more_it_gains_than_the_best_other_one_or_no
 def test_where_nothing_is_found_it_explores_more_instead_of_practising_and_ends_with_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rig_robot.learning.representations.objects.BATCH", 8)
+    learn_in_small_batches(monkeypatch)
     monkeypatch.setattr("rig_robot.learning.representations.objects.INDIFFERENT", 0.0)  # nothing cares for the tool
     env = gymnasium.make("RigSawyerPushXY-v0")
     tiny = {"seeking_steps": 0, "vae_updates": 25, "slot_updates": 25, "slots": 2}

@@ -34,7 +34,7 @@ from rig_robot.recording.transitions import Segment
 CAMERA = CameraEntry(640, 480, (0.125, 0.0, 0.75, 1.0), 48)
 ACTION = ActionEntry(("x", "y"), 0.02, 0.1, {"z": 0.2}, (0.0, 1.0, 0.0, 0.0))
 WORKSPACE = WorkspaceEntry((0.45, -0.2, 0.2), (0.75, 0.2, 0.2))
-TINY = {"channels": (4, 8, 8), "hidden": (32, 32), "batch": 32, "vae_batch": 32, "vae_updates": 150}
+TINY = {"channels": (4, 8, 8), "hidden": (32, 32), "batch": 32, "vae_batch": 8, "vae_updates": 150}
 TINY |= {"rehearsal_updates": 200, "vae_learning_rate": 5e-3, "beta": 1.0}
 SETTINGS = Settings(exploration_steps=200, tune_updates=20, refit_updates=50, capacity=2000)
 EPISODE = 25

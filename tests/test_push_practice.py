@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from untrained_to_push import ACTION, CAMERA, CENTRE, TINY, WORKSPACE, untrained
+from untrained_to_push import ACTION, CAMERA, CENTRE, TINY, WORKSPACE, learn_in_small_batches, untrained
 
 from rig_robot.bringup.node_spec import BringupError
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT, SHIPPED_PUSHING, RobotOptions, SimOptions
@@ -57,6 +57,11 @@ def episode(seed: int) -> Segment:
     )
 
 
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    learn_in_small_batches(monkeypatch)
+
+
 @pytest.fixture
 def finds_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have an object be chosen that was hardly looked for: to find one takes minutes (`test_objects.py` does)."""
@@ -69,7 +74,6 @@ def finds_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
         return {}
 
     monkeypatch.setattr(ObjectLatent, "choose", choose)
-    monkeypatch.setattr("rig_robot.learning.representations.objects.BATCH", 8)
 
 
 def begin(tmp_path: Path, settings: Settings = SETTINGS) -> tuple[PushPractice, list[str]]:

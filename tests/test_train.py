@@ -41,7 +41,7 @@ TINY = {
     "exploration_steps": 150,
     "online_steps": 300,
     "vae_updates": 50,
-    "vae_batch": 16,
+    "vae_batch": 8,
     "updates": 1,
     "rehearsal_updates": 200,
     "calibration": 100.0,
