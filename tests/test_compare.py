@@ -66,6 +66,7 @@ def test_all_methods_get_the_same_steps_goals_and_seeds() -> None:
     assert runs[0].exploration_steps + runs[0].online_steps == args.steps
 
 
+@pytest.mark.slow
 def test_every_evaluation_is_in_the_csv_and_a_failed_run_in_the_exit_status(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -97,6 +97,7 @@ def lab(count: int) -> np.ndarray:
     return np.stack(seen)
 
 
+@pytest.mark.slow
 def test_a_split_vae_knows_its_arm_in_rooms_that_it_never_saw(split, own):
     for pictures, least in ((own, 1.0), (goals("shifted", 40), 0.7), (lab(60), 0.9)):
         assert np.mean([bool(split.judge(picture).known) for picture in pictures]) >= least

@@ -92,6 +92,7 @@ def test_with_resets_each_episode_puts_the_puck_somewhere_else() -> None:
     env.close()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_in_all_scenes_but_for_the_look() -> None:
     seen = {}
     for scene in SCENES:

@@ -53,6 +53,7 @@ def rollout(env, seed, look=False, steps=8):
     return {key: np.array([observation[key] for observation in seen]) for key in seen[0]} | {"render": env.render()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_in_the_plain_scene_nothing_of_the_others_is_left_to_see(made, name):
     """Pixel for pixel it is the scene without the distractor, also after another scene was drawn elsewhere."""
@@ -75,6 +76,7 @@ def test_in_the_plain_scene_nothing_of_the_others_is_left_to_see(made, name):
     camera.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", OTHERS)
 def test_gymnasium_finds_nothing_wrong_with_a_scene(scene):
     with warnings.catch_warnings():

@@ -14,6 +14,7 @@ def picture(grey: int) -> np.ndarray:
     return np.full((480, 640, 3), grey, np.uint8)
 
 
+@pytest.mark.slow
 def test_a_film_has_the_view_beside_the_goal_four_times_a_second_for_a_minute(tmp_path: Path) -> None:
     film = Film()
     for number in range(3 * MOST):
