@@ -64,7 +64,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def finds_an_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have an object be chosen that was hardly looked for: to find one takes minutes (`test_objects.py` does)."""
+    """Have an object be chosen that was hardly looked for: to find one takes minutes (`test_object_choice.py` does)."""
 
     def choose(self: ObjectLatent, replay: ReplayBuffer) -> dict[int, float]:
         self.controllable.finish(replay)

@@ -1,4 +1,4 @@
-"""Brings an arm that stands against an obstacle to where it stands, for the supervisor, so that it presses no longer.
+"""Relieves an arm that presses against an obstacle, for the supervisor: commands it to where it stands.
 
 An arm that did not follow its commands is disarmed and brakes. Where it then stands still off its last command, the
 controller goes on pressing towards that command; its own place is the one that asks for no force.

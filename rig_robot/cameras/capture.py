@@ -1,4 +1,4 @@
-"""A camera that goes on: its driver in a thread, opened again after it failed, and what became of its frames."""
+"""Runs a camera driver in a thread, opens it again after a failure, and counts what became of its frames."""
 
 from __future__ import annotations
 

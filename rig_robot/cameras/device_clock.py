@@ -1,4 +1,4 @@
-"""Frames stamped by a camera's own clock: how old is one that arrives now?"""
+"""Determines how old an arriving frame is that a camera has stamped by its own clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames from disk at their own rate, stamped as they are shown: a video, a picture, a folder of them, or a rosbag2."""
+"""Plays frames from disk at their own rate, stamped as they are shown: a video, pictures or a rosbag2."""
 
 from __future__ import annotations
 

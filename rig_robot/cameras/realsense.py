@@ -1,4 +1,4 @@
-"""A RealSense's colour stream by librealsense's sensor interface: no depth, no syncer, only the newest frame."""
+"""Reads a RealSense's colour stream by librealsense's sensor interface: no depth, no syncer, only the newest frame."""
 
 from __future__ import annotations
 

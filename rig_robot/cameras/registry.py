@@ -1,4 +1,4 @@
-"""The camera drivers, for the camera node and the doctor: by the value of the camera node's parameter `source`.
+"""Lists the camera drivers, for the camera node and the doctor: by the value of the camera node's parameter `source`.
 
 A new driver is one file with a `Kind`, and one line in `DRIVERS`. `topic` is no driver: another process has the camera.
 """

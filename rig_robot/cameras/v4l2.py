@@ -1,4 +1,4 @@
-"""A webcam by OpenCV and Video4Linux: compressed by the camera (MJPG), so that USB 2 carries it."""
+"""Reads a webcam by OpenCV and Video4Linux: compressed by the camera (MJPG), so that USB 2 carries it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Define the messages with which a node answers an announced or a sent checkpoint."""
+"""Defines the messages with which a node answers an announced or a sent checkpoint."""
 
 from __future__ import annotations
 

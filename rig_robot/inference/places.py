@@ -1,4 +1,4 @@
-"""Where tool and objects can be: goals and starts are imagined there."""
+"""Defines where tool and objects can be; goals and starts are imagined there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The box that the tool moves in, measured in actions: what a robot knows of where its actions can lead."""
+"""Defines the box that the tool moves in, measured in actions: what a robot knows of where its actions can lead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page works with: what was heard, who has control, the pictures, and the robot that takes orders."""
+"""Holds what the page works with: what was heard, who has control, the pictures, and the robot that takes orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page knows of the running system. The node writes it as messages arrive; the page reads it."""
+"""Holds what the page knows of the running system. The node writes it as messages arrive; the page reads it."""
 
 from __future__ import annotations
 

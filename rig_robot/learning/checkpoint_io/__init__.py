@@ -1,1 +1,1 @@
-"""From the learner to a checkpoint and back."""
+"""Writes what a learner knows as a checkpoint, and reads it back."""

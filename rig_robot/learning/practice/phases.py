@@ -1,4 +1,4 @@
-"""How far learning on the robot is, and what it reports: the phases, the notes kept on disk, the progress."""
+"""Holds how far learning on the robot is, and what it reports: the phases, the notes kept on disk, the progress."""
 
 from __future__ import annotations
 
