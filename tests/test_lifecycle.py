@@ -1,5 +1,6 @@
 """Camera, arm and recorder have the life cycle of ROS 2: they work only while they are active."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from test_arm_node import PARAMETERS
 
 from rig_robot.common.message_fields import values
 from rig_robot.messages.images import rgb_to_image
-from rig_robot.ros.lifecycle import ManagedNode
+from rig_robot.ros.executor import make_executor
+from rig_robot.ros.lifecycle import FAREWELL, ManagedNode
 from rig_robot.ros.qos import LATCHED, OBSERVATION
 
 ACTIVATE, DEACTIVATE = Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE
@@ -137,3 +139,23 @@ def test_an_error_in_a_transition_is_logged_with_its_traceback(
     rclpy.shutdown()
     said = capfd.readouterr().err
     assert "not deactivated in order" in said and "OSError: the disk is full" in said and "Traceback" in said
+
+
+def test_a_node_that_is_shut_down_goes_on_until_its_manager_has_the_answer() -> None:
+    import rclpy
+
+    rclpy.init()
+    node = ManagedNode("ending")
+    node.begin_life()
+    executor, turn = make_executor([node])
+    try:
+        assert node.trigger_shutdown() == TransitionCallbackReturn.SUCCESS
+        assert not node.active and not node.ended.done()
+        end = time.monotonic() + 10 * FAREWELL
+        while not node.ended.done() and time.monotonic() < end:
+            turn()
+        assert node.ended.done() and node.ended.result() == 0
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.shutdown()

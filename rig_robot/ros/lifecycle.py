@@ -15,6 +15,9 @@ from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallba
 from rig_robot.ros.executor import SELDOM
 from rig_robot.ros.node import RigNode
 
+FAREWELL = 1.0
+"""Time for which a node that is shut down goes on, so that the answer to its manager arrives [s]"""
+
 
 class ManagedNode(LifecycleNodeMixin, RigNode):
     """A node that can be configured, activated, deactivated and shut down from outside.
@@ -73,10 +76,10 @@ class ManagedNode(LifecycleNodeMixin, RigNode):
         return self._try("deactivated", self.on_deactivated)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop working and end the process."""
+        """Stop working, and end the process once the answer has had time to arrive."""
         self.active = False
         ended = self._try("shut down", self.on_deactivated)
-        self.end(0)
+        self.every(FAREWELL, lambda: self.end(0))
         return ended
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
