@@ -55,6 +55,16 @@ class Bench:
         self.listener.spin(0.3)
         return stamps
 
+    def show_all(self, count: int, heard: list[Image], *side: tuple[int, int], own: bool = False) -> list[int]:
+        """Show frames until as many are heard: a machine that stands still for a moment loses some, as a camera."""
+        for _ in range(3):
+            for messages in (self.observations, self.latents, self.twists):
+                messages.clear()
+            sent = self.show(count, *side, own=own)
+            if len(heard) >= count:
+                break
+        return sent
+
 
 @pytest.fixture(scope="module", params=["in memory", "by DDS"])
 def composed(checkpoint: Path, request: pytest.FixtureRequest) -> Iterator[NodeProcess]:
@@ -75,7 +85,7 @@ def stamps(messages: list) -> list[int]:
 
 def test_a_frame_becomes_one_observation_one_latent_and_a_twist_and_others_hear_them(bench: Bench) -> None:
     assert bench.listener.set_parameter("policy", "mode", "explore").successful
-    sent = bench.show(20)
+    sent = bench.show_all(20, bench.observations)
     assert stamps(bench.observations) == sent
     assert stamps(bench.latents) == sent, "each observation is encoded once: it does not come by DDS as well"
     assert bench.twists and set(stamps(bench.twists)) <= set(sent)
@@ -83,7 +93,7 @@ def test_a_frame_becomes_one_observation_one_latent_and_a_twist_and_others_hear_
 
 
 def test_nodes_of_other_processes_are_heard_as_ever(bench: Bench) -> None:
-    sent = bench.show(5, (48, 48), own=True)
+    sent = bench.show_all(5, bench.latents, (48, 48), own=True)
     assert stamps(bench.latents) == sent
 
 

@@ -35,6 +35,17 @@ def test_only_what_nobody_holds_is_removed(tmp_path: Path) -> None:
     }
 
 
+def test_two_sweeps_at_once_do_not_take_each_other_for_the_living(tmp_path: Path) -> None:
+    for end in ("", "_el"):
+        (tmp_path / f"fastdds_0123456789abcdef{end}").touch()
+    (tmp_path / "fastdds_port7412_sl").touch()
+    with (tmp_path / "fastdds_0123456789abcdef_el").open() as probe, (tmp_path / "fastdds_port7412_sl").open() as port:
+        for lock in (probe, port):
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        sweep(tmp_path, young=0.0)
+    assert [file.name for file in tmp_path.iterdir()] == ["fastdds_port7412_sl"], "its listeners hold that one shared"
+
+
 def test_a_lock_file_that_has_just_been_made_is_left_to_its_process(tmp_path: Path) -> None:
     (tmp_path / "fastdds_0123456789abcdef_el").touch()
     assert sweep(tmp_path) == []

@@ -59,13 +59,18 @@ def live_ports(folder: Path = FOLDER) -> Iterator[tuple[int, int]]:
 
 
 def _free(lock: Path) -> bool:
-    """Return whether nobody holds a lock; one that may not even be opened counts as held."""
+    """Return whether nobody holds a lock; one that may not even be opened counts as held.
+
+    Asks for a shared lock where the living hold an exclusive one: two sweeps at once must not take each other for
+    the living.
+    """
     try:
         descriptor = os.open(lock, os.O_RDONLY)
     except OSError:
         return False
+    kind = fcntl.LOCK_EX if lock.name.endswith("_sl") else fcntl.LOCK_SH
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     finally:
