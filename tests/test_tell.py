@@ -133,7 +133,7 @@ def test_a_lost_answer_is_asked_for_again_unless_the_arm_might_move_by_it() -> N
     serving.start()
     there = ("--namespace", "deaf", "--timeout", "8")
     try:
-        assert tell("stop", *there)[0] == 0 and node.asked == ["/deaf/arm/estop"] * 2
+        assert (*tell("stop", *there), node.asked) == (0, "\n", ["/deaf/arm/estop"] * 2)
         for word, service in [("arm", "/deaf/arm/set_armed"), ("practice", "/deaf/policy/set_parameters")]:
             node.asked.clear()
             status, text = tell(word, *there)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rig_robot.bringup.environment import BUILTIN_TRANSPORTS, DDS_VARIABLES, DISCOVERY, dds_profile
-from rig_robot.bringup.shared_memory import FOLDER, live_ports
+from rig_robot.bringup.shared_memory import FOLDER, ports_of_others
 from rig_robot.common.node_name_claim import domain
 
 FIRST_PORT, PORTS = 7400, 250
@@ -28,8 +28,8 @@ def strangers(given: Mapping[str, str], folder: Path = FOLDER) -> list[str]:
     if not number.isdecimal():
         return []
     first = FIRST_PORT + PORTS * int(number)
-    owners = {owner for port, owner in live_ports(folder) if first <= port < first + PORTS}
-    return sorted(map(_name, owners - {os.geteuid()}))
+    owners = {owner for port, owner in ports_of_others(folder) if first <= port < first + PORTS}
+    return sorted(map(_name, owners))
 
 
 def over_udp(given: Mapping[str, str]) -> dict[str, str]:

@@ -46,15 +46,19 @@ def orphans(folder: Path = FOLDER, young: float = 0.5) -> Iterator[Path]:
         yield from (folder / owner, folder / f"sem.{owner}_mutex", *locks)
 
 
-def live_ports(folder: Path = FOLDER) -> Iterator[tuple[int, int]]:
-    """Yield the ports of living processes: number, and user id of the owner."""
+def ports_of_others(folder: Path = FOLDER) -> Iterator[tuple[int, int]]:
+    """Yield the ports of living processes of other users: number, and user id of the owner.
+
+    Those of this user are not looked at: who asks for a lock holds it for a moment, in which no process can begin with
+    it.
+    """
     for file in folder.glob("fast*port*_[es]l"):
         match = _FILE.fullmatch(file.name)
         try:
             owner = file.stat().st_uid
         except OSError:  # it was there a moment ago
             continue
-        if match and match["port"] and not _free(file):
+        if match and match["port"] and owner != os.geteuid() and not _free(file):
             yield int(match["port"].removeprefix("port")), owner
 
 
