@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from rig_robot.bringup.environment import dds_profile, simulation_environment
-from rig_robot.bringup.shared_memory import FOLDER, sweep
+from rig_robot.bringup.shared_memory import FOLDER, orphans, sweep
 
 NODE = "import rclpy, time; rclpy.init(); node = rclpy.create_node('n'); print('up', flush=True); rclpy.spin(node)"
 
@@ -44,6 +45,18 @@ def test_two_sweeps_at_once_do_not_take_each_other_for_the_living(tmp_path: Path
             fcntl.flock(lock, fcntl.LOCK_SH)
         sweep(tmp_path, young=0.0)
     assert [file.name for file in tmp_path.iterdir()] == ["fastdds_port7412_sl"], "its listeners hold that one shared"
+
+
+def test_no_process_can_begin_with_a_port_that_is_being_removed(tmp_path: Path) -> None:
+    for end in ("", "_el"):
+        (tmp_path / f"fastdds_port7412{end}").touch()
+    files = orphans(tmp_path, young=0.0)
+    with (tmp_path / "fastdds_port7412_el").open() as lock:
+        next(files).unlink()
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert len(list(files)) == 2
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_lock_file_that_has_just_been_made_is_left_to_its_process(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ file has no listener: it was opened to write to one that had gone.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -36,14 +37,17 @@ def sweep(folder: Path = FOLDER, young: float = 0.5) -> list[str]:
 
 
 def orphans(folder: Path = FOLDER, young: float = 0.5) -> Iterator[Path]:
-    """Yield what `sweep` would remove, files among them that are not there (only ports have a mutex)."""
+    """Yield what `sweep` would remove, files among them that are not there (only ports have a mutex).
+
+    The locks of a port are held until its last file has been looked at: no process can begin with one that is removed.
+    """
     owners = {match["owner"]: match["port"] for file in folder.glob("fast*") if (match := _FILE.fullmatch(file.name))}
     for owner, port in owners.items():
         locks = [lock for end in ("_el", "_sl") if (lock := folder / f"{owner}{end}").exists()]
         evidence = locks or ([folder / owner] if port else [])
-        if not evidence or not all(_abandoned(file, young) for file in evidence):
-            continue
-        yield from (folder / owner, folder / f"sem.{owner}_mutex", *locks)
+        with contextlib.ExitStack() as held:
+            if evidence and all(_abandoned(file, young, held) for file in evidence):
+                yield from (folder / owner, folder / f"sem.{owner}_mutex", *locks)
 
 
 def ports_of_others(folder: Path = FOLDER) -> Iterator[tuple[int, int]]:
@@ -58,12 +62,15 @@ def ports_of_others(folder: Path = FOLDER) -> Iterator[tuple[int, int]]:
             owner = file.stat().st_uid
         except OSError:  # it was there a moment ago
             continue
-        if match and match["port"] and owner != os.geteuid() and not _free(file):
-            yield int(match["port"].removeprefix("port")), owner
+        if match and match["port"] and owner != os.geteuid():
+            if (taken := _take(file)) is None:
+                yield int(match["port"].removeprefix("port")), owner
+            else:
+                os.close(taken)
 
 
-def _free(lock: Path) -> bool:
-    """Return whether nobody holds a lock; one that may not even be opened counts as held.
+def _take(lock: Path) -> int | None:
+    """Return a descriptor that holds a lock, or None where a process holds it, or it may not even be opened.
 
     Asks for a shared lock where the living hold an exclusive one: two sweeps at once must not take each other for
     the living.
@@ -71,23 +78,26 @@ def _free(lock: Path) -> bool:
     try:
         descriptor = os.open(lock, os.O_RDONLY)
     except OSError:
-        return False
+        return None
     kind = fcntl.LOCK_EX if lock.name.endswith("_sl") else fcntl.LOCK_SH
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        return False
-    finally:
         os.close(descriptor)
-    return True
+        return None
+    return descriptor
 
 
-def _abandoned(lock: Path, young: float) -> bool:
+def _abandoned(lock: Path, young: float, held: contextlib.ExitStack) -> bool:
+    """Return whether a lock is a dead process's; if so, `held` holds it."""
     try:
         status = lock.stat()
     except OSError:  # it was there a moment ago
         return False
-    return status.st_uid == os.getuid() and time.time() - status.st_mtime >= young and _free(lock)
+    if status.st_uid != os.getuid() or time.time() - status.st_mtime < young or (taken := _take(lock)) is None:
+        return False
+    held.callback(os.close, taken)
+    return True
 
 
 if __name__ == "__main__":
