@@ -166,3 +166,23 @@ runpy.run_module("rig_robot.nodes.arm", run_name="__main__")
 def test_a_node_that_is_still_loading_ends_silently() -> None:
     status, output, left = interrupt(["-c", LOADING, "--ros-args"], "loading", 0.2)
     assert status == 0 and not left and not any(noise in output for noise in NOISE), output
+
+
+HALF_MADE = """
+import contextlib, os, signal
+from rig_robot.common import interrupts
+class Half:
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        self.whole = True
+    def __del__(self):
+        print(self.whole)
+with interrupts.orderly("stopped"):
+    with contextlib.suppress(KeyboardInterrupt):
+        Half()
+"""
+
+
+def test_an_object_that_was_being_made_says_nothing_of_it() -> None:
+    done = subprocess.run([sys.executable, "-c", HALF_MADE], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -55,6 +55,7 @@ def orderly(line: str) -> Iterator[None]:
         late = threading.Timer(PATIENCE, _end, (line, status))
         late.daemon = True
         late.start()
+        sys.unraisablehook = lambda _: None  # the destructor of an object that was being made may miss its attributes
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, stop)
