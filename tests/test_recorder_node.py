@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, TwistStamped
+from rclpy.duration import Duration
 from rclpy.time import Time
 from ros_harness import Listener, NodeProcess, node_process
 from rosbags.highlevel import AnyReader
@@ -49,7 +50,6 @@ class Robot:
         self.status = node.create_publisher(DiagnosticStatus, "rig/arm/status", LATCHED)
         self.episodes = node.create_publisher(DiagnosticStatus, "rig/episode", EPISODES)
         self.status.publish(diagnostic("arm", OK, "moving", {"state": "moving"}))
-        self.stamp = node.get_clock().now()
         self.steps = 0
         self.goal_ns = 0
 
@@ -77,11 +77,15 @@ class Robot:
         return Latent(self.config.vae_id, mean, np.zeros_like(mean))
 
     def act(self, steps: int, camera: tuple[int, int] | None = None) -> None:
-        """Publish so many steps of the policy, each on the newest of three frames."""
+        """Publish so many steps of the policy, each on the newest of three frames, their stamps evenly spaced.
+
+        A machine that stands still makes messages late; their stamps stay a robot's.
+        """
+        clock, interval = self.listener.node.get_clock(), Duration(seconds=PERIOD / 3)
+        due = clock.now()
         for _ in range(steps):
             for frame in range(3):
-                now = self.listener.node.get_clock().now()
-                stamp = now.to_msg()
+                stamp = due.to_msg()
                 if camera:
                     height, width = camera
                     self.frames.publish(rgb_to_image(np.full((height, width, 3), 99, np.uint8), stamp, "camera"))
@@ -96,7 +100,8 @@ class Robot:
                     twist.header.stamp = stamp
                     twist.twist.linear.x = 0.1
                     self.twists.publish(twist)
-                self.listener.spin(PERIOD / 3)
+                due += interval
+                self.listener.spin(max((due - clock.now()).nanoseconds / 1e9, 0.001))
             self.steps += 1
 
     def told(self, text: str) -> bool:

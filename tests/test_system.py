@@ -119,6 +119,9 @@ def test_a_person_sends_an_example_and_is_told_when_the_arm_has_arrived(start) -
     assert run("tell", "reach").returncode == 0
     for goal in (("--example", "4"), ("--example", "2"), ("--capture",)):
         done = run("goal", *goal, "--wait", "--timeout", "30")
+        if "is the camera still running" in done.stdout:
+            # The machine stood still and the picture was too old to capture: a person asks again, and so does this.
+            done = run("goal", *goal, "--wait", "--timeout", "30")
         assert done.returncode == 0 and "reached: " in done.stdout, done.stdout + done.stderr
     assert run("tell", "disarm").returncode == 0
     held = run("goal", "--example", "5", "--wait")
