@@ -92,9 +92,14 @@ def test_twists_of_two_publishers_in_turn_disarm_the_arm(bench: Bench) -> None:
     bench.listener.spin(0.3)
     bench.drive(0.3, 0.0, 0.0)
     assert bench.state() in ("moving", "waiting"), "one after the other is no mixture"
-    second, bench.twists = bench.twists, first
-    bench.drive(0.1, 0.0, 0.0)
-    bench.listener.until(lambda: bench.state() == "disarmed", "the mixture is noticed", 20.0)
+    second = bench.twists
+
+    def take_turns() -> bool:
+        for bench.twists in (first, second):
+            bench.drive(0.1, 0.0, 0.0)
+        return bench.state() == "disarmed"
+
+    bench.listener.until(take_turns, "the mixture is noticed", 20.0)
     refused = bench.call(SetBool, "arm/set_armed", SetBool.Request(data=True))
     assert not refused.success and "two publishers" in refused.message and "/bench" in refused.message
     bench.listener.node.destroy_publisher(second)
