@@ -163,7 +163,7 @@ class GoalsNode(ProcedureNode):
         yield from self._wait_for(self._goal_images.get_subscription_count, "goal node")
 
     def _at_rest(self) -> bool:
-        """Return whether the tool has hardly moved for `SETTLED_S`."""
+        """Return whether the tool, on fresh commands, has hardly moved for `SETTLED_S`."""
         if not self._trail or self._trail[-1][0] - self._trail[0][0] < SETTLED_S:
             return False
         places = np.array([place for _, place in self._trail])
@@ -173,6 +173,9 @@ class GoalsNode(ProcedureNode):
         place = np.array([message.pose.position.x, message.pose.position.y, message.pose.position.z])
         now = time.monotonic()
         self._tool = (now, place)
+        if self._arm_status != "moving":  # it stands still for want of fresh commands, not because it has arrived
+            self._trail.clear()
+            return
         self._trail.append(self._tool)
         while now - self._trail[0][0] > 1.1 * SETTLED_S:
             self._trail.popleft()

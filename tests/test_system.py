@@ -110,6 +110,18 @@ def test_goal_images_are_reached_and_the_figures_kept(start, tmp_path: Path) -> 
     assert np.abs(end - goal).mean() < np.abs(start_view - goal).mean(), "the end must look more like the goal"
 
 
+def test_an_arm_that_waits_for_commands_has_not_arrived(start, listener: Listener, tmp_path: Path) -> None:
+    system = start("--goals", "1", "--seed", "1", "--json", str(file := tmp_path / "out.json"))
+    _wait_until_reaching(listener, listener.hear(PoseStamped, "sim/tool_pose", STATE))
+    policy = system.find_nodes()["policy"]
+    policy.suspend()
+    time.sleep(2.0)
+    policy.resume()
+    output = system.finish(60)
+    assert system.process.returncode == 0, output
+    assert json.loads(file.read_text())["within_60mm"] == 1, output
+
+
 def test_a_person_sends_an_example_and_is_told_when_the_arm_has_arrived(start) -> None:
     system = start("--goals", "-1")
     rig = [sys.executable, "-m", "rig_robot.cli"]
