@@ -162,9 +162,10 @@ def test_whichever_node_is_killed_the_arm_stops_within_half_a_second(
     for name in names:
         _wait_until_reaching(listener, poses)
         killed_at = time.monotonic()
-        system.find_nodes()[name].kill()
-        if name == "goal":
-            continue  # nothing that moves the arm rests on it once it has handed over the goal
+        (killed := system.find_nodes()[name]).kill()
+        if name == "goal":  # nothing that moves the arm rests on it once it has handed over the goal
+            until(lambda pid=killed.pid: system.find_nodes().get("goal", killed).pid != pid, "it is there again", 30.0)
+            continue
         listener.spin(0.5 - (time.monotonic() - killed_at))
         poses.clear()
         listener.spin(0.3)
