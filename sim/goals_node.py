@@ -173,7 +173,7 @@ class GoalsNode(ProcedureNode):
         place = np.array([message.pose.position.x, message.pose.position.y, message.pose.position.z])
         now = time.monotonic()
         self._tool = (now, place)
-        if self._arm_status != "moving":  # it stands still for want of fresh commands, not because it has arrived
+        if self._arm_status != "moving":  # disarmed, or without fresh commands: it has not arrived
             self._trail.clear()
             return
         self._trail.append(self._tool)
