@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -83,6 +84,20 @@ class NodeProcess:
                 self.process.wait()
         self._parameters.unlink()
         self._output.close()
+
+
+def mapped_segments(pid: int) -> set[str]:
+    """Return the names of the segments of shared memory that a process has open; none if it has ended."""
+    try:
+        maps = Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return set()
+    return set(re.findall(r"/dev/shm/(fastdds_[0-9a-f]+)$", maps, re.MULTILINE))
+
+
+def segments_in_use() -> set[str]:
+    """Return the names of the segments of shared memory that any process of this machine has open."""
+    return {name for process in Path("/proc").glob("[0-9]*") for name in mapped_segments(int(process.name))}
 
 
 @contextlib.contextmanager

@@ -2,61 +2,67 @@
 
 import fcntl
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import psutil
-import pytest
+from ros_harness import mapped_segments, segments_in_use
 
 from rig_robot.bringup.environment import dds_profile, simulation_environment
-from rig_robot.bringup.shared_memory import FOLDER, orphans, sweep
+from rig_robot.bringup.shared_memory import FOLDER, sweep
 
+SERVER = """
+import rclpy
+from std_srvs.srv import Trigger
+def answer(request, response):
+    response.success = True
+    return response
+rclpy.init()
+node = rclpy.create_node("server")
+node.create_service(Trigger, "arm/estop", answer)
+print("up", flush=True)
+rclpy.spin(node)
+"""
+RIG = [sys.executable, "-m", "rig_robot.cli"]
 NODE = "import rclpy, time; rclpy.init(); node = rclpy.create_node('n'); print('up', flush=True); rclpy.spin(node)"
 
 
-def test_only_what_nobody_holds_is_removed(tmp_path: Path) -> None:
-    for name in ("0123456789abcdef", "port7412"):
+def test_only_segments_that_nobody_holds_are_removed(tmp_path: Path) -> None:
+    for name in ("0123456789abcdef", "fedcba9876543210", "port7412"):
         (tmp_path / f"fastdds_{name}").touch()
         (tmp_path / f"fastdds_{name}_el").touch()
-    (tmp_path / "sem.fastdds_port7412_mutex").touch()
-    (tmp_path / "fastdds_port7413").touch()
-    (tmp_path / "sem.fastdds_port7413_mutex").touch()
-    (tmp_path / "fastdds_of_somebody_else").touch()
-    with (tmp_path / "fastdds_0123456789abcdef_el").open() as lock:
+    kept = {"fastdds_fedcba9876543210", "fastdds_fedcba9876543210_el", "fastdds_port7412", "fastdds_port7412_el"}
+    for name in ("sem.fastdds_port7412_mutex", "fastdds_port7413", "fastdds_port7414_sl", "fastdds_of_somebody_else"):
+        (tmp_path / name).touch()
+        kept.add(name)
+    with (tmp_path / "fastdds_fedcba9876543210_el").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        sweep(tmp_path, young=0.0)
-    assert {file.name for file in tmp_path.iterdir()} == {
-        "fastdds_0123456789abcdef",
-        "fastdds_0123456789abcdef_el",
-        "fastdds_of_somebody_else",
-    }
+        assert sweep(tmp_path, young=0.0) == ["fastdds_0123456789abcdef", "fastdds_0123456789abcdef_el"]
+    assert {file.name for file in tmp_path.iterdir()} == kept
 
 
 def test_two_sweeps_at_once_do_not_take_each_other_for_the_living(tmp_path: Path) -> None:
     for end in ("", "_el"):
         (tmp_path / f"fastdds_0123456789abcdef{end}").touch()
-    (tmp_path / "fastdds_port7412_sl").touch()
-    with (tmp_path / "fastdds_0123456789abcdef_el").open() as probe, (tmp_path / "fastdds_port7412_sl").open() as port:
-        for lock in (probe, port):
-            fcntl.flock(lock, fcntl.LOCK_SH)
+    with (tmp_path / "fastdds_0123456789abcdef_el").open() as probe:
+        fcntl.flock(probe, fcntl.LOCK_SH)
         sweep(tmp_path, young=0.0)
-    assert [file.name for file in tmp_path.iterdir()] == ["fastdds_port7412_sl"], "its listeners hold that one shared"
+    assert not list(tmp_path.iterdir())
 
 
-def test_no_process_can_begin_with_a_port_that_is_being_removed(tmp_path: Path) -> None:
-    for end in ("", "_el"):
-        (tmp_path / f"fastdds_port7412{end}").touch()
-    files = orphans(tmp_path, young=0.0)
-    with (tmp_path / "fastdds_port7412_el").open() as lock:
-        next(files).unlink()
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        assert len(list(files)) == 2
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def test_a_process_that_begins_after_a_sweep_hears_its_answer() -> None:
+    """It listens on the port of one that has ended, which the node that answers still has open."""
+    node = _start(SERVER)
+    try:
+        for _ in range(8):
+            told = subprocess.run([*RIG, "tell", "stop", "--timeout", "20"], capture_output=True, text=True)
+            assert told.returncode == 0, told
+            sweep(young=0.0)
+    finally:
+        node.kill()
+        node.wait()
 
 
 def test_a_lock_file_that_has_just_been_made_is_left_to_its_process(tmp_path: Path) -> None:
@@ -69,16 +75,16 @@ def test_twenty_killed_nodes_leave_shared_memory_as_it_was() -> None:
     for _ in range(4):
         nodes = [_start() for _ in range(5)]
         for node in nodes:
-            left |= _held(node.pid)
+            held = mapped_segments(node.pid)
             node.send_signal(signal.SIGKILL)
             node.wait()
-    assert len(left & _files()) >= 20, "the killed nodes left nothing: this test shows nothing"
+            left |= held & _files()
+    assert len(left) >= 20, "the killed nodes left nothing: this test shows nothing"
 
     def after_a_sweep() -> set[str]:
         sweep()
-        # A port may be shared: with nodes of other tests, which come and go.
-        dead = left - {name for process in psutil.process_iter() for name in _held(process.pid)}
-        return {name for name in _files() if any(owner in name for owner in dead)}
+        dead = left - segments_in_use()  # nodes of other tests may have shared theirs with these
+        return {name for name in _files() if any(segment in name for segment in dead)}
 
     end = time.monotonic() + 10.0
     while (there := after_a_sweep()) and time.monotonic() < end:
@@ -88,7 +94,7 @@ def test_twenty_killed_nodes_leave_shared_memory_as_it_was() -> None:
 
 def test_a_living_node_keeps_its_shared_memory() -> None:
     node = _start()
-    held = _held(node.pid)
+    held = mapped_segments(node.pid)
     sweep(young=0.0)
     assert held and held <= _files()
     node.kill()
@@ -96,21 +102,12 @@ def test_a_living_node_keeps_its_shared_memory() -> None:
     sweep(young=0.0)
 
 
-def _start() -> subprocess.Popen:
+def _start(script: str = NODE) -> subprocess.Popen:
     environment = {**os.environ, **simulation_environment(), **dds_profile("small", {})}
-    node = subprocess.Popen([sys.executable, "-c", NODE], env=environment, stdout=subprocess.PIPE)
+    node = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE)
     assert node.stdout is not None and node.stdout.readline() == b"up\n"
     node.stdout.close()
     return node
-
-
-def _held(pid: int) -> set[str]:
-    """Return the shared memory that a process has mapped."""
-    try:
-        maps = Path(f"/proc/{pid}/maps").read_text()
-    except OSError:  # it has ended in the meantime
-        return set()
-    return set(re.findall(r"/dev/shm/(fast\w+)", maps))
 
 
 def _files() -> set[str]:

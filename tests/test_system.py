@@ -1,6 +1,5 @@
 """The whole system in simulation, as a person starts it, with the shipped checkpoint: it reaches, it ends in order."""
 
-import contextlib
 import json
 import os
 import re
@@ -17,15 +16,12 @@ import psutil
 import pytest
 from geometry_msgs.msg import PoseStamped
 from PIL import Image
-from ros_harness import Listener
+from ros_harness import Listener, mapped_segments, segments_in_use
 
 from rig_robot.bringup.environment import DDS_VARIABLES
 from rig_robot.bringup.shared_memory import FOLDER
 from rig_robot.ros.qos import STATE
 from rig_sim.goals_node import GAP
-
-_MAPPED = re.compile(r"/dev/shm/(fast\w+)$", re.MULTILINE)
-"""A file of Fast DDS in a process's memory map, unless it has been removed ("... (deleted)")"""
 
 
 class System:
@@ -54,10 +50,10 @@ class System:
         return nodes
 
     def shared_memory(self) -> set[str]:
-        """Return the shared memory that the running nodes have mapped."""
+        """Return the segments of shared memory that the running nodes have open."""
         held: set[str] = set()
         for child in self.find_nodes().values():
-            held |= set(_MAPPED.findall(Path(f"/proc/{child.pid}/maps").read_text()))
+            held |= mapped_segments(child.pid)
         return held
 
     def gone(self) -> bool:
@@ -185,10 +181,9 @@ def test_a_killed_runner_leaves_no_process_and_no_shared_memory(start, listener:
     assert len(held) > 6
     system.process.kill()
     until(system.gone, "all nodes and the guard have ended")
-    # What a living process has open is left to it: this one what it opened when the last node was found, and any on
-    # this machine, whatever its ROS domain, a port whose number has become free. So are files of other users.
+    # Those of living processes are left to them, this one's among them. So are those of other users.
     left = {name for name in held if _is_mine(FOLDER / name)}
-    assert not left - _open_somewhere()
+    assert not left - segments_in_use()
 
 
 def test_ctrl_c_ends_the_system_in_order(start) -> None:
@@ -200,15 +195,6 @@ def test_ctrl_c_ends_the_system_in_order(start) -> None:
     output = system.finish(20)
     assert system.process.returncode == 0 and system.gone(), output
     assert "Traceback" not in output and "killed" not in output, output
-
-
-def _open_somewhere() -> set[str]:
-    """Return the shared memory that any living process has mapped."""
-    found: set[str] = set()
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        with contextlib.suppress(OSError):  # it has just ended
-            found |= set(_MAPPED.findall(maps.read_text()))
-    return found
 
 
 def _is_mine(file: Path) -> bool:

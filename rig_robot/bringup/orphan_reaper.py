@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from rig_robot.bringup.shared_memory import sweep
+from rig_robot.bringup.shared_memory import YOUNG, sweep
 
 GRACE = 1.0
 """How long a node may take to stop before it is killed [s]: the arm brakes in a tenth of a second or two."""
@@ -32,7 +32,8 @@ def main() -> None:
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
             _finish(pid, asked + GRACE, asked + GRACE + PATIENCE)
-    sweep(young=0.0)
+    time.sleep(YOUNG)  # a child may have died as young as that
+    sweep()
 
 
 def _finish(pid: int, grace: float, end: float) -> None:

@@ -1,13 +1,15 @@
 """Frees the shared memory that dead processes leave behind: Fast DDS does not, and a hundred crashes cost gigabytes.
 
-Fast DDS keeps a lock file beside each segment and port (`..._el`, `..._sl`) and holds a lock on it while its process
-lives (eProsima/Fast-DDS, RobustExclusiveLock.hpp). A lock that can be had is a dead process's. A port without a lock
-file has no listener: it was opened to write to one that had gone.
+Fast DDS keeps a lock file beside each segment (`..._el`) and holds a lock on it while its process lives
+(eProsima/Fast-DDS, RobustExclusiveLock.hpp). A lock that can be had is a dead process's.
+
+Ports (`fastdds_port...`, 52 kB each) are left alone. Whoever writes to a port keeps it open when its listener has
+gone, and goes on writing to what it has open when the next process listens on that number: with the file removed, that
+process would open another one and hear nothing. Fast DDS resets the port of a listener that was killed by itself.
 """
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import re
@@ -16,15 +18,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER = Path("/dev/shm")
-_FILE = re.compile(r"(?P<owner>fast(dds|rtps)_(?P<port>port\d+)?[0-9a-f]*?)(_el|_sl)?")
+YOUNG = 0.5
+"""What is younger than this [s] is left alone: its process may have yet to lock it."""
+_SEGMENT_LOCK = re.compile(r"(?P<segment>fast(dds|rtps)_[0-9a-f]+)_el")
+_PORT_LOCK = re.compile(r"fast(dds|rtps)_port(?P<number>\d+)_[es]l")
 
 
-def sweep(folder: Path = FOLDER, young: float = 0.5) -> list[str]:
+def sweep(folder: Path = FOLDER, young: float = YOUNG) -> list[str]:
     """Remove what dead processes of this user left in `folder`; return the names of the removed files.
 
     Args:
         folder: Where shared memory is.
-        young: What is younger than this [s] is left alone: its process may have yet to lock it.
+        young: What is younger than this [s] is left alone.
     """
     removed: list[str] = []
     for file in orphans(folder, young):
@@ -32,22 +37,15 @@ def sweep(folder: Path = FOLDER, young: float = 0.5) -> list[str]:
             file.unlink()
             removed.append(file.name)
         except OSError:
-            continue  # only ports have a mutex, and another sweep may be at work
+            continue  # another sweep may be at work
     return removed
 
 
-def orphans(folder: Path = FOLDER, young: float = 0.5) -> Iterator[Path]:
-    """Yield what `sweep` would remove, files among them that are not there (only ports have a mutex).
-
-    The locks of a port are held until its last file has been looked at: no process can begin with one that is removed.
-    """
-    owners = {match["owner"]: match["port"] for file in folder.glob("fast*") if (match := _FILE.fullmatch(file.name))}
-    for owner, port in owners.items():
-        locks = [lock for end in ("_el", "_sl") if (lock := folder / f"{owner}{end}").exists()]
-        evidence = locks or ([folder / owner] if port else [])
-        with contextlib.ExitStack() as held:
-            if evidence and all(_abandoned(file, young, held) for file in evidence):
-                yield from (folder / owner, folder / f"sem.{owner}_mutex", *locks)
+def orphans(folder: Path = FOLDER, young: float = YOUNG) -> Iterator[Path]:
+    """Yield what `sweep` would remove: each segment, which may not be there, and its lock file."""
+    for lock in folder.glob("fast*_el"):
+        if (match := _SEGMENT_LOCK.fullmatch(lock.name)) and _abandoned(lock, young):
+            yield from (folder / match["segment"], lock)
 
 
 def ports_of_others(folder: Path = FOLDER) -> Iterator[tuple[int, int]]:
@@ -57,20 +55,16 @@ def ports_of_others(folder: Path = FOLDER) -> Iterator[tuple[int, int]]:
     it.
     """
     for file in folder.glob("fast*port*_[es]l"):
-        match = _FILE.fullmatch(file.name)
         try:
             owner = file.stat().st_uid
         except OSError:  # it was there a moment ago
             continue
-        if match and match["port"] and owner != os.geteuid():
-            if (taken := _take(file)) is None:
-                yield int(match["port"].removeprefix("port")), owner
-            else:
-                os.close(taken)
+        if (match := _PORT_LOCK.fullmatch(file.name)) and owner != os.geteuid() and not _free(file):
+            yield int(match["number"]), owner
 
 
-def _take(lock: Path) -> int | None:
-    """Return a descriptor that holds a lock, or None where a process holds it, or it may not even be opened.
+def _free(lock: Path) -> bool:
+    """Return whether nobody holds a lock; one that may not even be opened counts as held.
 
     Asks for a shared lock where the living hold an exclusive one: two sweeps at once must not take each other for
     the living.
@@ -78,26 +72,24 @@ def _take(lock: Path) -> int | None:
     try:
         descriptor = os.open(lock, os.O_RDONLY)
     except OSError:
-        return None
+        return False
     kind = fcntl.LOCK_EX if lock.name.endswith("_sl") else fcntl.LOCK_SH
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
+        return False
+    finally:
         os.close(descriptor)
-        return None
-    return descriptor
+    return True
 
 
-def _abandoned(lock: Path, young: float, held: contextlib.ExitStack) -> bool:
-    """Return whether a lock is a dead process's; if so, `held` holds it."""
+def _abandoned(lock: Path, young: float) -> bool:
+    """Return whether a lock is a dead process's."""
     try:
         status = lock.stat()
     except OSError:  # it was there a moment ago
         return False
-    if status.st_uid != os.getuid() or time.time() - status.st_mtime < young or (taken := _take(lock)) is None:
-        return False
-    held.callback(os.close, taken)
-    return True
+    return status.st_uid == os.getuid() and time.time() - status.st_mtime >= young and _free(lock)
 
 
 if __name__ == "__main__":
