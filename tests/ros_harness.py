@@ -56,6 +56,9 @@ class NodeProcess:
             stdout=self._output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
+            # Linux shares the processors out by sessions: in that of the tests, a trainer, which takes only what others
+            # of its session leave, would get nothing while something else there keeps all of them busy.
+            start_new_session=True,
         )
 
     def output(self) -> str:
