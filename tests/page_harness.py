@@ -121,10 +121,10 @@ class Browser:
                 pass
             return False
 
-        self.until(clicked, f"{selector} can be clicked; the page says {self.text('body')[:800]!r}")
+        self.until(clicked, f"{selector} can be clicked")
 
     def until(self, condition: Callable[[], Any], what: str, timeout: float = SHOWN_S) -> Any:
-        """Wait until a condition holds, and return what it gave."""
+        """Wait until a condition holds, and return what it gave; fail with what the page says then."""
         end = time.monotonic() + timeout
         while True:
             try:
@@ -132,13 +132,11 @@ class Browser:
                     return found
             except JavascriptException:
                 pass
-            assert time.monotonic() < end, f"after {timeout:g} s still not: {what}"
+            assert time.monotonic() < end, f"after {timeout:g} s still not: {what}; {self.text('body')[:800]!r}"
             time.sleep(0.03)
 
     def until_state(self, word: str) -> None:
-        self.until(
-            lambda: self.text(".rig-state") == word, f"the arm is {word}; the page says {self.text('body')[:800]!r}"
-        )
+        self.until(lambda: self.text(".rig-state") == word, f"the arm is {word}")
 
     def said(self) -> str:
         """Return the lines that the page shows for some seconds."""

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,6 +74,16 @@ class Arm:
             self.twists.publish(message)
             self.listener.spin(0.05)
 
+    def drive_until(self, condition: Callable[[], Any], what: str, x: float, y: float) -> None:
+        """Drive until `condition` holds: where the machine stands still for a moment, the arm waits."""
+        end = time.monotonic() + 10.0
+        while not condition():
+            assert time.monotonic() < end, f"after 10 s still not: {what}"
+            self.drive(0.05, x, y)
+
+    def moved(self) -> np.ndarray:
+        return FREE.forward(self.joints) - FREE.forward(START)
+
     def state(self) -> dict[str, str]:
         return values(self.statuses[-1])
 
@@ -94,10 +105,11 @@ def test_forward_command_controllers_get_joint_positions_that_follow_the_twist(l
     with node_process("rig_robot.nodes.arm", PARAMETERS | {"interface": "joint_position"}):
         arm = Arm(listener, Float64MultiArray, "forward_position_controller/commands")
         arm.arm()
-        arm.drive(1.5, 0.05, 0.0)
+        arm.drive_until(lambda: arm.moved()[0] > 0.05, "the arm follows", 0.05, 0.0)
+        steps = np.diff([FREE.forward(np.array(command.data))[0] for command in arm.commands])
+        assert np.median(steps[-30:]) == pytest.approx(0.05 * PERIOD, rel=0.1), "as fast as the twist"
         arm.listener.spin(0.3)
-        moved = FREE.forward(arm.joints) - FREE.forward(START)
-        assert 0.03 < moved[0] < 0.08 and np.abs(moved[1:]).max() < 5e-3
+        assert arm.moved()[0] < 0.08 and np.abs(arm.moved()[1:]).max() < 5e-3
         assert all(len(command.data) == 7 for command in arm.commands)
 
 
@@ -105,10 +117,14 @@ def test_servo_gets_a_stamped_stream_of_twists_and_a_zero_to_stop(listener: List
     with node_process("rig_robot.nodes.arm", PARAMETERS | {"interface": "twist"}):
         arm = Arm(listener, TwistStamped, "servo_node/delta_twist_cmds")
         arm.arm()
-        arm.drive(1.0, 0.1, 0.0)
-        speeds = np.array([command.twist.linear.x for command in arm.commands])
+
+        def speeds() -> np.ndarray:
+            return np.array([command.twist.linear.x for command in arm.commands])
+
+        arm.drive_until(lambda: arm.commands and speeds().max() > 0.095, "Servo gets the whole twist", 0.1, 0.0)
+        arm.drive(0.5, 0.1, 0.0)
         stamps = np.array([c.header.stamp.sec + 1e-9 * c.header.stamp.nanosec for c in arm.commands])
-        assert speeds.max() == pytest.approx(0.1, rel=0.05) and arm.commands[-1].header.frame_id == "base"
+        assert speeds().max() == pytest.approx(0.1, rel=0.05) and arm.commands[-1].header.frame_id == "base"
         assert np.median(np.diff(stamps)) < 0.02, "Servo wants 50 Hz or more"
         assert abs(time.time() - stamps[-1]) < 1.0
         arm.listener.spin(0.6)
@@ -139,9 +155,12 @@ def test_an_arm_in_motion_is_braked_before_the_node_ends_or_the_service_answers(
     with node_process("rig_robot.nodes.arm", PARAMETERS) as node:
         arm = Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory")
         arm.arm()
-        arm.drive(0.6, 0.0, 0.3)  # not so far that the face of the box slows it
-        moving = np.abs(arm.commands[-1].points[0].velocities).max()
-        assert moving > 0.2
+
+        def speed() -> float:
+            return np.abs(arm.commands[-1].points[0].velocities).max()
+
+        arm.drive_until(lambda: arm.commands and speed() > 0.2, "the arm moves fast", 0.0, 0.3)
+        moving = speed()
         begin = len(arm.commands) - 1
         if how == "service":
             assert listener.call(Trigger, "arm/estop").success
@@ -168,8 +187,7 @@ def test_the_description_is_taken_from_robot_state_publishers_topic(listener: Li
     with node_process("rig_robot.nodes.arm", PARAMETERS | {"description": "topic"}):
         arm = Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory")
         arm.arm()
-        arm.drive(0.8, 0.0, 0.1)
-        assert FREE.forward(arm.joints)[1] > 0.02
+        arm.drive_until(lambda: arm.moved()[1] > 0.02, "the arm moves", 0.0, 0.1)
 
 
 def test_a_margin_without_shapes_to_keep_it_between_is_refused(tmp_path: Path) -> None:
@@ -227,8 +245,7 @@ def test_an_arm_whose_clock_is_set_back_by_an_hour_stops_and_goes_on_saying_how_
         arm = Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory")
         arm.stamp = stamp
         arm.arm()
-        arm.drive(0.8, 0.0, 0.1)
-        assert arm.state()["state"] == "moving"
+        arm.drive_until(lambda: arm.statuses and arm.state()["state"] == "moving", "the arm moves", 0.0, 0.1)
         offset -= 3600.0
         arm.statuses.clear()
         listener.until(lambda: arm.statuses and arm.state()["state"] == "disarmed", "the arm is disarmed", 1.0)

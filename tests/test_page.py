@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -52,8 +53,8 @@ FAST = 0.05
 class Bench:
     """The system, what is heard of it, and a browser that shows its page."""
 
-    def __init__(self, listener: Listener, port: int, browser: Browser) -> None:
-        self.listener, self.port, self.browser = listener, port, browser
+    def __init__(self, listener: Listener, port: int, browser: Browser, system: psutil.Process) -> None:
+        self.listener, self.port, self.browser, self.system = listener, port, browser, system
         self.url = f"http://127.0.0.1:{port}/"
         self.poses = listener.hear(PoseStamped, "sim/tool_pose", STATE)
         self.arm = listener.hear(DiagnosticStatus, "rig/arm/status", LATCHED)
@@ -146,7 +147,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         with node_process("blocking_console", {"checkpoint": SHIPPED_CHECKPOINT, "port": 0}) as console:
             browser = Browser()
             try:
-                yield Bench(listener, page_port(listener), browser)
+                yield Bench(listener, page_port(listener), browser, psutil.Process(system.pid))
             finally:
                 browser.close()
                 listener.close()
@@ -313,6 +314,19 @@ def test_an_arm_whose_operator_closes_the_page_stops(page: Bench) -> None:
     took = page.motion_ends(HEARTBEAT + 2.0) - began
     assert took < HEARTBEAT + LONGEST_STOP, f"the arm moved for {took:.3f} s after its operator had gone"
     page.listener.until(lambda: "no operator heartbeat" in values(page.arm[-1])["reason"], "the arm says why")
+
+
+def test_the_arm_can_be_disarmed_while_the_page_does_not_hear_it(page: Bench) -> None:
+    page.browser.click(".rig-do-arm")
+    page.browser.until_state("ARMED, WAITING")
+    (arm,) = [node for node in page.system.children() if "rig_robot.nodes.arm" in node.cmdline()]
+    arm.suspend()
+    try:
+        page.browser.until_state("NO ARM")
+        page.browser.click(".rig-do-disarm")
+    finally:
+        arm.resume()
+    page.browser.until_state("DISARMED")
 
 
 def test_the_tool_is_jogged_while_a_key_is_held_and_no_longer(page: Bench) -> None:

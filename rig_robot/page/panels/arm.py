@@ -70,7 +70,7 @@ class Arm:
         arm, mode = self._desk.heard.arm, self._desk.heard.mode()
         state = "" if arm.silent else arm.state
         self._arm.set_enabled(state == "disarmed")
-        self._disarm.set_enabled(state in ARMED)
+        self._disarm.set_enabled(state not in ("disarmed", "estopped"))  # also while the arm is not heard for a moment
         self._park.set_enabled(state in ARMED)
         self._reset.set_enabled(state == "estopped")
         for name, button in self._modes.items():
