@@ -123,6 +123,18 @@ class Browser:
 
         self.until(clicked, f"{selector} can be clicked")
 
+    def press(self, selector: str) -> None:
+        """Click an element by a script once it can be clicked: on the way to what a test is about.
+
+        A click by the mouse is lost where the page is laid out anew between its down and its up, as one that is just
+        loaded is on a busy computer.
+        """
+        script = """const found = [...document.querySelectorAll(arguments[0])].find(
+            (element) => element.checkVisibility() && !element.disabled);
+            found?.click();
+            return Boolean(found);"""
+        self.until(lambda: self.run(script, selector), f"{selector} can be pressed")
+
     def until(self, condition: Callable[[], Any], what: str, timeout: float = SHOWN_S) -> Any:
         """Wait until a condition holds, and return what it gave; fail with what the page says then."""
         end = time.monotonic() + timeout

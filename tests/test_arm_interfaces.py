@@ -3,95 +3,42 @@
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import rclpy
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import TwistStamped
+from obedient_arm import PERIOD, ObedientArm
 from rclpy.clock import ClockType
 from ros_harness import Listener, assert_realtime, node_process
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, String
-from std_srvs.srv import SetBool, Trigger
+from std_srvs.srv import Trigger
 from test_arm_node import PARAMETERS
 from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.arm.kinematics import TOOL_DOWN
-from rig_robot.common.message_fields import values
 from rig_robot.nodes.arm import ArmNode
-from rig_robot.ros.qos import COMMAND, LATCHED
+from rig_robot.ros.qos import LATCHED
 from rig_sim.world import HOME, JOINTS, ROBOT, kinematics
 
 FREE = kinematics()
 START = FREE.solve(HOME, [0.6, 0.0, 0.2], TOOL_DOWN)
-PERIOD = 0.01
 
 
-class Arm:
-    """Runs the arm node with an arm that exists only as joint states, which the test chooses."""
-
-    def __init__(self, listener: Listener, kind: type, topic: str) -> None:
-        self.listener = listener
-        self.commands = listener.hear(kind, topic, COMMAND)
-        self.statuses = listener.hear(DiagnosticStatus, "rig/arm/status", LATCHED)
-        self.states = listener.node.create_publisher(JointState, "joint_states", COMMAND)
-        self.twists = listener.node.create_publisher(TwistStamped, "rig/policy/twist", COMMAND)
-        self.joints = START.copy()
-        self.random = np.random.default_rng(0)
-        self.stamp: Callable[[], Time] = lambda: listener.node.get_clock().now().to_msg()
-        listener.node.create_timer(PERIOD, self.tell)
-        listener.until_heard("rig/policy/twist", publishers=1, subscribers=1)
-        listener.until_heard("joint_states", publishers=1, subscribers=1)
-        listener.until_heard(topic, publishers=1, subscribers=1)
-
-    def tell(self) -> None:
-        """Publish joint states; an arm that takes positions is at its last command."""
-        if self.commands and (told := joint_command(self.commands[-1])) is not None:
-            self.joints = told
-        tremble = self.random.normal(0.0, 1e-6, 7)  # as every real encoder does
-        message = JointState(name=list(JOINTS), position=(self.joints + tremble).tolist())
-        message.header.stamp = self.stamp()
-        self.states.publish(message)
-
-    def arm(self) -> None:
-        def armed() -> bool:
-            return self.listener.call(SetBool, "arm/set_armed", SetBool.Request(data=True)).success
-
-        self.listener.until(armed, "the arm is armed")
-
-    def drive(self, seconds: float, x: float, y: float) -> None:
-        for _ in range(round(seconds / 0.05)):
-            message = TwistStamped()
-            message.header.frame_id = "base"
-            message.header.stamp = self.stamp()
-            message.twist.linear.x, message.twist.linear.y = x, y
-            self.twists.publish(message)
-            self.listener.spin(0.05)
-
-    def drive_until(self, condition: Callable[[], Any], what: str, x: float, y: float) -> None:
-        """Drive until `condition` holds: where the machine stands still for a moment, the arm waits."""
-        end = time.monotonic() + 10.0
-        while not condition():
-            assert time.monotonic() < end, f"after 10 s still not: {what}"
-            self.drive(0.05, x, y)
-
-    def moved(self) -> np.ndarray:
-        return FREE.forward(self.joints) - FREE.forward(START)
-
-    def state(self) -> dict[str, str]:
-        return values(self.statuses[-1])
+TOPICS = {
+    "joints": JOINTS,
+    "base_frame": "base",
+    "joint_states_topic": "joint_states",
+    "command_topic": "joint_trajectory_controller/joint_trajectory",
+}
 
 
-def joint_command(message: object) -> np.ndarray | None:
-    if isinstance(message, JointTrajectory):
-        return np.array(message.points[0].positions)
-    return np.array(message.data) if isinstance(message, Float64MultiArray) else None
+def obedient(listener: Listener, kind: type = JointTrajectory, topic: str = "") -> ObedientArm:
+    return ObedientArm(listener, TOPICS, FREE, START, kind, topic)
 
 
 @pytest.fixture
@@ -103,19 +50,18 @@ def listener() -> Iterator[Listener]:
 
 def test_forward_command_controllers_get_joint_positions_that_follow_the_twist(listener: Listener) -> None:
     with node_process("rig_robot.nodes.arm", PARAMETERS | {"interface": "joint_position"}):
-        arm = Arm(listener, Float64MultiArray, "forward_position_controller/commands")
+        arm = obedient(listener, Float64MultiArray, "forward_position_controller/commands")
         arm.arm()
-        arm.drive_until(lambda: arm.moved()[0] > 0.05, "the arm follows", 0.05, 0.0)
-        steps = np.diff([FREE.forward(np.array(command.data))[0] for command in arm.commands])
-        assert np.median(steps[-30:]) == pytest.approx(0.05 * PERIOD, rel=0.1), "as fast as the twist"
+        arm.drive_until(lambda: arm.path()[-1, 0] > 0.05, "the arm follows", 0.05, 0.0)
+        assert 0.03 < np.median(np.diff(arm.path()[-30:, 0])) / PERIOD < 0.06, "as fast as it says [m/s]"
         arm.listener.spin(0.3)
-        assert arm.moved()[0] < 0.08 and np.abs(arm.moved()[1:]).max() < 5e-3
+        assert arm.path()[-1, 0] < 0.08 and np.abs(arm.path()[:, 1:]).max() < 5e-3
         assert all(len(command.data) == 7 for command in arm.commands)
 
 
 def test_servo_gets_a_stamped_stream_of_twists_and_a_zero_to_stop(listener: Listener) -> None:
     with node_process("rig_robot.nodes.arm", PARAMETERS | {"interface": "twist"}):
-        arm = Arm(listener, TwistStamped, "servo_node/delta_twist_cmds")
+        arm = obedient(listener, TwistStamped, "servo_node/delta_twist_cmds")
         arm.arm()
 
         def speeds() -> np.ndarray:
@@ -141,7 +87,7 @@ def test_servo_gets_a_stamped_stream_of_twists_and_a_zero_to_stop(listener: List
 
 def test_the_park_service_takes_the_tool_there_and_disarms(listener: Listener) -> None:
     with node_process("rig_robot.nodes.arm", PARAMETERS | {"park": [0.62, 0.05, 0.25]}):
-        arm = Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory")
+        arm = obedient(listener)
         assert "arm it first" in listener.call(Trigger, "arm/park").message
         arm.arm()
         assert listener.call(Trigger, "arm/park").success and arm.state()["state"] == "parking"
@@ -153,7 +99,7 @@ def test_the_park_service_takes_the_tool_there_and_disarms(listener: Listener) -
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, "service"])
 def test_an_arm_in_motion_is_braked_before_the_node_ends_or_the_service_answers(listener: Listener, how) -> None:
     with node_process("rig_robot.nodes.arm", PARAMETERS) as node:
-        arm = Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory")
+        arm = obedient(listener)
         arm.arm()
 
         def speed() -> float:
@@ -178,16 +124,16 @@ def test_an_arm_in_motion_is_braked_before_the_node_ends_or_the_service_answers(
 def test_a_description_of_meshes_alone_serves_where_the_margin_is_given_up(listener: Listener) -> None:
     without = PARAMETERS | {"collision_margin": 0.0, "servo_timeout": 0.2}
     with node_process("rig_robot.nodes.arm", without):
-        Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory").arm()
+        obedient(listener).arm()
 
 
 def test_the_description_is_taken_from_robot_state_publishers_topic(listener: Listener) -> None:
     publisher = listener.node.create_publisher(String, "robot_description", LATCHED)
     publisher.publish(String(data=ROBOT.read_text()))
     with node_process("rig_robot.nodes.arm", PARAMETERS | {"description": "topic"}):
-        arm = Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory")
+        arm = obedient(listener)
         arm.arm()
-        arm.drive_until(lambda: arm.moved()[1] > 0.02, "the arm moves", 0.0, 0.1)
+        arm.drive_until(lambda: arm.path()[-1, 1] > 0.02, "the arm moves", 0.0, 0.1)
 
 
 def test_a_margin_without_shapes_to_keep_it_between_is_refused(tmp_path: Path) -> None:
@@ -228,7 +174,7 @@ def test_a_parameter_with_a_typo_is_refused_and_the_right_one_named() -> None:
 
 def test_real_time_priority_is_taken_where_it_may_be_and_its_refusal_told_where_not(listener: Listener) -> None:
     with node_process("rig_robot.nodes.arm", PARAMETERS | {"realtime_priority": 7}) as node:
-        Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory")
+        obedient(listener)
         assert_realtime(node)
 
 
@@ -242,7 +188,7 @@ def test_an_arm_whose_clock_is_set_back_by_an_hour_stops_and_goes_on_saying_how_
             return Time(sec=int(now), nanosec=int(1e9 * (now % 1.0)))
 
         listener.node.create_timer(PERIOD, lambda: clock.publish(Clock(clock=stamp())))
-        arm = Arm(listener, JointTrajectory, "joint_trajectory_controller/joint_trajectory")
+        arm = obedient(listener)
         arm.stamp = stamp
         arm.arm()
         arm.drive_until(lambda: arm.statuses and arm.state()["state"] == "moving", "the arm moves", 0.0, 0.1)

@@ -8,19 +8,15 @@ from typing import Any
 import mujoco
 import numpy as np
 import pytest
-from geometry_msgs.msg import TwistStamped
 from numpy import pi
+from obedient_arm import ObedientArm
 from ros_harness import Listener, node_process
-from sensor_msgs.msg import JointState
-from std_srvs.srv import SetBool
-from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, Margin
 from rig_robot.arm.limits import Limits
 from rig_robot.arm.safety import SafetyFilter
 from rig_robot.bringup.arm_presets import ARM_MUST_SAY, arm_parameters, presets
 from rig_robot.common.package_files import locate, share
-from rig_robot.ros.qos import COMMAND
 
 ARMS = presets()
 FULL, HALF, RIGHT = 2 * pi, pi, pi / 2
@@ -250,33 +246,15 @@ def test_the_arm_node_moves_the_arm_of_the_preset_as_it_is_told(name: str, liste
     """By its own topics, in a namespace, before an arm that is at once where it is told to be."""
     preset = read(name)
     arm = kinematics(preset)
-    start = q = arm.solve(preset["rest"], (np.array(preset["workspace_low"]) + preset["workspace_high"]) / 2, TOOL_DOWN)
-    commands = listener.hear(JointTrajectory, f"lab/{preset['command_topic']}", COMMAND)
-    states = listener.node.create_publisher(JointState, f"lab/{preset['joint_states_topic']}", COMMAND)
-    twists = listener.node.create_publisher(TwistStamped, "lab/rig/policy/twist", COMMAND)
-
-    def tell() -> None:
-        message = JointState(name=preset["joints"], position=list(commands[-1].points[0].positions if commands else q))
-        message.header.stamp = listener.node.get_clock().now().to_msg()
-        states.publish(message)
-
-    def armed() -> bool:
-        return listener.call(SetBool, "lab/arm/set_armed", SetBool.Request(data=True)).success
-
+    start = arm.solve(preset["rest"], (np.array(preset["workspace_low"]) + preset["workspace_high"]) / 2, TOOL_DOWN)
     with node_process("rig_robot.nodes.arm", preset | {"ramp": 0.1}, {"__ns": "/lab"}):
-        listener.node.create_timer(0.01, tell)
-        listener.until_heard("lab/rig/policy/twist", publishers=1, subscribers=1)
-        listener.until_heard(f"lab/{preset['joint_states_topic']}", publishers=1, subscribers=1)
-        listener.until(armed, "the arm is armed")
-        for _ in range(20):
-            message = TwistStamped()
-            message.header.frame_id, message.twist.linear.y = preset["base_frame"], 0.1
-            message.header.stamp = listener.node.get_clock().now().to_msg()
-            twists.publish(message)
-            listener.spin(0.05)
+        body = ObedientArm(listener, preset, arm, start, namespace="lab/")
+        body.arm()
+        body.drive_until(lambda: body.path()[-1, 1] > 0.07, "it goes where the twist says", 0.0, 0.1)
+        assert 0.05 < np.median(np.diff(body.path()[-30:, 1])) * preset["rate"] < 0.13, "as fast as it says [m/s]"
+    commands, path = body.commands, body.path()
     assert commands[-1].joint_names == preset["joints"]
-    path = np.array([arm.forward(command.points[0].positions) for command in commands]) - arm.forward(start)
-    assert 0.05 < path[-1, 1] < 0.13 and np.abs(path[:, [0, 2]]).max() < 5e-3, path[-1]
+    assert path[-1, 1] < 0.13 and np.abs(path[:, [0, 2]]).max() < 5e-3, path[-1]
     assert not np.any(commands[-1].points[-1].velocities), "the last word of a node that ends is to stand still"
 
 

@@ -6,19 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from geometry_msgs.msg import PoseStamped, TwistStamped
+from geometry_msgs.msg import PoseStamped
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from obedient_arm import ObedientArm
 from ros_harness import Listener, node_process
-from sensor_msgs.msg import JointState
 from std_msgs.msg import String
-from std_srvs.srv import SetBool
-from trajectory_msgs.msg import JointTrajectory
 
 from rig_robot.arm.kinematics import TOOL_DOWN, Kinematics, Margin
 from rig_robot.bringup.arm_presets import arm_parameters
 from rig_robot.common.package_files import share
-from rig_robot.ros.qos import COMMAND, LATCHED, STATE
+from rig_robot.ros.qos import LATCHED, STATE
 
 UR5E = arm_parameters({"preset": "ur5e"}, Path("robot.yaml"))
 URDF = share("config", "arms", "ur5e.urdf").read_text()
@@ -162,40 +160,19 @@ def test_an_mjcf_whose_world_has_the_arm_on_a_table_is_in_the_base_frame(frame):
 def test_a_driver_that_describes_an_arm_on_a_stand_gets_twists_and_gives_poses_in_base_frame(
     listener: Listener,
 ) -> None:
-    commands = listener.hear(JointTrajectory, UR5E["command_topic"], COMMAND)
     poses = listener.hear(PoseStamped, "rig/ee_pose", STATE)
-    states = listener.node.create_publisher(JointState, UR5E["joint_states_topic"], COMMAND)
-    twists = listener.node.create_publisher(TwistStamped, "rig/policy/twist", COMMAND)
     listener.node.create_publisher(String, "robot_description", LATCHED).publish(String(data=ON_A_STAND))
     start = PLAIN.solve(REST, [0.5, 0.0, 0.25], TOOL_DOWN)
-
-    def tell() -> None:
-        message = JointState(
-            name=UR5E["joints"], position=list(commands[-1].points[0].positions if commands else start)
-        )
-        message.header.stamp = listener.node.get_clock().now().to_msg()
-        states.publish(message)
-
-    def armed() -> bool:
-        return listener.call(SetBool, "arm/set_armed", SetBool.Request(data=True)).success
-
     parameters = UR5E | {"description": "topic", "collision_margin": 0.0, "ramp": 0.1}
     with node_process("rig_robot.nodes.arm", parameters):
-        listener.node.create_timer(0.01, tell)
-        listener.until_heard("rig/policy/twist", publishers=1, subscribers=1)
+        arm = ObedientArm(listener, UR5E, PLAIN, start)
         listener.until(lambda: poses, "a pose")
         place = poses[-1].pose.position
         assert poses[-1].header.frame_id == "base_link"
         np.testing.assert_allclose([place.x, place.y, place.z], [0.5, 0.0, 0.25], atol=1e-3)
-        listener.until(armed, "the arm is armed")
-        for _ in range(12):
-            message = TwistStamped()
-            message.header.frame_id, message.twist.linear.y = "base_link", 0.1
-            message.header.stamp = listener.node.get_clock().now().to_msg()
-            twists.publish(message)
-            listener.spin(0.05)
-    path = np.array([PLAIN.forward(command.points[0].positions) for command in commands]) - [0.5, 0.0, 0.25]
-    assert path[-1, 1] > 0.02 and np.abs(path[:, [0, 2]]).max() < 5e-3
+        arm.arm()
+        arm.drive_until(lambda: arm.path()[-1, 1] > 0.02, "it goes where the twist says", 0.0, 0.1)
+    assert np.abs(arm.path()[:, [0, 2]]).max() < 5e-3
 
 
 def test_an_arm_node_whose_base_frame_is_no_link_says_so_in_one_line() -> None:

@@ -68,11 +68,11 @@ class Bench:
         browser.until(self.in_control, "the page has control")
         state = browser.until(lambda: browser.text(".rig-state").replace("NO ARM", ""), "the arm is heard")
         if state == "STOPPED":
-            browser.click(".rig-do-reset")
+            browser.press(".rig-do-reset")
         elif state != "DISARMED":
-            browser.click(".rig-do-disarm")
+            browser.press(".rig-do-disarm")
         browser.until_state("DISARMED")
-        browser.click(".rig-do-idle")
+        browser.press(".rig-do-idle")
         browser.until(lambda: self.mode() == "idle", "the policy is idle")
 
     def in_control(self) -> bool:
@@ -91,9 +91,9 @@ class Bench:
     def move(self) -> None:
         """Let the arm explore, and wait until it is fast."""
         browser = self.browser
-        browser.click(".rig-do-explore")
+        browser.press(".rig-do-explore")
         browser.until(lambda: self.mode() == "explore", "the policy explores")
-        browser.click(".rig-do-arm")
+        browser.press(".rig-do-arm")
         self.listener.until(self.fast, "the arm moves", 20.0)
 
     def fast(self) -> bool:
@@ -200,7 +200,7 @@ def test_a_dropped_picture_is_shown_with_what_the_vae_knows_of_it_and_then_reach
     browser, listener = page.browser, page.listener
     listener.until(lambda: page.poses, "where the tool is")
     goal = max(goals("plain", 6), key=lambda picture: float(np.abs(picture.astype(int) - goals("plain", 1)[0]).sum()))
-    browser.click(".rig-do-arm")
+    browser.press(".rig-do-arm")
     browser.until_state("ARMED, WAITING")
     browser.drop("goal.png", png(goal))
     browser.until(lambda: browser.driver.find_elements(By.CSS_SELECTOR, ".rig-preview img"), "the picture is shown")
@@ -233,7 +233,7 @@ def test_the_stop_stops_the_arm_within_three_tenths_of_a_second(page: Bench, how
         assert times[-1] < LONGEST_STOP
         page.browser.until_state("STOPPED")
         # Reset is an act of its own, and leaves the arm disarmed.
-        page.browser.click(".rig-do-reset")
+        page.browser.press(".rig-do-reset")
         page.browser.until_state("DISARMED")
     print(f"{how}: {1000 * min(times):.0f} ms from the key to the last motion")
 
@@ -284,14 +284,14 @@ def test_two_pages_show_the_same_and_either_stops_but_one_has_control(page: Benc
     try:
         browser.open(page.url)
         browser.until(lambda: "Another page has control" in browser.text(".rig-control"), "the second has no control")
-        browser.click(".rig-do-arm")
+        browser.press(".rig-do-arm")
         browser.until_said("another page has control")
         browser.until_state("DISARMED")
         browser.run("rig.stop()")
         browser.until_state("STOPPED")
         browser.driver.switch_to.window(first)
         browser.until_state("STOPPED")
-        browser.click(".rig-do-reset")
+        browser.press(".rig-do-reset")
         browser.until_state("DISARMED")
         browser.driver.switch_to.window(second)
         browser.until_state("DISARMED")
@@ -309,15 +309,15 @@ def test_an_arm_whose_operator_closes_the_page_stops(page: Bench) -> None:
     browser = page.browser
     page.move()
     page.listener.until(page.fast, "the arm is on its way")
-    began = time.time()
     browser.driver.get("about:blank")
-    took = page.motion_ends(HEARTBEAT + 2.0) - began
+    gone = time.time()  # a busy computer takes its time to close a page, which lives until then
+    took = page.motion_ends(HEARTBEAT + 2.0) - gone
     assert took < HEARTBEAT + LONGEST_STOP, f"the arm moved for {took:.3f} s after its operator had gone"
     page.listener.until(lambda: "no operator heartbeat" in values(page.arm[-1])["reason"], "the arm says why")
 
 
 def test_the_arm_can_be_disarmed_while_the_page_does_not_hear_it(page: Bench) -> None:
-    page.browser.click(".rig-do-arm")
+    page.browser.press(".rig-do-arm")
     page.browser.until_state("ARMED, WAITING")
     (arm,) = [node for node in page.system.children() if "rig_robot.nodes.arm" in node.cmdline()]
     arm.suspend()
@@ -332,9 +332,9 @@ def test_the_arm_can_be_disarmed_while_the_page_does_not_hear_it(page: Bench) ->
 def test_the_tool_is_jogged_while_a_key_is_held_and_no_longer(page: Bench) -> None:
     browser, listener = page.browser, page.listener
     browser.run("Object.defineProperty(navigator, 'getGamepads', {value: undefined})")  # as with http from elsewhere
-    browser.click(".q-toggle")
+    browser.press(".q-toggle")
     browser.until(lambda: browser.run("return rig.jogs"), "jogging is on")
-    browser.click(".rig-do-arm")
+    browser.press(".rig-do-arm")
     browser.until_state("ARMED, WAITING")
     for key in ("a", "d"):
         ActionChains(browser.driver).key_down(key).perform()
@@ -355,9 +355,9 @@ def test_a_gamepad_jogs_while_its_dead_man_is_held_and_no_longer(page: Bench) ->
     hold = "pad.buttons[5].pressed = arguments[0]"
     browser.run("pad.axes[0] = arguments[0]", 0.9)
     browser.run(hold, True)
-    browser.click(".q-toggle")
+    browser.press(".q-toggle")
     browser.until(lambda: browser.run("return rig.jogs"), "jogging is on")
-    browser.click(".rig-do-arm")
+    browser.press(".rig-do-arm")
     browser.until_state("ARMED, WAITING")
     browser.until(lambda: "hold a shoulder button" in browser.text(".rig-pad"), "the page has found the gamepad")
     assert not _travels(page), "a button that was held before jogging was switched on moves nothing"
