@@ -58,7 +58,7 @@ class NodeProcess:
             env={**os.environ, **environment},
             # Linux shares the processors out by sessions: in that of the tests, a trainer, which takes only what others
             # of its session leave, would get nothing while something else there keeps all of them busy.
-            start_new_session=True,
+            start_new_session=module == "rig_robot.nodes.trainer",
         )
 
     def output(self) -> str:

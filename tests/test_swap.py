@@ -123,7 +123,7 @@ class Bench:
         self.listener.spin(max(0.0, 0.033 - (time.monotonic() - begin)))
         return stamp_ns(sent.header.stamp)
 
-    def swap(self, name: str, timeout_s: float = 10.0) -> tuple[Outcome, list[int]]:
+    def swap(self, name: str, timeout_s: float = 30.0) -> tuple[Outcome, list[int]]:
         """Announce a checkpoint; observations go on until the outcome is there. Gives it and their stamps."""
         outcomes: list[Outcome] = []
         self.announcer.announce(name, outcomes.append, timeout_s)
