@@ -88,12 +88,13 @@ def test_a_robot_of_another_user_does_what_it_is_told_and_answers(
 
 
 @as_root
-def test_only_living_processes_of_others_in_this_domain_count(tmp_path: Path) -> None:
-    lock = tmp_path / f"{PORT}_el"
+@pytest.mark.parametrize(("end", "kind"), [("_el", fcntl.LOCK_EX), ("_sl", fcntl.LOCK_SH)], ids=["alone", "shared"])
+def test_only_living_processes_of_others_in_this_domain_count(tmp_path: Path, end: str, kind: int) -> None:
+    lock = tmp_path / f"{PORT}{end}"
     lock.touch()
     ours, other = {"ROS_DOMAIN_ID": "5"}, {"ROS_DOMAIN_ID": "6"}
     with lock.open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+        fcntl.flock(held, kind)
         assert strangers(ours, tmp_path) == []
         os.chown(lock, NOBODY, NOBODY)
         assert strangers(ours, tmp_path) == [f"user {pwd.getpwuid(NOBODY).pw_name}"]

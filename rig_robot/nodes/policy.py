@@ -74,7 +74,7 @@ class PolicyNode(RigNode):
         self._pacer = Pacer(action.period_s)
         self._rejections = RejectionLog(self.get_logger())
         self._chooser = ActionChooser(self, policy.config, self._pairs)
-        self._object = MissingObject(self, self._pairs, self._on_object_gone)
+        self._object = MissingObject(self, self._pairs, self._on_object_gone, self._begin_next)
         self._mode = Mode.IDLE
         self._shown = False
         self._trainer_wants = ""

@@ -96,10 +96,11 @@ class MissingObject:
         node: The policy node.
         pairs: The policies that the node holds, each with its watch.
         lost: Called with the reason when the object has gone.
+        back: Called when the object is back.
     """
 
-    def __init__(self, node: RigNode, pairs: Pairs, lost: Callable[[str], None]) -> None:
-        self._pairs, self._lost = pairs, lost
+    def __init__(self, node: RigNode, pairs: Pairs, lost: Callable[[str], None], back: Callable[[], None]) -> None:
+        self._pairs, self._lost, self._back = pairs, lost, back
         self._log = node.get_logger()
         self.gone = ""
         """why the object counts as gone; empty: it does not"""
@@ -120,6 +121,7 @@ class MissingObject:
             self._lost(self.gone)
         elif before and not self.gone:
             self._log.info("the object is back: practice goes on")
+            self._back()
 
     def text(self) -> str:
         """Return what is awaited, for people."""
