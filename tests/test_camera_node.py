@@ -55,7 +55,7 @@ def driver(camera, listener) -> Driver:
 def test_an_observation_is_what_training_makes_of_the_frame(driver, encoding):
     picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     sent = driver.send(picture, encoding)
-    driver.listener.until(lambda: driver.observations, "an observation", 5)
+    driver.listener.until(lambda: driver.observations, "an observation")
     found = driver.observations[0]
     assert found.header == sent.header, "the capture stamp must stay"
     np.testing.assert_array_equal(from_raw(found), prepare(from_raw(sent), CENTRE_SQUARE, 48))
@@ -63,7 +63,7 @@ def test_an_observation_is_what_training_makes_of_the_frame(driver, encoding):
 
 def test_frames_of_another_resolution_but_the_same_aspect_pass(driver):
     driver.send(GREY[::2, ::2])
-    driver.listener.until(lambda: driver.observations, "an observation", 5)
+    driver.listener.until(lambda: driver.observations, "an observation")
 
 
 def test_stale_future_odd_and_broken_frames_do_not_pass_but_are_counted(driver, camera):
@@ -85,12 +85,12 @@ def test_stale_future_odd_and_broken_frames_do_not_pass_but_are_counted(driver, 
     driver.frames.publish(Image(width=640, height=480, encoding="rgb8", step=1920))
     driver.listener.spin(0.1)
     driver.send(np.full_like(picture, 3))
-    driver.listener.until(lambda: dropped() == before + 5, "five dropped frames on /diagnostics", 5)
+    driver.listener.until(lambda: dropped() == before + 5, "five dropped frames on /diagnostics")
     assert not driver.observations
     assert "aspect" in camera.output() and "future" in camera.output() and "older than 0.3 s" in camera.output()
     assert "black" in camera.output()
     driver.send(picture)
-    driver.listener.until(lambda: driver.observations, "the next good frame passes", 5)
+    driver.listener.until(lambda: driver.observations, "the next good frame passes")
 
 
 def test_a_reliable_subscriber_is_told_that_its_qos_does_not_fit(camera, listener):

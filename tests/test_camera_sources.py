@@ -97,7 +97,7 @@ def test_a_frame_becomes_an_observation_and_a_whole_picture_with_calibration_of_
     wholes.clear(), infos.clear()
     captured = time.time() - 0.1
     camera.deliver(PICTURE, age=0.1)
-    listener.until(lambda: observations and wholes and infos, "all three messages", 5)
+    listener.until(lambda: observations and wholes and infos, "all three messages")
     np.testing.assert_array_equal(from_raw(observations[0]), prepare(PICTURE, CENTRE_SQUARE, 48))
     np.testing.assert_array_equal(from_raw(wholes[0]), PICTURE)
     assert observations[0].header == wholes[0].header == infos[0].header
@@ -118,7 +118,7 @@ def test_late_and_black_frames_are_not_passed_on_and_said(start, device, listene
     listener.spin(0.3)
     assert not observations and values["frames dropped"] > before + 5
     with Feeding(camera, lambda: PICTURE):
-        listener.until(lambda: observations, "good frames pass again", 5)
+        listener.until(lambda: observations, "good frames pass again")
 
 
 def test_a_slow_camera_a_stopped_one_and_an_unplugged_one_are_told_and_it_comes_back(start, device, listener):

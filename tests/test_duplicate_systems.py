@@ -66,7 +66,7 @@ def test_a_second_arm_node_of_the_same_name_disarms_the_arm_and_prevents_arming(
     time.sleep(NEWCOMER)  # a node that has run for so long does not end when another one appears
     bench.arm()
     other = Node("arm", context=bench.listener.node.context)  # known by discovery only, as one on another machine
-    bench.listener.until(lambda: bench.state() == "disarmed", "the arm has seen its namesake and is disarmed", 10.0)
+    bench.listener.until(lambda: bench.state() == "disarmed", "the arm has seen its namesake and is disarmed")
     refused = bench.call(SetBool, "arm/set_armed", SetBool.Request(data=True))
     assert not refused.success and "another node is named /arm" in refused.message
     assert "namespace" in refused.message and "ROS_DOMAIN_ID" in refused.message

@@ -64,7 +64,7 @@ def test_every_observation_becomes_the_checkpoints_latent_with_its_stamp(bench, 
         sent = bench.message(picture(seed))
         bench.latents.clear()
         bench.observation.publish(sent)
-        bench.listener.until(lambda: bench.latents, "a latent", 5)
+        bench.listener.until(lambda: bench.latents, "a latent")
         found = bench.latents[0]
         assert found.header.stamp == sent.header.stamp
         assert found.header.frame_id == f"vae/{config.vae_id}"
@@ -83,17 +83,17 @@ def test_an_observation_of_the_wrong_size_or_bytes_is_passed_over(bench, encoder
         bench.listener.spin(0.05)
     assert not bench.latents and encoder_node.running()
     bench.observation.publish(bench.message(picture(0)))
-    bench.listener.until(lambda: bench.latents, "the next good one is encoded", 5)
+    bench.listener.until(lambda: bench.latents, "the next good one is encoded")
 
 
 def test_a_goal_becomes_a_latent_and_a_picture_that_late_listeners_still_get(bench, checkpoint, listener):
     encoder = Encoder(checkpoint)
     sent = bench.message(picture(7))
     bench.goal.publish(sent)
-    listener.until(lambda: bench.goals and bench.pictures, "goal latent and reconstruction", 5)
+    listener.until(lambda: bench.goals and bench.pictures, "goal latent and reconstruction")
     mean, _ = encoder.encode(picture(7))
     late = listener.hear(Image, "rig/goal/latent", LATCHED)
-    listener.until(lambda: late, "a late listener hears the goal latent", 5)
+    listener.until(lambda: late, "a late listener hears the goal latent")
     for found in (bench.goals[0], late[0]):
         assert found.header.stamp == sent.header.stamp, "the stamp names the goal"
         np.testing.assert_allclose(latent.from_message(found).mean, mean, atol=1e-5)
@@ -105,7 +105,7 @@ def test_a_goal_becomes_a_latent_and_a_picture_that_late_listeners_still_get(ben
     assert len(bench.goals) == 1, "a goal that cannot be encoded leaves the old one"
 
     bench.goal.publish(bench.message(np.empty((0, 0, 3), np.uint8)))
-    listener.until(lambda: len(bench.goals) == 2 and len(bench.pictures) == 2, "the goal is cleared", 5)
+    listener.until(lambda: len(bench.goals) == 2 and len(bench.pictures) == 2, "the goal is cleared")
     assert (bench.goals[1].width, bench.goals[1].height) == (0, 0)
     assert latent.from_message(bench.goals[1]).mean.size == 0
     assert bench.pictures[1].width == 0
@@ -116,7 +116,7 @@ def test_an_imagined_goal_is_a_sample_of_the_prior_with_its_picture(bench, check
     samples = []
     for count in (1, 2):
         assert listener.call(Trigger, "encoder/imagine_goal").success
-        listener.until(lambda n=count: len(bench.goals) == n and len(bench.pictures) == n, "an imagined goal", 5)
+        listener.until(lambda n=count: len(bench.goals) == n and len(bench.pictures) == n, "an imagined goal")
         samples.append(latent.from_message(bench.goals[-1]).mean)
         difference = from_raw(bench.pictures[-1]).astype(int) - encoder.decode(samples[-1])
         assert np.abs(difference).max() <= 1

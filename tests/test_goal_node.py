@@ -60,13 +60,13 @@ class GoalSender:
         """Publish a picture and return the node's one answer."""
         self.forget()
         self.publishers[type(message), qos.reliability].publish(message)
-        self.listener.until(lambda: self.answers, "an answer on rig/goal/status", 10)
+        self.listener.until(lambda: self.answers, "an answer on rig/goal/status")
         self.listener.spin(0.15)
         assert len(self.answers) == 1, "one picture, one answer"
         return self.answers[0]
 
     def goal(self) -> np.ndarray:
-        self.listener.until(lambda: self.goals, "a goal", 5)
+        self.listener.until(lambda: self.goals, "a goal")
         return from_raw(self.goals[-1])
 
 
@@ -163,7 +163,7 @@ def test_bad_pictures_are_refused_in_words_and_the_old_goal_stays(person, goal_n
             assert not person.goals, name
     assert goal_node.running()
     assert "goal picture refused" in goal_node.output() and "Traceback" not in goal_node.output()
-    person.listener.until(lambda: kept, "who comes late hears the old goal", 5)
+    person.listener.until(lambda: kept, "who comes late hears the old goal")
     np.testing.assert_array_equal(from_raw(kept[0]), noise(48, 48))
     assert person.send(image(noise(48, 48, seed=5))).level == OK
 
@@ -191,7 +191,7 @@ def test_the_current_view_becomes_the_goal_only_while_it_is_fresh(person):
         listener.spin(0.05)
         return listener.call(Trigger, "goal/capture").success
 
-    listener.until(look, "the current view is the goal", 10)
+    listener.until(look, "the current view is the goal")
     np.testing.assert_array_equal(person.goal(), noise(48, 48, seed=3))
     listener.spin(0.4)
     answer = listener.call(Trigger, "goal/capture")
@@ -202,7 +202,7 @@ def test_clear_publishes_an_empty_goal(person):
     person.send(image(noise(48, 48)))
     person.forget()
     assert person.listener.call(Trigger, "goal/clear").success
-    person.listener.until(lambda: person.goals, "an empty goal", 5)
+    person.listener.until(lambda: person.goals, "an empty goal")
     assert (person.goals[-1].width, person.goals[-1].height) == (0, 0)
     answer = person.send(Image())
     assert "still no goal" in answer.message

@@ -86,7 +86,7 @@ class System:
         def answers() -> list[DiagnosticStatus]:
             return [status for status in self.statuses if told(status).get("bytes") == str(len(data))]
 
-        self.listener.until(answers, "an answer", 10)
+        self.listener.until(answers, "an answer")
         return answers()[0]
 
     def reset(self) -> None:
@@ -152,10 +152,10 @@ def test_an_encoder_that_is_started_anew_goes_on_with_the_imagined_goal(listener
         listener.until_heard("rig/goal/image")
         with encoder_of(root):
             name = listener.call(Trigger, "encoder/imagine_goal").message
-            listener.until(lambda: images and latents, "an imagined goal", 10)
+            listener.until(lambda: images and latents, "an imagined goal")
         latents.clear()
         with encoder_of(root):
-            listener.until(lambda: latents, "the goal's latent, anew", 10)
+            listener.until(lambda: latents, "the goal's latent, anew")
             assert stamps(latents) == [name] and latent.from_message(latents[0]).imagined
             listener.spin(0.3)
             assert stamps(images) == [name], "nobody is told of it as of another goal"
@@ -204,22 +204,22 @@ def test_a_new_vae_checks_the_goal_again_and_ends_a_goal_that_would_be_refused(s
     listener.set_parameter("policy", "mode", "reach")
     system.forget()
     assert system.swaps.swap("other")[0].accepted
-    listener.until(lambda: system.statuses, "the verdict of the new VAE", 5)
+    listener.until(lambda: system.statuses, "the verdict of the new VAE")
     answer = system.statuses[0]
     assert (answer.level, told(answer)["source"], told(answer)["known"]) == (WARN, "swap", "False")
     assert not system.images, "the goal is the same"
 
     assert system.swaps.swap("known")[0].accepted
-    listener.until(lambda: len(system.statuses) == 2, "the verdict of the first VAE", 5)
+    listener.until(lambda: len(system.statuses) == 2, "the verdict of the first VAE")
     assert (system.statuses[1].level, told(system.statuses[1])["known"]) == (OK, "True")
 
     listener.set_parameter("goal", "refuse_unknown", True)
     system.forget()
     assert system.swaps.swap("other")[0].accepted
-    listener.until(lambda: system.images, "the goal is ended", 5)
+    listener.until(lambda: system.images, "the goal is ended")
     assert system.images[-1].width == 0
-    listener.until(lambda: told(system.episodes[-1])["why"] == "goal cleared", "the arm goes nowhere any more", 5)
-    listener.until(lambda: system.statuses, "the reason", 5)
+    listener.until(lambda: told(system.episodes[-1])["why"] == "goal cleared", "the arm goes nowhere any more")
+    listener.until(lambda: system.statuses, "the reason")
     assert "refused by VAE" in system.statuses[-1].message and told(system.statuses[-1])["goal"] == "none"
 
 
@@ -228,7 +228,7 @@ def test_an_imagined_goal_is_seen_where_goals_are_seen_and_called_imagined(syste
     listener.set_parameter("policy", "mode", "reach")
     system.forget()
     name = system.imagine()
-    listener.until(lambda: system.images and system.statuses and system.episodes and system.latents, "the goal", 5)
+    listener.until(lambda: system.images and system.statuses and system.episodes and system.latents, "the goal")
     assert stamps(system.images) == [name] and system.images[0].header.frame_id == IMAGINED
     assert from_raw(system.images[0]).shape == (48, 48, 3)
     said = told(system.statuses[0])
@@ -239,14 +239,14 @@ def test_an_imagined_goal_is_seen_where_goals_are_seen_and_called_imagined(syste
     assert stamps(system.latents) == [name], "what comes back from the goal node is no second goal"
 
     shown = told(system.show(OWN[0]))["goal"]
-    listener.until(lambda: len(system.started()) == 2, "an episode of the goal that was shown", 5)
+    listener.until(lambda: len(system.started()) == 2, "an episode of the goal that was shown")
     assert system.started()[1] == ("reach", "shown", shown)
     assert not listener.call(Trigger, "encoder/imagine_goal").success, "what is shown is not replaced at once"
     listener.spin(1.0)
     system.forget()
     name = system.imagine()
-    listener.until(lambda: stamps(system.images) == [name], "a second later it may be", 5)
-    listener.until(lambda: system.started() == [("reach", "imagined", name)], "its episode", 5)
+    listener.until(lambda: stamps(system.images) == [name], "a second later it may be")
+    listener.until(lambda: system.started() == [("reach", "imagined", name)], "its episode")
 
     assert system.swaps.swap("other")[0].accepted
     listener.spin(0.3)
@@ -256,19 +256,19 @@ def test_an_imagined_goal_is_seen_where_goals_are_seen_and_called_imagined(syste
     listener.set_parameter("policy", "mode", "idle")
     system.forget()
     listener.set_parameter("policy", "mode", "reach")
-    listener.until(system.started, "an episode of the goal that is still there", 5)
+    listener.until(system.started, "an episode of the goal that is still there")
     assert system.started() == [("reach", "imagined", name)]
 
 
 def test_a_goal_imagined_on_request_in_practice_is_practised_and_not_called_shown(system):
     listener = system.listener
     listener.set_parameter("policy", "mode", "practice")
-    listener.until(system.started, "practice", 10)
+    listener.until(system.started, "practice")
     name = system.imagine()
-    listener.until(lambda: [one for one in system.started() if one[2] == name], "an episode of that goal", 5)
+    listener.until(lambda: [one for one in system.started() if one[2] == name], "an episode of that goal")
     assert {(mode, kind) for mode, kind, _ in system.started()} == {("practice", "imagined")}
     shown = told(system.show(OWN[2]))["goal"]
-    listener.until(lambda: system.started()[-1] == ("reach", "shown", shown), "a person comes first", 5)
+    listener.until(lambda: system.started()[-1] == ("reach", "shown", shown), "a person comes first")
 
 
 @pytest.mark.parametrize(("imagined", "shown", "too_soon"), [(10.0, 9.5, True), (10.0, 10.5, True), (10.0, 8.9, False)])

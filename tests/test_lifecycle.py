@@ -135,7 +135,7 @@ def test_an_error_in_a_transition_is_logged_with_its_traceback(
     assert not node.active and node.inactive() is not None
     listener.until(lambda: "failing" in listener.node.get_node_names(), "it is there")
     node.destroy_node()
-    listener.until(lambda: "failing" not in listener.node.get_node_names(), "it is gone", 5.0)
+    listener.until(lambda: "failing" not in listener.node.get_node_names(), "it is gone")
     rclpy.shutdown()
     said = capfd.readouterr().err
     assert "not deactivated in order" in said and "OSError: the disk is full" in said and "Traceback" in said

@@ -250,7 +250,7 @@ def _stop(page: Bench, how: str) -> float:
     blocked = threading.Thread(target=ask, args=(page.port, "GET", "/block"))
     if "busy" in how:
         blocked.start()
-    page.listener.until(page.fast, "the arm is on its way", 10.0)
+    page.listener.until(page.fast, "the arm is on its way")
     stop.perform()
     end = page.motion_ends()
     if "busy" in how:
@@ -338,7 +338,7 @@ def test_the_tool_is_jogged_while_a_key_is_held_and_no_longer(page: Bench) -> No
     browser.until_state("ARMED, WAITING")
     for key in ("a", "d"):
         ActionChains(browser.driver).key_down(key).perform()
-        listener.until(lambda: _travels(page), "the tool moves", 5.0)
+        listener.until(lambda: _travels(page), "the tool moves")
         began = time.time()
         ActionChains(browser.driver).key_up(key).perform()
         assert page.motion_ends() - began < LONGEST_STOP
@@ -376,7 +376,7 @@ def test_a_gamepad_jogs_while_its_dead_man_is_held_and_no_longer(page: Bench) ->
         page.listener.spin(0.3)
         assert not _travels(page), "the stick alone moves nothing"
         browser.run(hold, True)
-        page.listener.until(lambda: _travels(page), "the tool moves", 5.0)
+        page.listener.until(lambda: _travels(page), "the tool moves")
         began = time.time()
         end()
         assert page.motion_ends() - began < LONGEST_STOP, name

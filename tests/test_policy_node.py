@@ -153,7 +153,7 @@ def test_latents_of_another_vae_are_not_acted_on_and_the_refusal_is_said_once(be
     bench.frames(12, vae_id="00c0ffee")
     assert not bench.twists
     assert policy_node.output().count("00c0ffee") == 1
-    bench.listener.until(lambda: "00c0ffee" in bench.last_health(), "the mismatch on /diagnostics", 5)
+    bench.listener.until(lambda: "00c0ffee" in bench.last_health(), "the mismatch on /diagnostics")
     bench.frames(4)
     assert bench.twists, "latents of its own VAE are acted on again"
 
@@ -215,9 +215,9 @@ def test_ctrl_c_ends_the_episode_and_the_process_with_status_0(listener, checkpo
         goal = Latent(vae_id, np.zeros(3, np.float32), np.zeros(3, np.float32))
         goals.publish(latent.to_message(goal, listener.node.get_clock().now().to_msg()))
         assert listener.set_parameter("/other/policy", "mode", "reach").successful
-        listener.until(lambda: episodes, "the episode has started", 10)
+        listener.until(lambda: episodes, "the episode has started")
         assert process.interrupt() == 0
-        listener.until(lambda: len(episodes) == 2, "the episode has ended", 5)
+        listener.until(lambda: len(episodes) == 2, "the episode has ended")
         assert "Traceback" not in process.output()
 
 

@@ -73,7 +73,7 @@ class Bench:
         for message in messages:
             self.by_hand.publish(message)
             self.spin(0.02)
-        self.until(lambda: self.answers, "an answer", 5.0)
+        self.until(lambda: self.answers, "an answer")
         assert values(self.answers[0])["state"] == "refused"
         return self.answers[0].message
 

@@ -125,7 +125,7 @@ def recorder(tmp_path, checkpoint) -> Iterator[NodeProcess]:
 
 def whole(robot: Robot, root: Path, count: int = 1) -> list[Any]:
     """Wait until so many episodes are there, and return them."""
-    robot.listener.until(lambda: root.is_dir() and len(find(root)[0]) >= count, f"{count} episodes in {root}", 10)
+    robot.listener.until(lambda: root.is_dir() and len(find(root)[0]) >= count, f"{count} episodes in {root}")
     good, refused = find(root)
     assert not refused
     return good
@@ -306,7 +306,7 @@ def test_a_disk_that_is_nearly_full_stops_the_recording_as_an_error_and_the_robo
             robot.act(3)
             (disk / "of_somebody_else").write_bytes(bytes(30 * 2**20))
             robot.act(12)
-            robot.listener.until(lambda: robot.told("GiB left, min_free is 0.10"), "the error on /diagnostics", 5)
+            robot.listener.until(lambda: robot.told("GiB left, min_free is 0.10"), "the error on /diagnostics")
             (info,) = whole(robot, root)
             assert info.id == "before" and info.ended == "the disk is nearly full"
             robot.say("end", "before")

@@ -109,7 +109,7 @@ class Bench:
         sent = self.message(picture(seed))
         before = len(self.goals)
         self.goal_images.publish(sent)
-        self.listener.until(lambda: len(self.goals) > before, "the goal's latent", 5)
+        self.listener.until(lambda: len(self.goals) > before, "the goal's latent")
         self.listener.spin(0.1)
         return sent
 
@@ -118,7 +118,7 @@ class Bench:
         begin = time.monotonic()
         sent, before = self.message(picture(seed)), len(self.latents)
         self.observations.publish(sent)
-        self.listener.until(lambda: len(self.latents) > before, "the observation's latent", 5)
+        self.listener.until(lambda: len(self.latents) > before, "the observation's latent")
         self._executor.spin_once(timeout_sec=0.0)
         self.listener.spin(max(0.0, 0.033 - (time.monotonic() - begin)))
         return stamp_ns(sent.header.stamp)
@@ -177,7 +177,7 @@ def bench(root: Path, listener: Listener) -> Iterator[Bench]:
 def test_swaps_while_observations_stream_lose_none_and_mix_no_two_vaes(bench, root):
     goal = bench.show(500)
     assert bench.listener.set_parameter("policy", "mode", "reach").successful
-    bench.listener.until(lambda: bench.episodes, "the episode has started", 5)
+    bench.listener.until(lambda: bench.episodes, "the episode has started")
     bench.latents.clear()
     bench.episodes.clear()
     stamps: list[int] = []
@@ -207,10 +207,10 @@ def test_swaps_while_observations_stream_lose_none_and_mix_no_two_vaes(bench, ro
 
 def test_an_imagined_goal_is_encoded_anew_from_its_picture(bench, root):
     assert bench.listener.call(Trigger, "encoder/imagine_goal").success
-    bench.listener.until(lambda: bench.goals and bench.pictures, "the imagined goal", 5)
+    bench.listener.until(lambda: bench.goals and bench.pictures, "the imagined goal")
     imagined, stamp = from_raw(bench.pictures[-1]), bench.goals[-1].header.stamp
     assert bench.swap("b")[0].accepted
-    again = bench.listener.until(lambda: bench.goals[-1].header.frame_id != bench.goals[0].header.frame_id, "anew", 5)
+    again = bench.listener.until(lambda: bench.goals[-1].header.frame_id != bench.goals[0].header.frame_id, "anew")
     assert again and bench.goals[-1].header.stamp == stamp
     np.testing.assert_allclose(
         latent.from_message(bench.goals[-1]).mean, Encoder(root / "b").encode(imagined)[0], atol=1e-5
@@ -239,7 +239,7 @@ def test_a_flipped_byte_is_refused_by_name_before_and_after_it_is_current(bench,
     activate(root / "flipped")  # without verifying it
     bench.answers.clear()
     bench.say("flipped")
-    bench.listener.until(lambda: len(bench.answers) == 2, "both refuse", 5)
+    bench.listener.until(lambda: len(bench.answers) == 2, "both refuse")
     assert "sha256" in bench.last_refusal() and {m.name for m in bench.answers} == {"encoder", "policy"}
     assert bench.acting()[0] == before[0]
     activate(root / "a")
@@ -280,9 +280,9 @@ def test_ctrl_c_does_not_lose_the_end_of_an_episode(listener, tmp_path):
         ) as process:
             episodes = listener.hear(DiagnosticStatus, "/end/rig/episode", RELIABLE)
             assert listener.set_parameter("/end/policy", "mode", "explore").successful
-            listener.until(lambda episodes=episodes: episodes, "an episode has started", 10)
+            listener.until(lambda episodes=episodes: episodes, "an episode has started")
             assert process.interrupt() == 0
-            listener.until(lambda episodes=episodes: len(episodes) == 2, "its end is heard", 5)
+            listener.until(lambda episodes=episodes: len(episodes) == 2, "its end is heard")
 
 
 def test_a_checkpoint_that_no_node_loads_is_rolled_back_unless_a_person_has_chosen_another(listener, tmp_path):

@@ -145,7 +145,7 @@ def test_what_is_recorded_becomes_a_checkpoint_that_the_system_is_asked_to_take(
         if system.announced:
             later = system.announced[-1].data
             system.answers.publish(answer("policy", AnswerState.REFUSED, later, "", "a test says no"))
-            listener.until(lambda: "a test says no" in process.output(), "the trainer has heard it", 10)
+            listener.until(lambda: "a test says no" in process.output(), "the trainer has heard it")
             system.until("goes on from the one before", checkpoint=name, phase="waiting")
         assert resolve(tmp_path / "checkpoints").name == name
         assert list((tmp_path / "trainer" / "tensorboard").iterdir())
