@@ -87,9 +87,9 @@ class ObedientArm:
 
     def drive_until(self, condition: Callable[[], Any], what: str, x: float, y: float) -> None:
         """Drive until `condition` holds: where the machine stands still for a moment, the arm waits."""
-        end = time.monotonic() + 10.0
+        end = time.monotonic() + 30.0
         while not condition():
-            assert time.monotonic() < end, f"after 10 s still not: {what}; {self.path()[-1]}"
+            assert time.monotonic() < end, f"after 30 s still not: {what}; {self.path()[-1]}"
             self.drive(0.05, x, y)
 
     def path(self) -> np.ndarray:

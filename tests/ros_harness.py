@@ -75,7 +75,7 @@ class NodeProcess:
     def interrupt(self) -> int:
         """Send Ctrl-C and return the exit status."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(10)
+        return self.process.wait(30)
 
     def close(self) -> None:
         """End the process, by SIGKILL if it does not react."""

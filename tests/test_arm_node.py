@@ -89,9 +89,9 @@ class Bench:
 
     def drive_until(self, condition: Callable[[], bool], what: str, *velocity: float) -> None:
         """Drive until `condition` holds: where the machine stands still for a moment, the arm waits."""
-        end = time.monotonic() + 10.0
+        end = time.monotonic() + 30.0
         while not condition():
-            assert time.monotonic() < end, f"after 10 s still not: {what}"
+            assert time.monotonic() < end, f"after 30 s still not: {what}"
             self.drive(0.1, *velocity)
 
     def place(self) -> np.ndarray:

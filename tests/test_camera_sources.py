@@ -136,7 +136,7 @@ def test_a_slow_camera_a_stopped_one_and_an_unplugged_one_are_told_and_it_comes_
     with Feeding(camera, lambda: PICTURE):
         listener.until(lambda: heard, "frames come again")
         # A busy machine may take fewer than 21 a second; only what says that the camera is gone counts.
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while node.health()[0] == ERROR:
             assert time.monotonic() < end
             time.sleep(0.3)
@@ -149,7 +149,7 @@ def test_frames_that_the_device_counted_and_that_never_came_are_told(start, devi
     opened(node, camera, listener)
     before = node.health()[2]["frames lost by the camera's count"]
     camera.deliver(PICTURE, skip=7)
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while node.health()[2]["frames lost by the camera's count"] < before + 7:
         assert time.monotonic() < end, "seven lost frames on /diagnostics"
         time.sleep(0.1)

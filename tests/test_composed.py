@@ -112,7 +112,7 @@ def test_it_ends_in_order_at_a_signal(how: signal.Signals, checkpoint: Path, lis
     with node_process(COMPOSED, {"checkpoint": str(checkpoint)}, {"__ns": f"/{namespace}"}) as process:
         listener.until_heard(f"{namespace}/rig/policy/twist")
         process.process.send_signal(how)
-        assert process.wait(10) == 0 and "Traceback" not in process.output()
+        assert process.wait(30) == 0 and "Traceback" not in process.output()
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def watching(output: Path) -> Iterator[Path]:
             yield output
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 0, output.read_text()
+            assert process.wait(30) == 0, output.read_text()
 
 
 def straight(actions: np.ndarray) -> float:

@@ -96,7 +96,7 @@ def running(*commands: list[str]) -> Iterator[None]:
             process.terminate()
         for process in processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)
+                process.wait(30)
             process.kill()
 
 

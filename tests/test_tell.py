@@ -157,7 +157,7 @@ def test_watching_is_a_heartbeat_whose_end_stops_the_arm_and_tells_what_the_arm_
             until_told("armed", "arm", "--namespace", "held")
             assert "waiting" in watching.stdout.readline()
             watching.send_signal(signal.SIGINT)
-            output, _ = watching.communicate(timeout=10)
+            output, _ = watching.communicate(timeout=30)
             assert watching.returncode == 0 and "Traceback" not in output, output
         time.sleep(1.0)
         assert tell("disarm", "--namespace", "held")[0] == 0

@@ -117,7 +117,7 @@ def test_the_start_picture_is_a_frame_from_after_the_question_and_never_black(
             camera.publish(rgb_to_image(picture, listener.node.get_clock().now().to_msg(), "camera"))
 
         def seen(level: int) -> None:
-            end = time.monotonic() + 10
+            end = time.monotonic() + 30
             while node._view is None or node._view.data[0] != level:
                 assert time.monotonic() < end, f"no frame of level {level}"
                 frame(level)
