@@ -65,7 +65,7 @@ import rclpy  # noqa: E402, F401
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "processes: of a file that starts processes; `make check` leaves these out")
-    config.addinivalue_line("markers", "alone: judges fractions of a second; `make test` runs these after all others")
+    config.addinivalue_line("markers", "alone: judges seconds, or fractions; `make test` runs these after all others")
     config.addinivalue_line("markers", "slow: takes more than a second; `make check` leaves these out, too")
 
 

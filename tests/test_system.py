@@ -87,6 +87,7 @@ def until(condition: Callable[[], object], what: str, timeout: float = 10.0) -> 
         time.sleep(0.05)
 
 
+@pytest.mark.alone  # a goal has eight seconds
 def test_goal_images_are_reached_and_the_figures_kept(start, tmp_path: Path) -> None:
     file, images = tmp_path / "out.json", tmp_path / "images"
     system = start("--goals", "4", "--seed", "1", "--json", str(file), "--images", str(images))
@@ -106,6 +107,7 @@ def test_goal_images_are_reached_and_the_figures_kept(start, tmp_path: Path) -> 
     assert np.abs(end - goal).mean() < np.abs(start_view - goal).mean(), "the end must look more like the goal"
 
 
+@pytest.mark.alone  # a goal has eight seconds
 def test_an_arm_that_waits_for_commands_has_not_arrived(start, listener: Listener, tmp_path: Path) -> None:
     system = start("--goals", "1", "--seed", "1", "--json", str(file := tmp_path / "out.json"))
     _wait_until_reaching(listener, listener.hear(PoseStamped, "sim/tool_pose", STATE))
@@ -147,6 +149,7 @@ def test_a_person_sends_an_example_and_is_told_when_the_arm_has_arrived(start) -
     assert "in another terminal" in system.finish(20)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("options", "names"), [((), ("camera", "encoder", "policy", "goal", "arm")), (("--composed",), ("composed", "arm"))]
 )
