@@ -21,13 +21,12 @@ import yaml
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped
 from page_harness import Browser, ask, error_of, page_port
-from ros_harness import Listener, node_process
+from ros_harness import Listener, node_process, user_environment
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from test_goal_check import goals
 from test_image_decoding import png, png_header
 
-from rig_robot.bringup.environment import DDS_VARIABLES
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.common.message_fields import values
 from rig_robot.common.package_files import share
@@ -138,7 +137,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         [sys.executable, "-m", "rig_robot.cli", "sim", *arguments],
         stdout=log,
         stderr=subprocess.STDOUT,
-        env={name: value for name, value in os.environ.items() if name not in DDS_VARIABLES},
+        env=user_environment(),
     )
     listener = Listener("page_test")
     with pytest.MonkeyPatch.context() as patch:
@@ -342,6 +341,16 @@ def test_the_tool_is_jogged_while_a_key_is_held_and_no_longer(page: Bench) -> No
         began = time.time()
         ActionChains(browser.driver).key_up(key).perform()
         assert page.motion_ends() - began < LONGEST_STOP
+    ActionChains(browser.driver).key_down("a").perform()
+    listener.until(lambda: _travels(page), "the tool moves")
+    browser.run("rig.jogs = false")
+    page.motion_ends()
+    browser.run("rig.jogs = true")
+    listener.spin(0.5)  # it would begin by now
+    assert not _travels(page), (
+        "a key that was held when jogging was switched off moves nothing until it is pressed anew"
+    )
+    ActionChains(browser.driver).key_up("a").perform()
 
 
 def test_a_gamepad_jogs_while_its_dead_man_is_held_and_no_longer(page: Bench) -> None:
@@ -354,12 +363,15 @@ def test_a_gamepad_jogs_while_its_dead_man_is_held_and_no_longer(page: Bench) ->
     )
     hold = "pad.buttons[5].pressed = arguments[0]"
     browser.run("pad.axes[0] = arguments[0]", 0.9)
-    browser.run(hold, True)
     browser.press(".q-toggle")
     browser.until(lambda: browser.run("return rig.jogs"), "jogging is on")
+    browser.run("rig.jogs = false")
+    browser.until(lambda: "hold a shoulder button" in browser.text(".rig-pad"), "the page has found the gamepad")
+    page.listener.spin(0.3)  # the page reads the gamepad ten times a second, and has seen it with nothing held
+    browser.run(f"{hold}; rig.jogs = true", True)  # at once, so that the page has not seen it held before
     browser.press(".rig-do-arm")
     browser.until_state("ARMED, WAITING")
-    browser.until(lambda: "hold a shoulder button" in browser.text(".rig-pad"), "the page has found the gamepad")
+    page.listener.spin(0.5)  # it would begin by now
     assert not _travels(page), "a button that was held before jogging was switched on moves nothing"
     ends = {
         "the button is released": lambda: browser.run(hold, False),

@@ -46,6 +46,7 @@
   setInterval(() => {
     send({ pulse: document.visibilityState === "visible" });
     readPad();
+    if (!rig.jogs) releaseAll();
     if (held.size) jog();
     document.body?.classList.toggle("rig-cut", performance.now() - heard > 1500);
   }, 100);
@@ -72,6 +73,7 @@
 
   // Keys. The space bar stops whatever has the focus, and never presses a button.
   const held = new Map();
+  const releaseAll = () => held.size && (held.clear(), send({ jog: [0, 0, 0] }));
   const release = (key) => held.delete(key) && !held.size && send({ jog: [0, 0, 0] });
   function jog() {
     const move = [0, 0, 0];
@@ -102,7 +104,7 @@
   for (const away of ["blur", "pagehide", "visibilitychange"]) {
     addEventListener(away, () => {
       padReady = false;
-      if (held.size) { held.clear(); send({ jog: [0, 0, 0] }); }
+      releaseAll();
     }, true);
   }
   addEventListener("pointerdown", (event) => {
@@ -129,12 +131,13 @@
     if (stops && !padStops) stop();
     padStops = stops;
     const holds = pad && SHOULDERS.some((button) => pad.buttons[button]?.pressed);
-    if (holds && padReady && rig.jogs && !document.hidden && document.hasFocus()) {
+    const listens = rig.jogs && !document.hidden && document.hasFocus();
+    if (holds && padReady && listens) {
       const [y, x, , z] = pad.axes.map((value) => 0 - tilt(value));
       held.set("pad", [x, y, z]);
     } else {
       release("pad");
-      padReady = Boolean(pad) && !holds;
+      padReady = Boolean(pad) && !holds && listens; // what was held before is not known to be held anew
     }
   }
 
