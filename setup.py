@@ -58,6 +58,7 @@ setup(
         (f"share/{PACKAGE}/config", [*files("config/*.yaml"), *files("config/*.json"), *files("config/*.rviz")]),
         (f"share/{PACKAGE}/config/arms", files("config/arms/*")),
         (f"share/{PACKAGE}/config/dds", files("config/dds/*.xml")),
+        (f"share/{PACKAGE}/config/dds/local", files("config/dds/local/*.xml")),
         (f"share/{PACKAGE}/policies", files("policies/*.xml")),
     ],
     # Each range begins at the version that constraints-oldest.txt names, with which the tests run, too.

@@ -93,7 +93,7 @@ def memory(pid: int) -> tuple[float, float]:
     return 1.024e-3 * kibibytes["Rss"], 1.024e-3 * kibibytes["Pss"]
 
 
-def measure(heard: Heard, composed: bool, reaching: bool, args: Args) -> Footprint:
+def measure(heard: Heard, environment: dict[str, str], composed: bool, reaching: bool, args: Args) -> Footprint:
     """Start a system, measure it, and stop it."""
     options = ["--composed"] * composed + ["--no-page", "--goals", "0" if reaching else "-1"]
     log = tempfile.TemporaryFile()  # noqa: SIM115 (its life is the system's)
@@ -101,7 +101,7 @@ def measure(heard: Heard, composed: bool, reaching: bool, args: Args) -> Footpri
         [sys.executable, "-m", "rig_robot.cli", "sim", *options],
         stdout=log,
         stderr=subprocess.STDOUT,
-        env={name: value for name, value in os.environ.items() if name not in dds_profile("small", {})},
+        env=environment,
     )
     heard.moves = False
     try:
@@ -157,13 +157,14 @@ def summary(idle: list[Footprint], reaching: list[Footprint]) -> dict[str, objec
 
 def main(args: Args) -> None:
     os.environ.update(simulation_environment())
+    environment = dict(os.environ)
     os.environ.update(dds_profile("small", os.environ))  # for this listener
     heard = Heard()
     kinds = [(composed, reaching) for reaching in (False, True) for composed in (False, True)]
     runs: dict[tuple[bool, bool], list[Footprint]] = {kind: [] for kind in kinds}
     for turn in range(args.repeats):
         for composed, reaching in kinds:
-            found = measure(heard, composed, reaching, args)
+            found = measure(heard, environment, composed, reaching, args)
             runs[composed, reaching].append(found)
             what = f"{'composed' if composed else 'separate'}, {'reaching' if reaching else 'at rest'}"
             load = f"{found.frames_per_second:.1f} frames/s, load of the machine {os.getloadavg()[0]:.1f}"

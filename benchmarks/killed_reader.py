@@ -61,9 +61,7 @@ class Killer:
 
     def __init__(self, args: Args) -> None:
         self.kills, self._over = 0, threading.Event()
-        self._environment = os.environ | dds_profile("udp" if args.udp else "small", {})
-        if args.udp:
-            self._environment[DISCOVERY] = "SYSTEM_DEFAULT"  # LOCALHOST adds shared memory whatever a profile says
+        self._environment = os.environ | (dds_profile("udp", {}) | {DISCOVERY: "SYSTEM_DEFAULT"} if args.udp else {})
         self._threads = [threading.Thread(target=self._kill, args=(number,)) for number in range(args.readers)]
         for thread in self._threads:
             thread.start()

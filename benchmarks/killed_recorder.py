@@ -183,13 +183,10 @@ class Recordings:
 
 
 def start(root: Path, checkpoint: str) -> Process:
-    """Start the recorder as the bring-up does."""
+    """Start the recorder as the bring-up does, but with this process's DDS profile."""
     parameters = {"directory": str(root), "checkpoint": checkpoint, "min_free": 0.1}
     arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={value}")]
-    return Process(
-        ["-m", "rig_robot.nodes.recorder", "--ros-args", "-r", f"__ns:=/{NAMESPACE}", *arguments],
-        dds_profile("small", {}),
-    )
+    return Process(["-m", "rig_robot.nodes.recorder", "--ros-args", "-r", f"__ns:=/{NAMESPACE}", *arguments], {})
 
 
 def kill_recorder(kills: int, seed: int, checkpoint: str, root: Path) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 import time
@@ -172,7 +173,7 @@ def kill_trainer(kills: int, seed: int, folder: Path) -> int:
     command = ["-m", "rig_robot.nodes.trainer", "--ros-args", "-r", f"__ns:=/{NAMESPACE}", *arguments]
     phases: Counter[str] = Counter()
     for number in range(kills + 1):
-        trainer = Process(command, dds_profile("small", {}))
+        trainer = Process(command, dds_profile("small", os.environ))
         _let_work(trainer, executor, checkpoints, lessons, rng.uniform(2.0, 14.0) if number < kills else 30.0)
         if number < kills:
             trainer.process.kill()

@@ -14,7 +14,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from rig_robot.bringup.environment import SIMULATION_DOMAIN, dds_profile
+from rig_robot.bringup.environment import DDS_VARIABLES, DISCOVERY, SIMULATION_DOMAIN, dds_profile
 from rig_robot.common.node_name_claim import NameTaken, claim
 
 PROCESSES = ("subprocess", "Listener", "node_process", "NodeProcess", "start_training", "assert_survives", "fuzz")
@@ -45,12 +45,14 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ[FIRST_DOMAIN] = str(FIRST)
 
 # Before anything imports rclpy.
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+for variable in DDS_VARIABLES:
+    os.environ.pop(variable, None)
+os.environ[DISCOVERY] = "LOCALHOST"
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 os.environ["ROS_DOMAIN_ID"] = str(int(os.environ[FIRST_DOMAIN]) + 2 * (WORKER % WORKERS))
 os.environ["ROS_LOG_DIR"] = str(Path(tempfile.gettempdir()) / f"rig_robot_test_logs_{os.getuid()}")
 # The test process acts as the camera driver and publishes 640x480 frames.
-os.environ.update(dds_profile("camera", {}))
+os.environ.update(dds_profile("camera", os.environ))
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers share the cores
 

@@ -21,7 +21,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 
-from rig_robot.bringup.environment import dds_profile
+from rig_robot.bringup.environment import DDS_VARIABLES, DISCOVERY, dds_profile
 
 COMPOSED = "rig_robot.nodes.composed"
 """Module of the process that runs camera, encoder, goal and policy node"""
@@ -31,6 +31,11 @@ NO_CAMERA = {"camera_rate": 0.1, "image_width": 64, "image_height": 48}
 """Parameters of the simulated robot for tests that use no frames: rendering them would take a third of a core."""
 ASK_AGAIN_S = 0.5
 """Time after which a node that has not answered is asked again [s]."""
+
+
+def user_environment() -> dict[str, str]:
+    """Return this process's environment as a user has it who keeps to this machine and has chosen no DDS profile."""
+    return {name: value for name, value in os.environ.items() if name not in DDS_VARIABLES} | {DISCOVERY: "LOCALHOST"}
 
 
 class NodeProcess:
@@ -115,7 +120,7 @@ def node_process(
 
     Without an `environment` its DDS profile is the one that the bring-up gives to nodes that publish nothing large.
     """
-    usual = dds_profile("composed" if module == COMPOSED else "small", {})
+    usual = dds_profile("composed" if module == COMPOSED else "small", user_environment())
     process = NodeProcess(
         module, parameters or {}, remappings or {}, words, usual if environment is None else environment
     )

@@ -12,7 +12,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import TwistStamped
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from ros_harness import COMPOSED, Listener, NodeProcess, node_process
+from ros_harness import COMPOSED, Listener, NodeProcess, node_process, user_environment
 from sensor_msgs.msg import Image
 
 from rig_robot.bringup.environment import dds_profile, hears_only_others
@@ -69,7 +69,7 @@ class Bench:
 @pytest.fixture(scope="module", params=["in memory", "by DDS"])
 def composed(checkpoint: Path, request: pytest.FixtureRequest) -> Iterator[NodeProcess]:
     """Run the composed process with its own DDS profile, and with one of the user's that knows nothing of it."""
-    environment = dds_profile("small", {}) if request.param == "by DDS" else None
+    environment = dds_profile("small", user_environment()) if request.param == "by DDS" else None
     with node_process(COMPOSED, {"checkpoint": str(checkpoint)}, environment=environment) as process:
         yield process
 
@@ -103,7 +103,7 @@ def test_the_graph_and_the_diagnostics_know_four_nodes(bench: Bench, composed: N
     assert names >= set(NODES)
     assert {name for name in bench.listener.node.get_node_names() if name in NODES} == set(NODES)
     said = "messages between these nodes go by DDS" in composed.output()
-    assert said == ("config/dds/small.xml" in Path(f"/proc/{composed.process.pid}/environ").read_text())
+    assert said == ("config/dds/local/small.xml" in Path(f"/proc/{composed.process.pid}/environ").read_text())
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -135,7 +135,7 @@ def test_what_cannot_be_is_refused_with_the_node_s_name(checkpoint: Path, words:
         capture_output=True,
         text=True,
         timeout=60,
-        env=os.environ | dds_profile("composed", {}),
+        env=os.environ | dds_profile("composed", user_environment()),
         check=False,
     )
     assert done.returncode == 2 and named in done.stderr, done.stderr
@@ -160,6 +160,7 @@ def test_arguments_for_ros_end_where_ros_2_says() -> None:
 
 
 def test_messages_are_handed_on_in_memory_only_where_dds_does_not_bring_them_as_well() -> None:
-    assert all(hears_only_others(dds_profile(name, {})) for name in ("composed", "composed_camera"))
+    for given in ({}, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}):
+        assert all(hears_only_others(dds_profile(name, given)) for name in ("composed", "composed_camera"))
     assert not hears_only_others({}) and not hears_only_others(dds_profile("small", {}))
     assert not hears_only_others(dds_profile("composed", {}) | {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"})

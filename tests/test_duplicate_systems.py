@@ -10,10 +10,11 @@ import pytest
 from conftest import FIRST_DOMAIN, SPAN, claimed_domains
 from geometry_msgs.msg import TwistStamped
 from rclpy.node import Node
-from ros_harness import NO_CAMERA, Listener, node_process
+from ros_harness import NO_CAMERA, Listener, node_process, user_environment
 from std_srvs.srv import SetBool
 from test_arm_node import PARAMETERS, Bench
 
+from rig_robot.bringup.environment import DISCOVERY
 from rig_robot.bringup.node_spec import BringupError, NodeSpec
 from rig_robot.bringup.second_system import refuse_company
 from rig_robot.ros.graph import TwoSources
@@ -38,17 +39,17 @@ def bench() -> Iterator[Bench]:
 def test_a_system_does_not_start_where_its_names_are_taken_and_says_how_to_go_apart(bench: Bench) -> None:
     nodes = [NodeSpec(name, "m") for name in ("camera", "arm", "sim")]
     with pytest.raises(BringupError) as refusal:
-        refuse_company(nodes, os.environ, "--namespace NAME")
+        refuse_company(nodes, user_environment(), "--namespace NAME")
     domain = os.environ["ROS_DOMAIN_ID"]
     assert f"ROS domain {domain} already has nodes of these names: /arm, /sim." in str(refusal.value)
     assert "--namespace NAME" in str(refusal.value) and f"(ROS_DOMAIN_ID={int(domain) + 1})" in str(refusal.value)
-    refuse_company([NodeSpec("arm", "m", namespace="left")], os.environ, "")
-    refuse_company([NodeSpec("arm", "m")], os.environ | {"ROS_DOMAIN_ID": str(int(domain) + 1)}, "")
+    refuse_company([NodeSpec("arm", "m", namespace="left")], user_environment(), "")
+    refuse_company([NodeSpec("arm", "m")], user_environment() | {"ROS_DOMAIN_ID": str(int(domain) + 1)}, "")
 
 
 def test_nodes_that_only_discovery_knows_are_found_where_the_domain_reaches_beyond_this_machine(bench: Bench) -> None:
     other = Node("elsewhere", context=bench.listener.node.context, namespace="right")
-    reaches = {name: value for name, value in os.environ.items() if name != "ROS_AUTOMATIC_DISCOVERY_RANGE"}
+    reaches = {name: value for name, value in user_environment().items() if name != DISCOVERY}
     with pytest.raises(BringupError, match=r"these names: /right/elsewhere\."):
         refuse_company([NodeSpec(name, "m", namespace="right") for name in ("arm", "elsewhere")], reaches, "")
     other.destroy_node()

@@ -11,10 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from ros_harness import Listener, node_process
+from ros_harness import Listener, node_process, user_environment
 from sensor_msgs.msg import Image
 
-from rig_robot.bringup.environment import DDS_VARIABLES
+from rig_robot.bringup.environment import DDS_VARIABLES, DISCOVERY
 from rig_robot.bringup.options import SHIPPED_CHECKPOINT
 from rig_robot.commands.goal import send
 from rig_robot.commands.tell import tell
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 @contextlib.contextmanager
 def running(*command: object, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    given = {name: value for name, value in os.environ.items() if name not in DDS_VARIABLES} | environment
+    given = user_environment() | environment
     process = subprocess.Popen(
         [sys.executable, *map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=given
     )
@@ -116,7 +116,7 @@ def test_a_camera_of_ones_own_is_seen(listener: Listener, tmp_path: Path) -> Non
         video.write(np.full((480, 640, 3), (0, level, 0), np.uint8))  # green
     video.release()
     seen = listener.hear(Image, "own/rig/observation/image", OBSERVATION)
-    profile = {name: os.environ[name] for name in DDS_VARIABLES if name in os.environ}
+    profile = {name: os.environ[name] for name in (*DDS_VARIABLES, DISCOVERY) if name in os.environ}
     parameters = {"checkpoint": str(locate(SHIPPED_CHECKPOINT)), "source": "topic"}
     with (
         node_process("rig_robot.nodes.camera", parameters, {"__ns": "/own"}),

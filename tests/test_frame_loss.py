@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from examined_robot import well
 from hypothesis import given
 from hypothesis import strategies as st
-from ros_harness import Listener, node_process
+from ros_harness import Listener, node_process, user_environment
 
 from rig_robot.bringup.environment import DDS_VARIABLES
 from rig_robot.doctor import system_listener as listening
@@ -93,7 +92,7 @@ def test_the_cure_is_the_middlewares_own():
 
 @contextlib.contextmanager
 def driver(profile: dict[str, str]) -> Iterator[None]:
-    environment = {name: value for name, value in os.environ.items() if name not in DDS_VARIABLES} | profile
+    environment = user_environment() | profile
     process = subprocess.Popen([sys.executable, Path(__file__).parent / "frame_driver.py", "30"], env=environment)
     try:
         yield

@@ -52,7 +52,13 @@ def test_colcon_puts_scripts_launch_files_and_index_where_ros2_looks(checkout: P
     assert (prefix / "share/ament_index/resource_index/packages/rig_robot").is_file()
     for name in ("sim", "robot", "practice"):
         assert (prefix / f"share/rig_robot/launch/{name}.launch.py").is_file()
-    for file in ("config/dds/camera.xml", "config/robot.yaml", "config/rig.rviz", "policies/rig_robot.policy.xml"):
+    for file in (
+        "config/dds/camera.xml",
+        "config/dds/local/small.xml",
+        "config/robot.yaml",
+        "config/rig.rviz",
+        "policies/rig_robot.policy.xml",
+    ):
         assert (prefix / "share/rig_robot" / file).is_file()
     for file in ("ur5e.yaml", "ur5e.urdf"):
         assert (prefix / "share/rig_robot/config/arms" / file).is_file()

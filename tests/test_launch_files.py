@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from rig_robot.bringup.environment import DDS_VARIABLES, DISCOVERY
 from rig_robot.bringup.node_spec import BringupError, NodeSpec
 from rig_robot.bringup.options import RobotOptions, SimOptions
 from rig_robot.bringup.process_runner import command
@@ -184,6 +185,18 @@ def test_launch_and_runner_start_the_same_nodes(
     nodes = nodes_of(launched("sim", checkpoint=str(checkpoint), **arguments))
     specs = simulation(SimOptions(checkpoint=str(checkpoint), **options))
     assert [as_command(node) for node in nodes] == [from_command_line(spec) for spec in specs]
+
+
+def test_a_simulation_keeps_to_this_machine_by_its_profiles(
+    recorded_launch, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in (*DDS_VARIABLES, DISCOVERY):
+        monkeypatch.delenv(variable, raising=False)
+    nodes = nodes_of(launched("sim", checkpoint=str(checkpoint)))
+    assert nodes
+    for environment in (node.kwargs["additional_env"] for node in nodes):
+        profile = next(Path(environment[variable]) for variable in DDS_VARIABLES if variable in environment)
+        assert (profile.parent.name, environment[DISCOVERY]) == ("local", "SYSTEM_DEFAULT")
 
 
 @pytest.mark.parametrize("real", [False, True])

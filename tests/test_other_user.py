@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ros_harness import user_environment
 
 from rig_robot.bringup.environment import DDS_VARIABLES, dds_profile
 from rig_robot.bringup.other_users import hint, over_udp, strangers
@@ -52,11 +53,11 @@ def home() -> Iterator[Path]:
 
 
 def environment(home: Path, profile: str = "") -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in DDS_VARIABLES}
+    kept = user_environment()
     log = Path(tempfile.mkdtemp(dir=home))
     log.chmod(0o777)
     logs = {"ROS_LOG_DIR": str(log), "HOME": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
-    return kept | logs | (dds_profile(profile, {}) if profile else {})
+    return kept | logs | (dds_profile(profile, kept) if profile else {})
 
 
 @as_root

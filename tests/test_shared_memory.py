@@ -1,16 +1,18 @@
 """Shared memory of ended processes is freed, that of running ones is not."""
 
+import difflib
 import fcntl
-import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from ros_harness import mapped_segments, segments_in_use
+import pytest
+from ros_harness import mapped_segments, segments_in_use, user_environment
 
-from rig_robot.bringup.environment import dds_profile, simulation_environment
+from rig_robot.bringup.environment import DDS_VARIABLES, dds_profile
 from rig_robot.bringup.shared_memory import FOLDER, sweep
 
 SERVER = """
@@ -102,8 +104,32 @@ def test_a_living_node_keeps_its_shared_memory() -> None:
     sweep(young=0.0)
 
 
-def _start(script: str = NODE) -> subprocess.Popen:
-    environment = {**os.environ, **simulation_environment(), **dds_profile("small", {})}
+@pytest.mark.parametrize("profile", ["camera", "composed", "composed_camera", "small"])
+def test_a_process_that_keeps_to_this_machine_has_one_segment_and_looks_for_others_here_alone(profile: str) -> None:
+    """With two of them a process disputes its ports with itself (docs/architecture.md, "Shared memory")."""
+    node = _start(NODE, profile)
+    try:
+        links = [str(link.readlink()) for link in Path(f"/proc/{node.pid}/fd").iterdir() if link.is_symlink()]
+        own = [Path(link).name for link in links if re.fullmatch(r"/dev/shm/fastdds_[0-9a-f]{16}_el", link)]
+        assert len(own) == 1, own
+        assert own[0].removesuffix("_el") in mapped_segments(node.pid)
+    finally:
+        node.kill()
+        node.wait()
+        sweep(young=0.0)
+    plain, local = (Path(dds_profile(profile, given)[DDS_VARIABLES[0]]) for given in ({}, user_environment()))
+    added = """
+        <maxInitialPeersRange>32</maxInitialPeersRange>
+          <metatrafficUnicastLocatorList> <locator> <udpv4/> </locator> </metatrafficUnicastLocatorList>
+          <initialPeersList> <locator> <udpv4> <address>127.0.0.1</address> </udpv4> </locator> </initialPeersList>
+    """
+    lines = difflib.ndiff(*(file.read_text().split("-->", 1)[1].split() for file in (plain, local)))
+    assert [line[2:] for line in lines if line[0] in "+-"] == added.split()
+
+
+def _start(script: str = NODE, profile: str = "small") -> subprocess.Popen:
+    environment = user_environment()
+    environment |= dds_profile(profile, environment)
     node = subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE)
     assert node.stdout is not None and node.stdout.readline() == b"up\n"
     node.stdout.close()

@@ -16,9 +16,8 @@ import psutil
 import pytest
 from geometry_msgs.msg import PoseStamped
 from PIL import Image
-from ros_harness import Listener, mapped_segments, segments_in_use
+from ros_harness import Listener, mapped_segments, segments_in_use, user_environment
 
-from rig_robot.bringup.environment import DDS_VARIABLES
 from rig_robot.bringup.shared_memory import FOLDER
 from rig_robot.ros.qos import STATE
 from rig_sim.goals_node import GAP
@@ -33,7 +32,7 @@ class System:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={name: value for name, value in os.environ.items() if name not in DDS_VARIABLES},
+            env=user_environment(),
         )
         self.family: dict[str, psutil.Process] = {}
 

@@ -17,6 +17,8 @@ DDS_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FIL
 """Where Fast DDS 3 (Kilted) and 2 (Jazzy) look for their profile."""
 BUILTIN_TRANSPORTS, DISCOVERY = "FASTDDS_BUILTIN_TRANSPORTS", "ROS_AUTOMATIC_DISCOVERY_RANGE"
 """By which transports Fast DDS sends where no profile says so; whom ROS 2 looks for."""
+ELSEWHERE = ("ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER")
+"""With these ROS 2 finds nodes of other machines wherever it looks for them."""
 
 
 def quiet_threads(given: Mapping[str, str]) -> dict[str, str]:
@@ -26,18 +28,24 @@ def quiet_threads(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def dds_profile(name: str, given: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable that names a Fast DDS profile: `camera`, `composed`, `composed_camera`, `small` or `udp`.
+    """Return the variables that choose a Fast DDS profile: `camera`, `composed`, `composed_camera`, `small` or `udp`.
 
-    None where the user has set one, or has said by which transports to send, which a profile would override.
+    None where the user has set one, or has said by which transports to send, which a profile would override. Where
+    `given` keeps to this machine (LOCALHOST), the profile does so itself: rmw_fastrtps would give each process a second
+    shared memory beside the profile's, whose ports the two dispute, and a process killed meanwhile may leave others
+    deaf (docs/architecture.md, "Shared memory").
     """
     if any(variable in given for variable in (*DDS_VARIABLES, BUILTIN_TRANSPORTS)):
         return {}
+    if given.get(DISCOVERY) == "LOCALHOST" and not any(given.get(variable) for variable in ELSEWHERE):
+        return {_dds_variable(): str(share("config", "dds", "local", f"{name}.xml")), DISCOVERY: "SYSTEM_DEFAULT"}
     return {_dds_variable(): str(share("config", "dds", f"{name}.xml"))}
 
 
 def hears_only_others(given: Mapping[str, str]) -> bool:
     """Return whether a process of this environment does not hear by DDS what it publishes itself: a composed one's."""
-    profiles = [str(share("config", "dds", f"{name}.xml")) for name in ("composed", "composed_camera")]
+    folders, names = (("dds",), ("dds", "local")), ("composed", "composed_camera")
+    profiles = [str(share("config", *folder, f"{name}.xml")) for folder in folders for name in names]
     return given.get(_dds_variable()) in profiles and given.get("RMW_IMPLEMENTATION", FAST_DDS) == FAST_DDS
 
 

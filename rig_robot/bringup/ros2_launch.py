@@ -108,6 +108,7 @@ def _entities(system: System, environment: dict[str, str]) -> Iterable[LaunchDes
 
 
 def _node(spec: NodeSpec, variables: dict[str, str], given: dict[str, str]) -> Iterable[LaunchDescriptionEntity]:
+    given = {**given, **variables}
     node = Node(
         package="rig_robot",
         executable=spec.name,

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from rig_robot.bringup.environment import dds_profile
+from rig_robot.bringup.environment import DISCOVERY, ELSEWHERE, dds_profile
 from rig_robot.bringup.node_spec import BringupError, NodeSpec
 from rig_robot.common.node_name_claim import domain, is_claimed, other_domain
 
@@ -46,9 +46,8 @@ def refuse_company(nodes: Sequence[NodeSpec], environment: Mapping[str, str], se
 
 
 def _keeps_to_this_machine(environment: Mapping[str, str]) -> bool:
-    elsewhere = ("ROS_STATIC_PEERS", "ROS_DISCOVERY_SERVER")
-    local = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE") in ("LOCALHOST", "OFF")
-    return local and not any(environment.get(variable) for variable in elsewhere)
+    local = environment.get(DISCOVERY) in ("LOCALHOST", "OFF")
+    return local and not any(environment.get(variable) for variable in ELSEWHERE)
 
 
 def _discovered(names: Sequence[str], environment: Mapping[str, str], security: Sequence[str]) -> list[str]:
