@@ -46,6 +46,7 @@ def listener() -> Iterator[Listener]:
     node.close()
 
 
+@pytest.mark.alone
 def test_forward_command_controllers_get_joint_positions_that_follow_the_twist(listener: Listener) -> None:
     with node_process("rig_robot.nodes.arm", PARAMETERS | {"interface": "joint_position"}):
         arm = obedient(listener, Float64MultiArray, "forward_position_controller/commands")
@@ -57,6 +58,7 @@ def test_forward_command_controllers_get_joint_positions_that_follow_the_twist(l
         assert all(len(command.data) == 7 for command in arm.commands)
 
 
+@pytest.mark.alone
 def test_servo_gets_a_stamped_stream_of_twists_and_a_zero_to_stop(listener: Listener) -> None:
     with node_process("rig_robot.nodes.arm", PARAMETERS | {"interface": "twist"}):
         arm = obedient(listener, TwistStamped, "servo_node/delta_twist_cmds")

@@ -1,12 +1,12 @@
 """Environments in which ROS cannot start: each command says in one line which variable to set."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from ros_harness import user_environment
 
 from rig_robot.bringup.ros_environment import log_folder, obstacles
 
@@ -30,8 +30,8 @@ SICK: dict[str, tuple[dict[str, str | None], str, str]] = {
 
 
 def changed(variables: Mapping[str, str | None]) -> dict[str, str]:
-    """Return this process's environment with some variables set, and those that are None removed."""
-    environment = {name: value for name, value in os.environ.items() if name not in variables}
+    """Return a user's environment with some variables set, and those that are None removed."""
+    environment = {name: value for name, value in user_environment().items() if name not in variables}
     return environment | {name: value for name, value in variables.items() if value is not None}
 
 
